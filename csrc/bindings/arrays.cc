@@ -1,0 +1,56 @@
+#include "bindings/arrays.h"
+
+#include <vector>
+
+namespace tilewright::bindings {
+namespace {
+
+std::string shape_text(const std::vector<index_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+std::vector<index_t> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+void check_writeable(const char* name, const py::array& array, bool writeable) {
+  if (writeable && !array.writeable()) throw py::value_error(std::string(name) + " must be writeable");
+}
+
+}  // namespace
+
+std::string element_code(const py::array& array) {
+  const py::dtype dtype = array.dtype();
+  if (dtype.byteorder() != '=' && dtype.byteorder() != '|') return "";
+  const char kind = dtype.kind();
+  if (kind != 'u' && kind != 'f') return "";
+  return std::string(1, kind) + std::to_string(dtype.itemsize());
+}
+
+void throw_dtype(const char* name, const char* expected, const py::array& array) {
+  throw py::type_error(std::string(name) + " must be " + expected + ", not " + std::string(py::str(array.dtype())));
+}
+
+void check_image(const char* name, const py::array& array, bool writeable) {
+  if (array.ndim() != 3) {
+    throw py::value_error(std::string(name) + " must be [height, width, channels], not of shape " +
+                          shape_text(shape_of(array)));
+  }
+  const index_t size = array.itemsize();
+  if (array.size() > 0 && (array.strides(2) != size || array.strides(1) != size * array.shape(2) ||
+                           array.strides(0) % size != 0 || array.strides(0) < array.shape(1) * array.strides(1))) {
+    throw py::value_error(std::string(name) + " must have adjacent samples and pixels; only rows may be padded");
+  }
+  check_writeable(name, array, writeable);
+}
+
+void check_planar(const char* name, const py::array& array, const std::vector<index_t>& shape, bool writeable) {
+  if (shape_of(array) != shape) {
+    throw py::value_error(std::string(name) + " must be of shape " + shape_text(shape) + ", not " +
+                          shape_text(shape_of(array)));
+  }
+  if ((array.flags() & py::array::c_style) == 0) throw py::value_error(std::string(name) + " must be C-contiguous");
+  check_writeable(name, array, writeable);
+}
+
+}  // namespace tilewright::bindings

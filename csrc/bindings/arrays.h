@@ -1,0 +1,55 @@
+// NumPy arrays as the core's views: strict about dtype and layout, so that nothing is ever copied behind the caller's
+// back, and clear about what was wrong.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "core/types.h"
+
+namespace tilewright::bindings {
+
+namespace py = pybind11;
+
+// "u1", "u2", "f2" or "f4" when `array` is of that dtype in native byte order, else "".
+std::string element_code(const py::array& array);
+
+[[noreturn]] void throw_dtype(const char* name, const char* expected, const py::array& array);
+
+// Throws TypeError or ValueError unless `array` is [height, width, channels] with adjacent samples (rows may be
+// padded).
+void check_image(const char* name, const py::array& array, bool writeable);
+
+// The same for a C-contiguous array of the given dimensions.
+void check_planar(const char* name, const py::array& array, const std::vector<index_t>& shape, bool writeable);
+
+template <class Sample>
+ImageView<Sample> image_view(const py::array& array) {
+  using Plain = std::remove_const_t<Sample>;
+  return ImageView<Sample>{static_cast<Sample*>(const_cast<void*>(array.data())), array.shape(1), array.shape(0),
+                           array.shape(2), array.strides(0) / static_cast<index_t>(sizeof(Plain))};
+}
+
+// Calls `function` with a value of the array's sample type: std::uint8_t or std::uint16_t.
+template <class Function>
+auto with_sample(const char* name, const py::array& array, Function&& function) {
+  const std::string code = element_code(array);
+  if (code == "u1") return function(std::uint8_t{});
+  if (code == "u2") return function(std::uint16_t{});
+  throw_dtype(name, "uint8 or uint16", array);
+}
+
+// Calls `function` with a value of the array's element type: float or Half.
+template <class Function>
+auto with_element(const char* name, const py::array& array, Function&& function) {
+  const std::string code = element_code(array);
+  if (code == "f4") return function(float{});
+  if (code == "f2") return function(Half{});
+  throw_dtype(name, "float32 or float16", array);
+}
+
+}  // namespace tilewright::bindings

@@ -1,0 +1,65 @@
+// Where results of a network come together into finished rows.
+#pragma once
+
+#include <vector>
+
+#include "core/cpu_isa.h"
+#include "core/tile_plan.h"
+#include "core/types.h"
+
+namespace tilewright {
+
+// Output rows [begin, end) that are final once a row of tiles is done.
+struct Band {
+  index_t begin;
+  index_t end;
+};
+
+// Blends tiles, in the plan's order, into bands of samples.
+//
+// Owned pixels go straight from the network's result to samples. Only what a later tile must still be faded with is
+// kept in float: one feather's columns of one tile and one feather's rows of the output's width, twice, so that a tile
+// whose result was not finite can be blended again after it was computed anew.
+class Canvas {
+ public:
+  // `scale`: output pixels per input pixel; `planes`: of the network's result; `range`: its black and white.
+  Canvas(TilePlan plan, index_t scale, index_t planes, ValueRange range, Isa isa);
+
+  const TilePlan& plan() const { return plan_; }
+  index_t scale() const { return scale_; }
+  index_t planes() const { return planes_; }
+
+  // The band that row `row` of tiles completes. Precondition: 0 <= row < plan().rows().
+  Band band(index_t row) const;
+
+  // Blends tile `index` and writes the pixels it completes into `target`: the whole band of its tile row, output width,
+  // at samples [first_channel, first_channel + channels) of each pixel. One channel from three planes is their mean.
+  // Returns how many of the values that count were not finite (they are written as if black).
+  //
+  // Throws std::invalid_argument when `index` is neither the next tile nor the last one blended.
+  // Preconditions: result is planes() x tile size x scale; channels is 1 or planes(); target has the band's size.
+  template <class Element, class Sample>
+  index_t blend(index_t index, PlanarView<const Element> result, ImageView<Sample> target, index_t first_channel,
+                index_t channels);
+
+ private:
+  // What the next tile to the right, or the next row of tiles, has to be faded with. Written to `kept`, read from
+  // `faded`: two buffers that change roles when the blend moves on.
+  struct Strip {
+    std::vector<float> kept;
+    std::vector<float> faded;
+  };
+
+  TilePlan plan_;
+  index_t scale_;
+  index_t planes_;
+  ValueRange range_;
+  Isa isa_;
+  index_t blended_ = 0;  // tiles blended so far
+  std::vector<float> ramp_;
+  Strip columns_;               // planes x tile rows x feather
+  Strip rows_;                  // planes x feather x output width
+  std::vector<float> scratch_;  // (planes + 1) x tile width: one row on its way, and the mean of its planes
+};
+
+}  // namespace tilewright

@@ -1,0 +1,95 @@
+#include "core/tile_plan.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace tilewright {
+namespace {
+
+// Beyond this, sizes in samples could overflow when multiplied by a scale and channels.
+constexpr index_t kLongest = index_t{1} << 31;
+
+void require(bool condition, const std::string& message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+index_t divide_up(index_t value, index_t by) { return (value + by - 1) / by; }
+
+std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_t halo, index_t feather,
+                            index_t multiple) {
+  const index_t padded = divide_up(size, multiple) * multiple;
+  if (tile >= padded) return {Span{0, 0, size, 0, 0}};
+
+  const index_t smallest = TilePlan::smallest_tile(halo, feather, multiple);
+  require(tile >= smallest, std::string("tile ") + name + " " + std::to_string(tile) + " is too small for halo " +
+                                std::to_string(halo) + ", feather " + std::to_string(feather) + ", multiple " +
+                                std::to_string(multiple) + ": use at least " + std::to_string(smallest));
+
+  // Counted in multiples, so that every origin is one.
+  const index_t travel = (padded - tile) / multiple;
+  const index_t longest_step = (tile - 2 * halo - feather) / multiple;
+  const index_t steps = divide_up(travel, longest_step);
+
+  std::vector<Span> spans;
+  spans.reserve(static_cast<std::size_t>(steps + 1));
+  index_t begin = 0;
+  index_t lead = 0;
+  for (index_t i = 0; i <= steps; ++i) {
+    const index_t origin = i * travel / steps * multiple;
+    if (i == steps) {
+      spans.push_back(Span{origin, begin, size, lead, 0});
+      break;
+    }
+    // The cross-fade sits in the middle of the overlap, as far from either tile's cut edge as can be.
+    const index_t next = (i + 1) * travel / steps * multiple;
+    const index_t overlap = origin + tile - next;
+    const index_t end = next + (overlap - feather) / 2;
+    spans.push_back(Span{origin, begin, end, lead, feather});
+    begin = end;
+    lead = feather;
+  }
+  return spans;
+}
+
+}  // namespace
+
+TilePlan::TilePlan(index_t width, index_t height, index_t tile_width, index_t tile_height, index_t halo,
+                   index_t feather, index_t multiple)
+    : width_(width),
+      height_(height),
+      tile_width_(tile_width),
+      tile_height_(tile_height),
+      halo_(halo),
+      feather_(feather),
+      multiple_(multiple) {
+  const auto in_range = [](index_t value, index_t least) { return value >= least && value < kLongest; };
+  require(in_range(width, 1) && in_range(height, 1),
+          "picture size must be 1 to 2^31-1, not " + std::to_string(width) + " x " + std::to_string(height));
+  require(in_range(tile_width, 1) && in_range(tile_height, 1),
+          "tile size must be 1 to 2^31-1, not " + std::to_string(tile_width) + " x " + std::to_string(tile_height));
+  require(in_range(halo, 0), "halo must be 0 or more, not " + std::to_string(halo));
+  require(in_range(feather, 0), "feather must be 0 or more, not " + std::to_string(feather));
+  require(in_range(multiple, 1), "multiple must be 1 or more, not " + std::to_string(multiple));
+  require(tile_width % multiple == 0 && tile_height % multiple == 0,
+          "tile size " + std::to_string(tile_width) + " x " + std::to_string(tile_height) + " must be a multiple of " +
+              std::to_string(multiple));
+  x_ = plan_axis("width", width, tile_width, halo, feather, multiple);
+  y_ = plan_axis("height", height, tile_height, halo, feather, multiple);
+}
+
+Tile TilePlan::tile(index_t index) const {
+  return Tile{x_[static_cast<std::size_t>(index % columns())], y_[static_cast<std::size_t>(index / columns())]};
+}
+
+double TilePlan::redundancy() const {
+  return static_cast<double>(size()) * static_cast<double>(tile_width_) * static_cast<double>(tile_height_) /
+         (static_cast<double>(width_) * static_cast<double>(height_));
+}
+
+index_t TilePlan::smallest_tile(index_t halo, index_t feather, index_t multiple) {
+  // Evenly spread origins step by no less than half the longest step; feathers must not meet even then.
+  const index_t smallest = 2 * halo + feather + 2 * (feather + multiple);
+  return divide_up(smallest, multiple) * multiple;
+}
+
+}  // namespace tilewright

@@ -1,0 +1,1 @@
+"""Image super-resolution in process: tile, feed an ONNX network, blend."""

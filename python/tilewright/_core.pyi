@@ -1,0 +1,101 @@
+"""Tiling and blending kernels. Arrays are never copied or converted: what does not fit is an error."""
+
+from typing import Literal, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Input pictures and bands [height, width, channels]; network tensors [n, planes, height, width].
+_Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+_Elements: TypeAlias = NDArray[np.float32] | NDArray[np.float16]
+
+def available_isas() -> list[str]: ...
+def default_isa() -> str: ...
+@final
+class Span:
+    @property
+    def origin(self) -> int: ...
+    @property
+    def begin(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def lead(self) -> int: ...
+    @property
+    def trail(self) -> int: ...
+
+@final
+class Tile:
+    @property
+    def x(self) -> Span: ...
+    @property
+    def y(self) -> Span: ...
+
+class TilePlan:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        *,
+        tile_width: int,
+        tile_height: int,
+        halo: int = 0,
+        feather: int = 0,
+        multiple: int = 1,
+    ) -> None: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def tile_width(self) -> int: ...
+    @property
+    def tile_height(self) -> int: ...
+    @property
+    def halo(self) -> int: ...
+    @property
+    def feather(self) -> int: ...
+    @property
+    def multiple(self) -> int: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def redundancy(self) -> float: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Tile: ...
+    @staticmethod
+    def smallest_tile(*, halo: int, feather: int, multiple: int) -> int: ...
+
+def gather(
+    picture: _Samples,
+    plan: TilePlan,
+    first: int,
+    batch: _Elements,
+    *,
+    channels: tuple[int, ...] | list[int] = (0, 1, 2),
+    value_range: tuple[float, float] = (0.0, 1.0),
+    border: Literal["mirror", "edge"] = "mirror",
+    isa: str | None = None,
+) -> None: ...
+
+class Canvas:
+    def __init__(
+        self,
+        plan: TilePlan,
+        scale: int,
+        *,
+        planes: int = 3,
+        value_range: tuple[float, float] = (0.0, 1.0),
+        isa: str | None = None,
+    ) -> None: ...
+    def band(self, row: int) -> tuple[int, int]: ...
+    def blend(
+        self,
+        index: int,
+        result: _Elements,
+        target: _Samples,
+        first_channel: int = 0,
+        channels: int | None = None,
+    ) -> int: ...

@@ -1,0 +1,42 @@
+"""What every kernel test is run over, in one place."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tilewright import _core
+
+ISAS = _core.available_isas()
+SAMPLES = [np.uint8, np.uint16]
+ELEMENTS = [np.float32, np.float16]
+VALUE_RANGES = [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)]
+
+
+def random_picture(height: int, width: int, channels: int, dtype: type, seed: int = 0, padding: int = 0) -> np.ndarray:
+    """Random samples [H,W,C]; with ``padding`` the rows are that many pixels apart from each other."""
+    rng = np.random.default_rng(seed)
+    wide = rng.integers(0, np.iinfo(dtype).max, (height, width + padding, channels), dtype, endpoint=True)
+    return wide[:, :width]
+
+
+@st.composite
+def plans(draw: st.DrawFn, longest: int = 300) -> _core.TilePlan:
+    """Any plan that exists: sizes from 1×1, all tile sizes, halos, feathers and multiples."""
+    halo = draw(st.integers(0, 20))
+    feather = draw(st.integers(0, 12))
+    multiple = draw(st.sampled_from([1, 1, 2, 4, 8]))
+    smallest = _core.TilePlan.smallest_tile(halo=halo, feather=feather, multiple=multiple)
+
+    def tile() -> int:
+        return draw(st.integers(0, 12).map(lambda k: k * k)) * multiple + smallest
+
+    return _core.TilePlan(
+        draw(st.integers(1, longest)),
+        draw(st.integers(1, longest)),
+        tile_width=tile(),
+        tile_height=tile(),
+        halo=halo,
+        feather=feather,
+        multiple=multiple,
+    )

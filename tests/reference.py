@@ -1,0 +1,82 @@
+"""Slow, obvious NumPy versions of the kernels: what the compiled ones must equal, byte for byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tilewright import _core
+
+F32 = np.float32
+
+
+def padded_indices(origin: int, length: int, size: int, border: str) -> np.ndarray:
+    """Source index of each of ``length`` positions from ``origin`` on, along an axis of ``size`` pixels."""
+    positions = np.arange(size)
+    overshoot = max(0, origin + length - size)
+    if border == "edge" or size == 1:
+        line = np.pad(positions, (0, overshoot), mode="edge")
+    else:
+        line = np.pad(positions, (0, overshoot), mode="reflect")
+    return line[origin : origin + length]
+
+
+def gather(
+    picture: np.ndarray,
+    plan: _core.TilePlan,
+    index: int,
+    dtype: Any,
+    channels: tuple[int, ...],
+    value_range: tuple[float, float],
+    border: str,
+) -> np.ndarray:
+    """One tile of ``picture`` [H,W,C] as ``dtype`` [planes, tile_height, tile_width]."""
+    tile = plan[index]
+    ys = padded_indices(tile.y.origin, plan.tile_height, plan.height, border)
+    xs = padded_indices(tile.x.origin, plan.tile_width, plan.width, border)
+    pixels = picture[ys][:, xs][:, :, list(channels)].astype(F32)
+    black, white = map(F32, value_range)
+    values = pixels / F32(np.iinfo(picture.dtype).max) * (white - black) + black
+    return np.ascontiguousarray(values.transpose(2, 0, 1)).astype(dtype)
+
+
+def ramp(length: int) -> np.ndarray:
+    t = (np.arange(length, dtype=F32) + F32(0.5)) / F32(length)
+    return t * t * (F32(3) - F32(2) * t)
+
+
+def quantise(values: np.ndarray, dtype: Any, value_range: tuple[float, float]) -> np.ndarray:
+    """Float samples to ``dtype``: clamped, rounded to nearest even, NaN as 0."""
+    top = F32(np.iinfo(dtype).max)
+    black, white = map(F32, value_range)
+    with np.errstate(invalid="ignore"):
+        level = (values - black) * (top / (white - black))
+    return np.rint(np.clip(np.nan_to_num(level, nan=0.0, posinf=top, neginf=0.0), 0, top)).astype(dtype)
+
+
+def blend(plan: _core.TilePlan, scale: int, results: list[np.ndarray]) -> np.ndarray:
+    """All tiles' float results [planes,h,w] as one whole float picture [planes,H,W]: columns are faded first, then rows."""
+    planes = results[0].shape[0]
+    whole = np.zeros((planes, plan.height * scale, plan.width * scale), F32)
+    fade = ramp(plan.feather * scale)
+    for row in range(plan.rows):
+        y = plan[row * plan.columns].y
+        first, last, top = y.begin * scale, (y.end + y.trail) * scale, y.origin * scale
+        strip = np.zeros((planes, last - first, plan.width * scale), F32)
+        for column in range(plan.columns):
+            index = row * plan.columns + column
+            x = plan[index].x
+            left, right, origin = x.begin * scale, (x.end + x.trail) * scale, x.origin * scale
+            values = results[index].astype(F32)[:, first - top : last - top, left - origin : right - origin].copy()
+            lead = x.lead * scale
+            if lead:
+                before = strip[:, :, left : left + lead]
+                values[:, :, :lead] = before + fade * (values[:, :, :lead] - before)
+            strip[:, :, left:right] = values
+        lead = y.lead * scale
+        if lead:
+            above = whole[:, first : first + lead]
+            strip[:, :lead] = above + fade[:, None] * (strip[:, :lead] - above)
+        whole[:, first:last] = strip
+    return whole

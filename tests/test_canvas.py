@@ -1,0 +1,166 @@
+"""Canvas: equal to the obvious NumPy version, byte for byte, on every path; identity through a pointwise network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tilewright import _core
+
+
+def blend_all(plan, scale, results, sample, isa, *, channels=None, target_channels=3, value_range=(0.0, 1.0)):
+    """Blends all tiles into one picture, through bands handed out one after the other."""
+    canvas = _core.Canvas(plan, scale, planes=results[0].shape[0], value_range=value_range, isa=isa)
+    bands, counts = [], []
+    for row in range(plan.rows):
+        begin, end = canvas.band(row)
+        assert begin == sum(len(band) for band in bands), "bands follow each other from the top"
+        band = np.full((end - begin, plan.width * scale, target_channels), 99, sample)
+        for index in range(row * plan.columns, (row + 1) * plan.columns):
+            counts.append(canvas.blend(index, results[index], band, channels=channels))
+        bands.append(band)
+    return np.concatenate(bands), counts
+
+
+def random_results(plan, scale, planes, element, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (planes, plan.tile_height * scale, plan.tile_width * scale)
+    # Beyond both ends of the range, so that clamping is seen to work.
+    return [rng.uniform(-0.2, 1.2, shape).astype(element) for _ in range(len(plan))]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("sample", SAMPLES)
+@given(plan=plans(longest=90), scale=st.integers(1, 4), value_range=st.sampled_from(VALUE_RANGES))
+@settings(max_examples=15, deadline=None)
+def test_equals_numpy_for_any_plan(isa, element, sample, plan, scale, value_range):
+    results = random_results(plan, scale, 3, element)
+    got, counts = blend_all(plan, scale, results, sample, isa, value_range=value_range)
+    whole = reference.blend(plan, scale, results).transpose(1, 2, 0)
+    np.testing.assert_array_equal(got, reference.quantise(whole, sample, value_range))
+    assert set(counts) == {0}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("sample", SAMPLES)
+@given(plan=plans(), scale=st.integers(1, 3), channels=st.sampled_from([1, 3, 4]))
+@settings(max_examples=30, deadline=None)
+def test_a_pointwise_network_gives_the_picture_back(isa, sample, plan, scale, channels):
+    """Gather, enlarge by repetition, blend: exactly the enlarged picture, whatever the tiles."""
+    picture = random_picture(plan.height, plan.width, channels, sample)
+    planes = tuple(range(3)) if channels > 1 else (0, 0, 0)
+    tile = np.empty((1, 3, plan.tile_height, plan.tile_width), np.float32)
+    results = []
+    for index in range(len(plan)):
+        _core.gather(picture, plan, index, tile, channels=planes, isa=isa)
+        results.append(tile[0].repeat(scale, 1).repeat(scale, 2))
+    kept = min(channels, 3)
+    got, _ = blend_all(plan, scale, results, sample, isa, channels=kept, target_channels=kept)
+    np.testing.assert_array_equal(got, picture[:, :, :kept].repeat(scale, 0).repeat(scale, 1))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_ties_round_to_even_and_the_range_is_clamped(isa):
+    levels = np.array([-3.0, -0.0, 0.49999997, 0.5, 1.5, 2.5, 254.5, 254.50002, 255.4, 1e9], np.float32)
+    plan = _core.TilePlan(len(levels), 1, tile_width=len(levels), tile_height=1)
+    band = np.empty((1, len(levels), 1), np.uint8)
+    _core.Canvas(plan, 1, planes=1, value_range=(0.0, 255.0), isa=isa).blend(0, levels[None, None], band)
+    assert band.ravel().tolist() == [0, 0, 0, 0, 2, 2, 254, 255, 255, 255]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_values_that_are_not_finite_are_counted_and_black(isa, element):
+    """Only where they count: the halo may hold anything."""
+    plan = _core.TilePlan(64, 8, tile_width=40, tile_height=8, halo=4)
+    results = [np.ones((3, 8, 40), element) for _ in range(len(plan))]
+    results[0][0, 2, 5] = np.nan
+    results[0][1, 3, 6] = np.inf
+    results[0][2, 4, 7] = -np.inf
+    results[0][0, 0, 39] = np.nan  # in the halo
+    got, counts = blend_all(plan, 1, results, np.uint8, isa)
+    assert counts == [3, 0]
+    assert got[2, 5, 0] == 0
+    assert got[3, 6, 1] == 255
+    assert got[4, 7, 2] == 0
+    assert (got == 255).sum() == got.size - 2
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@given(plan=plans(longest=90), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_tile_can_be_blended_again(isa, plan, data):
+    """A spoilt result leaves no trace once the tile is blended anew."""
+    results = random_results(plan, 2, 3, np.float32)
+    want, _ = blend_all(plan, 2, results, np.uint8, isa)
+    spoilt = data.draw(st.integers(0, len(plan) - 1))
+    canvas = _core.Canvas(plan, 2, isa=isa)
+    got = np.zeros_like(want)
+    for index in range(len(plan)):
+        begin, end = canvas.band(index // plan.columns)
+        if index == spoilt:
+            assert canvas.blend(index, np.full_like(results[index], np.nan), got[begin:end]) > 0
+        assert canvas.blend(index, results[index], got[begin:end]) == 0
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_writes_only_its_channels_of_the_target(isa, channels):
+    plan = _core.TilePlan(33, 5, tile_width=33, tile_height=5)
+    results = random_results(plan, 2, 3, np.float32)
+    band = np.full((10, 66, 5), 77, np.uint8)
+    _core.Canvas(plan, 2, isa=isa).blend(0, results[0], band, first_channel=1, channels=channels)
+    want = results[0] if channels == 3 else ((results[0][0] + results[0][1]) + results[0][2])[None] / np.float32(3)
+    np.testing.assert_array_equal(
+        band[:, :, 1 : 1 + channels], reference.quantise(want.transpose(1, 2, 0), np.uint8, (0.0, 1.0))
+    )
+    assert (np.delete(band, range(1, 1 + channels), axis=2) == 77).all()
+
+
+def test_tiles_out_of_order_are_refused():
+    plan = _core.TilePlan(64, 8, tile_width=40, tile_height=8, halo=4)
+    canvas = _core.Canvas(plan, 1)
+    with pytest.raises(ValueError, match="tile 0 is next, not 1"):
+        canvas.blend(1, np.zeros((3, 8, 40), np.float32), np.zeros((8, 64, 3), np.uint8))
+
+
+CANVAS_PLAN = _core.TilePlan(8, 6, tile_width=8, tile_height=6)
+RESULT = np.zeros((3, 12, 16), np.float32)
+TARGET = np.zeros((12, 16, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"index": 1}, IndexError, "tile 1 of a plan of 1"),
+        ({"result": RESULT[:, :11]}, ValueError, r"result must be of shape \[3, 12, 16\], not \[3, 11, 16\]"),
+        ({"result": RESULT.astype(np.float64)}, TypeError, "result must be float32 or float16, not float64"),
+        ({"target": TARGET[:11]}, ValueError, "target must be the band of the tile, 12 rows of 16 pixels, not 11 of 16"),
+        ({"target": TARGET.astype(np.float32)}, TypeError, "target must be uint8 or uint16, not float32"),
+        ({"first_channel": 1}, ValueError, "target has 3 channels, none to 4"),
+        ({"channels": 2}, ValueError, "channels must be 1 or 3, not 2"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, error, message):
+    keywords = {"index": 0, "result": RESULT, "target": TARGET} | arguments
+    with pytest.raises(error, match=message):
+        _core.Canvas(CANVAS_PLAN, 2).blend(**keywords)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scale": 0}, "scale must be 1 to 64, not 0"),
+        ({"planes": 2}, "planes must be 1 or 3, not 2"),
+        ({"value_range": (1.0, 1.0)}, "value range must not be empty"),
+    ],
+)
+def test_a_canvas_that_cannot_be_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        _core.Canvas(CANVAS_PLAN, **({"scale": 2} | arguments))

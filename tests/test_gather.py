@@ -1,0 +1,101 @@
+"""Gather: equal to the obvious NumPy version, byte for byte, on every path."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tilewright import _core
+
+CHANNELS = {1: [(0, 0, 0), (0,)], 3: [(0, 1, 2), (2, 1, 0), (1, 1, 1), (0, 2)], 4: [(0, 1, 2), (3, 3, 3), (3,)]}
+
+
+def run(picture, plan, first, count, dtype, isa, **options):
+    planes = len(options.get("channels", (0, 1, 2)))
+    batch = np.full((count, planes, plan.tile_height, plan.tile_width), np.nan, dtype)
+    _core.gather(picture, plan, first, batch, isa=isa, **options)
+    return batch
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_equals_numpy_for_every_type_channel_map_range_and_width(isa, element, sample, channels):
+    for width in [1, 2, 7, 16, 31, 64, 65, 129]:
+        picture = random_picture(5, width, channels, sample, padding=3)
+        plan = _core.TilePlan(width, 5, tile_width=width + 2, tile_height=8)
+        for channel_map in CHANNELS[channels]:
+            for value_range in VALUE_RANGES:
+                got = run(picture, plan, 0, 1, element, isa, channels=channel_map, value_range=value_range)
+                want = reference.gather(picture, plan, 0, element, channel_map, value_range, "mirror")
+                np.testing.assert_array_equal(got[0], want)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@given(plan=plans(longest=120), border=st.sampled_from(["mirror", "edge"]), data=st.data())
+@settings(max_examples=60)
+def test_equals_numpy_for_any_tile_of_any_plan(isa, plan, border, data):
+    picture = random_picture(plan.height, plan.width, 3, np.uint8)
+    first = data.draw(st.integers(0, len(plan) - 1))
+    count = data.draw(st.integers(1, min(3, len(plan) - first)))
+    got = run(picture, plan, first, count, np.float32, isa, border=border)
+    for i in range(count):
+        want = reference.gather(picture, plan, first + i, np.float32, (0, 1, 2), (0.0, 1.0), border)
+        np.testing.assert_array_equal(got[i], want)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_every_half_is_rounded_to_nearest_even(isa):
+    """All 65536 16-bit levels, in ranges that reach subnormal and large halves."""
+    picture = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+    plan = _core.TilePlan(256, 256, tile_width=256, tile_height=256)
+    for value_range in [(0.0, 1.0), (0.0, 6e-5), (-1e-6, 1e-6), (-65519.0, 65519.0)]:
+        got = run(picture, plan, 0, 1, np.float16, isa, channels=(0,), value_range=value_range)
+        want = reference.gather(picture, plan, 0, np.float16, (0,), value_range, "mirror")
+        np.testing.assert_array_equal(got[0].view(np.uint16), want.view(np.uint16))
+
+
+def test_writes_nothing_but_its_tiles():
+    picture = random_picture(40, 40, 3, np.uint8)
+    plan = _core.TilePlan(40, 40, tile_width=16, tile_height=16)
+    guarded = np.full((4, 3, 16, 16), 7.0, np.float32)
+    _core.gather(picture, plan, 1, guarded[1:3])
+    assert (guarded[[0, 3]] == 7.0).all()
+    assert (guarded[1:3] <= 1.0).all()
+
+
+PLAN = _core.TilePlan(8, 6, tile_width=8, tile_height=6)
+PICTURE = np.zeros((6, 8, 3), np.uint8)
+BATCH = np.zeros((1, 3, 6, 8), np.float32)
+READ_ONLY = BATCH.copy()
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"picture": PICTURE.astype(np.int8)}, TypeError, "picture must be uint8 or uint16, not int8"),
+        ({"picture": PICTURE.astype(">u2")}, TypeError, "picture must be uint8 or uint16, not >u2"),
+        ({"picture": PICTURE[:, :, 0]}, ValueError, r"picture must be \[height, width, channels\], not of shape \[6, 8\]"),
+        ({"picture": np.zeros((6, 16, 3), np.uint8)[:, ::2]}, ValueError, "picture must have adjacent samples"),
+        ({"picture": PICTURE[::-1]}, ValueError, "picture must have adjacent samples"),
+        ({"picture": np.zeros((6, 9, 3), np.uint8)}, ValueError, "picture is 9 x 6, its plan is for 8 x 6"),
+        ({"batch": BATCH.astype(np.float64)}, TypeError, "batch must be float32 or float16, not float64"),
+        ({"batch": BATCH[:, :2]}, ValueError, r"batch must be of shape \[1, 3, 6, 8\], not \[1, 2, 6, 8\]"),
+        ({"batch": np.zeros((1, 3, 8, 6), np.float32).swapaxes(2, 3)}, ValueError, "batch must be C-contiguous"),
+        ({"batch": READ_ONLY}, ValueError, "batch must be writeable"),
+        ({"first": 1}, ValueError, "tiles 1 to 1 are not all in a plan of 1"),
+        ({"channels": (0, 1, 3)}, ValueError, r"channels must name channels of the picture \(0 to 2\), not 3"),
+        ({"border": "wrap"}, ValueError, "border must be 'mirror' or 'edge', not 'wrap'"),
+        ({"isa": "mmx"}, ValueError, "unknown isa 'mmx': use scalar, avx2 or avx512"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, error, message):
+    keywords = {"picture": PICTURE, "plan": PLAN, "first": 0, "batch": BATCH} | arguments
+    with pytest.raises(error, match=message):
+        _core.gather(**keywords)

@@ -1,0 +1,104 @@
+"""The tile plan: geometry without a pixel."""
+
+from __future__ import annotations
+
+import pytest
+from grid import plans
+from hypothesis import given, settings
+
+from tilewright._core import TilePlan
+
+
+def axes(plan: TilePlan):
+    columns = [plan[i].x for i in range(plan.columns)]
+    rows = [plan[i * plan.columns].y for i in range(plan.rows)]
+    return [(columns, plan.width, plan.tile_width), (rows, plan.height, plan.tile_height)]
+
+
+@given(plans())
+@settings(max_examples=300)
+def test_owned_pixels_cover_the_picture_exactly_once(plan):
+    for spans, size, _ in axes(plan):
+        assert spans[0].begin == 0
+        assert spans[-1].end == size
+        for before, after in zip(spans, spans[1:], strict=False):
+            assert before.end == after.begin
+        for span in spans:
+            assert span.end > span.begin
+
+
+@given(plans())
+@settings(max_examples=300)
+def test_tiles_lie_flush_with_the_borders_and_on_multiples(plan):
+    for spans, size, tile in axes(plan):
+        padded = -(-size // plan.multiple) * plan.multiple
+        assert spans[0].origin == 0
+        if len(spans) > 1:
+            assert spans[-1].origin + tile == padded
+        assert all(span.origin % plan.multiple == 0 for span in spans)
+        assert tile % plan.multiple == 0
+
+
+@given(plans())
+@settings(max_examples=300)
+def test_every_inner_edge_has_its_halo_and_feather(plan):
+    for spans, _, tile in axes(plan):
+        for before, after in zip(spans, spans[1:], strict=False):
+            assert before.trail == after.lead == plan.feather
+            # What is used of either tile ends a whole halo before its cut edge.
+            assert before.origin + tile - (before.end + before.trail) >= plan.halo
+            assert after.begin - after.origin >= plan.halo
+        assert spans[0].lead == 0
+        assert spans[-1].trail == 0
+        for span in spans:
+            assert span.end - span.begin >= span.lead, "feathers of one tile must not meet"
+
+
+@given(plans())
+@settings(max_examples=200)
+def test_there_is_no_tile_too_many(plan):
+    for spans, size, tile in axes(plan):
+        padded = -(-size // plan.multiple) * plan.multiple
+        step = (tile - 2 * plan.halo - plan.feather) // plan.multiple * plan.multiple
+        fewest = 1 if tile >= padded else 1 + -(-(padded - tile) // step)
+        assert len(spans) == fewest
+    assert len(plan) == plan.rows * plan.columns
+    assert plan.redundancy == len(plan) * plan.tile_width * plan.tile_height / (plan.width * plan.height)
+
+
+def test_a_picture_that_fits_is_one_tile():
+    plan = TilePlan(100, 40, tile_width=100, tile_height=40, halo=18, feather=8)
+    assert len(plan) == 1
+    assert plan.redundancy == 1.0
+
+
+def test_a_long_thin_picture_is_tiled_along_its_length_only():
+    plan = TilePlan(5, 3000, tile_width=64, tile_height=256, halo=18)
+    assert plan.columns == 1
+    assert plan.rows == 14
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"width": 0}, "picture size must be 1 to"),
+        ({"height": 2**31}, "picture size must be 1 to"),
+        ({"tile_width": 0}, "tile size must be 1 to"),
+        ({"halo": -1}, "halo must be 0 or more, not -1"),
+        ({"feather": -2}, "feather must be 0 or more, not -2"),
+        ({"multiple": 0}, "multiple must be 1 or more, not 0"),
+        ({"tile_width": 33, "multiple": 4}, "tile size 33 x 32 must be a multiple of 4"),
+        ({"halo": 16}, "tile width 32 is too small for halo 16, feather 0, multiple 1: use at least 34"),
+    ],
+)
+def test_lengths_that_admit_no_plan_are_refused(arguments, message):
+    valid = {"width": 100, "height": 100, "tile_width": 32, "tile_height": 32}
+    keywords = valid | arguments
+    with pytest.raises(ValueError, match=message):
+        TilePlan(keywords.pop("width"), keywords.pop("height"), **keywords)
+
+
+def test_tiles_beyond_the_plan_do_not_exist():
+    plan = TilePlan(10, 10, tile_width=16, tile_height=16)
+    with pytest.raises(IndexError, match="tile 1 of a plan of 1"):
+        plan[1]
