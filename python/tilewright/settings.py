@@ -1,0 +1,112 @@
+"""What the environment says; nothing else in Python reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+
+import platformdirs
+
+from tilewright.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32"]
+
+_Choice = TypeVar("_Choice", bound=str)
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The knobs, each read from ``TILEWRIGHT_`` plus its name in capitals; ``docs/configuration.md`` explains them.
+
+    Attributes:
+        cache_dir: where converted networks are kept.
+        store: where images are kept: a folder or an fsspec URL.
+        model: catalog name, path of an ONNX file, or ``"auto"``.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        precision: ``"auto"`` or ``"fp32"``.
+        threads: threads of the network's runtime, at least 1.
+        memory_budget: bytes that a picture's processing may take, None to let the planner decide.
+        max_input_pixels: largest picture accepted, width times height.
+    """
+
+    cache_dir: Path
+    store: str
+    model: str
+    device: Device
+    precision: Precision
+    threads: int
+    memory_budget: int | None
+    max_input_pixels: int
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings; a variable that is unset or empty gives the default.
+
+        Raises:
+            SettingsError: a value that is not understood; the message names the variable.
+        """
+        read = _Reader(environ)
+        return cls(
+            cache_dir=Path(read.text("CACHE_DIR") or platformdirs.user_cache_path("tilewright")).expanduser(),
+            store=read.text("STORE") or str(platformdirs.user_data_path("tilewright") / "images"),
+            model=read.text("MODEL") or "auto",
+            device=read.choice("DEVICE", get_args(Device)),
+            precision=read.choice("PRECISION", get_args(Precision)),
+            threads=read.count("THREADS") or _usable_cpus(),
+            memory_budget=read.size("MEMORY_BUDGET"),
+            max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
+        )
+
+
+class _Reader:
+    """Reads variables by their name without the prefix; None where one is unset or empty."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(f"TILEWRIGHT_{name}", "").strip() or None
+
+    def choice(self, name: str, choices: tuple[_Choice, ...]) -> _Choice:
+        text = (self.text(name) or choices[0]).lower()
+        for choice in choices:
+            if choice == text:
+                return choice
+        raise self._fault(name, f"one of {', '.join(choices)}")
+
+    def count(self, name: str) -> int | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 1:
+            raise self._fault(name, "a whole number from 1")
+        return int(text)
+
+    def size(self, name: str) -> int | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", text, re.IGNORECASE)
+        if match is None or (size := int(float(match[1]) * _UNITS[match[2].upper()])) < 1:
+            raise self._fault(name, "a number of bytes such as 512M or 2G")
+        return size
+
+    def _fault(self, name: str, wanted: str) -> SettingsError:
+        value = self._environ[f"TILEWRIGHT_{name}"]
+        return SettingsError(f"the environment variable TILEWRIGHT_{name} must be {wanted}, it is {value!r}")
+
+
+def _usable_cpus() -> int:
+    """CPUs that this process may run on, which in a container or under taskset are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,316 @@
+"""Request dicts to tasks: every fault is found, not only the first."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+import numbers
+import uuid
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from tilewright.codecs.encode import FORMATS, Format
+from tilewright.errors import InvalidTaskError, ParameterError
+from tilewright.sources import ImageParameter, form_problem, is_remote_url
+from tilewright.store import is_uuid4
+
+OutputType = Literal["URL", "base64Data", "dataURI"]
+_Kind = Literal["missing", "invalid", "unsupported"]
+
+_log = logging.getLogger("tilewright")
+
+_UPSCALE_TYPES = ("imageUpscale", "upscale")
+_UPLOAD_TYPE = "imageUpload"
+_FACTORS = (2, 3, 4)
+_QUALITIES = range(20, 100)
+_COMMON = ("taskType", "taskUUID")
+_UPSCALE_FIELDS = (
+    *_COMMON, "inputImage", "inputs", "upscaleFactor", "model", "outputType", "outputFormat", "outputQuality",
+    "includeCost", "deliveryMethod", "checkNSFW", "targetMegapixels", "inputMedia",
+)  # fmt: skip
+_UPLOAD_FIELDS = (*_COMMON, "image")
+# Fields of the service that have no meaning here and do not change the picture.
+_IGNORED = (
+    "webhookURL", "uploadEndpoint", "ttl", "settings", "providerSettings", "safety", "acceleratorOptions", "routing",
+    "positivePrompt", "negativePrompt", "steps", "seed", "CFGScale",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UpscaleTask:
+    """A checked ``imageUpscale`` or ``upscale`` request.
+
+    Attributes:
+        task_type: as sent.
+        task_uuid: as sent, byte for byte.
+        input_image: one of the forms that `tilewright.sources.load_picture` takes.
+        image_parameter: the parameter it came in.
+        upscale_factor: 2, 3 or 4.
+        output_format: of the result's file.
+        output_types: what the response carries, each once, in the response's order.
+        output_quality: 20 to 99, for JPG and WEBP.
+        include_cost: whether the response tells the cost.
+        model: a network's name, or None for the default.
+    """
+
+    task_type: str
+    task_uuid: str
+    input_image: object
+    image_parameter: ImageParameter
+    upscale_factor: int
+    output_format: Format
+    output_types: tuple[OutputType, ...]
+    output_quality: int
+    include_cost: bool
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UploadTask:
+    """A checked ``imageUpload`` request; fields as in `UpscaleTask`."""
+
+    task_type: str
+    task_uuid: str
+    image: object
+
+
+def new_task(input_image: object, upscale_factor: int = 2, **fields: Any) -> dict[str, Any]:
+    """A request dict with a fresh taskUUID.
+
+    Args:
+        input_image: any accepted form of picture.
+        upscale_factor: 2, 3 or 4.
+        fields: further fields by their wire names, such as ``outputFormat="PNG"``.
+    """
+    return {
+        "taskType": "imageUpscale",
+        "taskUUID": str(uuid.uuid4()),
+        "inputImage": input_image,
+        "upscaleFactor": upscale_factor,
+        **fields,
+    }
+
+
+def parse_task(task: Mapping[str, Any], *, taken: Container[str] = ()) -> UpscaleTask | UploadTask:
+    """Check a request.
+
+    A field that is None counts as absent. Known fields without meaning here are named in one log warning.
+
+    Args:
+        task: the request.
+        taken: taskUUIDs in lower case that may not be used again.
+
+    Raises:
+        InvalidTaskError: with every fault of the request.
+        TypeError: `task` is no mapping.
+    """
+    if not isinstance(task, Mapping):
+        raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}")
+    request = _Request({key: value for key, value in task.items() if value is not None})
+    task_type = request.task_type()
+    task_uuid = request.task_uuid(taken)
+    parsed: UpscaleTask | UploadTask | None = None
+    if task_type in _UPSCALE_TYPES:
+        parsed = request.upscale(task_type, task_uuid)
+    elif task_type == _UPLOAD_TYPE:
+        parsed = request.upload(task_type, task_uuid)
+    if request.faults or parsed is None:
+        raise InvalidTaskError(request.faults)
+    if ignored := [name for name in _IGNORED if name in request.fields]:
+        _log.warning("task %s: %s ignored, without meaning here", task_uuid, ", ".join(ignored))
+    return parsed
+
+
+class _Request:
+    """Reads fields and collects faults; a faulty field yields a value of the right type, which is never used."""
+
+    def __init__(self, fields: Mapping[Any, Any]) -> None:
+        self.fields = fields
+        self.faults: list[ParameterError] = []
+
+    def task_type(self) -> str:
+        task_type = self._text("taskType", required=True)
+        known = (*_UPSCALE_TYPES, _UPLOAD_TYPE)
+        if task_type and task_type not in known:
+            self._unsupported("taskType", task_type, known)
+        return task_type or ""
+
+    def task_uuid(self, taken: Container[str]) -> str:
+        task_uuid = self._text("taskUUID", required=True)
+        if task_uuid is not None and not is_uuid4(task_uuid):
+            self._invalid("taskUUID", task_uuid, "a UUID of version 4; tilewright.new_task makes one", "string")
+        elif task_uuid is not None and task_uuid.lower() in taken:
+            message = f"taskUUID {task_uuid} is already used by another task; give every task its own"
+            self.faults.append(ParameterError(message, code="conflictTaskUUID", parameter="taskUUID"))
+        return task_uuid or ""
+
+    def upload(self, task_type: str, task_uuid: str) -> UploadTask:
+        image = self._image("image", "image", self.fields.get("image"))
+        self._refuse_unknown(self.fields, _UPLOAD_FIELDS)
+        return UploadTask(task_type=task_type, task_uuid=task_uuid, image=image)
+
+    def upscale(self, task_type: str, task_uuid: str) -> UpscaleTask:
+        image_parameter, input_image = self._input_image()
+        result = UpscaleTask(
+            task_type=task_type,
+            task_uuid=task_uuid,
+            input_image=input_image,
+            image_parameter=image_parameter,
+            upscale_factor=self._upscale_factor(),
+            model=self._text("model"),
+            output_types=self._output_types(),
+            output_format=self._output_format(),
+            output_quality=self._output_quality(),
+            include_cost=self._flag("includeCost"),
+        )
+        self._refuse_unserved()
+        self._refuse_unknown(self.fields, _UPSCALE_FIELDS)
+        return result
+
+    def _input_image(self) -> tuple[ImageParameter, object]:
+        inputs = self.fields.get("inputs", {})
+        if not isinstance(inputs, Mapping):
+            self._invalid("inputs", inputs, 'an object such as {"image": ...}', "object")
+            inputs = {}
+            if "inputImage" not in self.fields:
+                return "inputs.image", None
+        if "video" in inputs:
+            self._fault(
+                "unsupported", "inputs", "inputs.video is not served, only pictures are upscaled", "inputs.video"
+            )
+        for key in inputs:
+            if key not in ("image", "video"):
+                self._unknown(f"inputs.{key}", ["inputs.image"])
+        nested = inputs.get("image")
+        if nested is None:
+            return "inputImage", self._image("inputImage", "inputImage", self.fields.get("inputImage"))
+        if "inputImage" in self.fields:
+            message = "inputImage and inputs.image mean the same; give one of them"
+            self.faults.append(ParameterError(message, code="incompatibleParameters", parameter="inputs.image"))
+        return "inputs.image", self._image("inputImage", "inputs.image", nested)
+
+    def _image(self, name: str, parameter: ImageParameter, value: object) -> object:
+        if value is None:
+            self._missing(name)
+        elif problem := form_problem(value):
+            self._fault(
+                "unsupported" if is_remote_url(value) else "invalid", name, f"{parameter}: {problem}", parameter
+            )
+        return value
+
+    def _upscale_factor(self) -> int:
+        if "upscaleFactor" not in self.fields:
+            self._missing("upscaleFactor")
+        return self._integer("upscaleFactor", _FACTORS, 2)
+
+    def _output_quality(self) -> int:
+        return self._integer("outputQuality", _QUALITIES, 95)
+
+    def _integer(self, name: str, allowed: Sequence[int], default: int) -> int:
+        value: Any = self.fields.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+            self._invalid(name, value, f"an integer from {allowed[0]} to {allowed[-1]}", "integer")
+        elif value not in allowed:
+            self._unsupported(name, value, allowed)
+        else:
+            return allowed[allowed.index(value)]  # a plain int, whatever kind of number was sent
+        return default
+
+    def _output_types(self) -> tuple[OutputType, ...]:
+        value = self.fields.get("outputType", "URL")
+        asked = list(value) if isinstance(value, (list, tuple)) else [value]
+        known: tuple[OutputType, ...] = get_args(OutputType)
+        if not asked or not all(isinstance(entry, str) for entry in asked):
+            self._invalid("outputType", value, f"one of {', '.join(known)}, or a list of them", "string|string[]")
+            return ("URL",)
+        for entry in asked:
+            if entry not in known:
+                self._unsupported("outputType", entry, known)
+        return tuple(entry for entry in known if entry in asked)
+
+    def _output_format(self) -> Format:
+        text = self._text("outputFormat") or "JPG"
+        for name in FORMATS:
+            if text.upper() == name:
+                return name
+        self._unsupported("outputFormat", text, FORMATS)
+        return "JPG"
+
+    def _flag(self, name: str) -> bool:
+        value = self.fields.get(name, False)
+        if not isinstance(value, bool):
+            self._invalid(name, value, "true or false", "boolean")
+        return value is True
+
+    def _text(self, name: str, *, required: bool = False) -> str | None:
+        value = self.fields.get(name)
+        if value is None:
+            if required:
+                self._missing(name)
+        elif not isinstance(value, str) or not value:
+            self._invalid(name, value, "a text that is not empty", "string")
+        else:
+            return value
+        return None
+
+    def _refuse_unserved(self) -> None:
+        """Known fields whose wish would change the result, and is not fulfilled here."""
+        method = self._text("deliveryMethod")
+        if method is not None and method != "sync":
+            self._unsupported("deliveryMethod", method, ["sync"])
+        if self._flag("checkNSFW"):
+            self._unsupported("checkNSFW", True, [False])
+        if "targetMegapixels" in self.fields:
+            self._fault("unsupported", "targetMegapixels", "targetMegapixels is not served; use upscaleFactor")
+        if "inputMedia" in self.fields:
+            self._fault("unsupported", "inputMedia", "inputMedia is not served; give the picture as inputImage")
+
+    def _refuse_unknown(self, fields: Mapping[Any, Any], known: Sequence[str]) -> None:
+        for key in fields:
+            if key not in known and key not in _IGNORED:
+                self._unknown(str(key), known)
+
+    def _unknown(self, parameter: str, known: Sequence[str]) -> None:
+        lower = {name.lower(): name for name in known}
+        near = difflib.get_close_matches(parameter.lower(), lower, n=1, cutoff=0.0)
+        message = f"there is no parameter {_shown(parameter)}; the nearest known one is {lower[near[0]]}"
+        self.faults.append(ParameterError(message, code="unknownParameter", parameter=parameter))
+
+    def _missing(self, name: str) -> None:
+        self._fault("missing", name, f"{name} is required")
+
+    def _invalid(self, name: str, value: object, wanted: str, expected_type: str) -> None:
+        self._fault("invalid", name, f"{name} must be {wanted}, not {_shown(value)}", expected_type=expected_type)
+
+    def _unsupported(self, name: str, value: object, allowed: Sequence[Any]) -> None:
+        choices = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(str, allowed))
+        message = f"{name} {_shown(value)} is not offered; choose {'' if len(allowed) == 1 else 'from: '}{choices}"
+        self._fault("unsupported", name, message, allowed_values=allowed)
+
+    def _fault(
+        self,
+        kind: _Kind,
+        name: str,
+        message: str,
+        parameter: str | None = None,
+        *,
+        expected_type: str | None = None,
+        allowed_values: Sequence[Any] | None = None,
+    ) -> None:
+        self.faults.append(
+            ParameterError(
+                message,
+                code=f"{kind}{name[0].upper()}{name[1:]}",
+                parameter=parameter or name,
+                expected_type=expected_type,
+                allowed_values=allowed_values,
+            )
+        )
+
+
+def _shown(value: object) -> str:
+    """A value for a message: one line, never long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,110 @@
+"""Settings, and that the pages about settings and error codes tell the whole truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tilewright.errors import ERROR_CODES, SettingsError
+from tilewright.settings import Settings
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def test_defaults():
+    settings = Settings.from_environment({})
+    assert (settings.model, settings.device, settings.precision) == ("auto", "auto", "auto")
+    assert (settings.memory_budget, settings.max_input_pixels) == (None, 200_000_000)
+    assert settings.cache_dir.is_absolute()
+    assert Path(settings.store).is_absolute()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no CPU affinity on this system")
+def test_threads_default_to_the_cpus_this_process_may_use():
+    assert Settings.from_environment({}).threads == len(os.sched_getaffinity(0))
+
+
+def test_every_variable_is_read(tmp_path):
+    settings = Settings.from_environment(
+        {
+            "TILEWRIGHT_CACHE_DIR": str(tmp_path),
+            "TILEWRIGHT_STORE": "memory://images",
+            "TILEWRIGHT_MODEL": "mine.onnx",
+            "TILEWRIGHT_DEVICE": "CUDA",
+            "TILEWRIGHT_PRECISION": "fp32",
+            "TILEWRIGHT_THREADS": "3",
+            "TILEWRIGHT_MEMORY_BUDGET": "1.5G",
+            "TILEWRIGHT_MAX_INPUT_PIXELS": "1000",
+        }
+    )
+    assert settings == Settings(
+        cache_dir=tmp_path,
+        store="memory://images",
+        model="mine.onnx",
+        device="cuda",
+        precision="fp32",
+        threads=3,
+        memory_budget=3 * 2**29,
+        max_input_pixels=1000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512M", 2**29), ("2g", 2**31), ("2GiB", 2**31), ("64 KB", 2**16), ("1048576", 2**20), ("1T", 2**40)],
+)
+def test_memory_budget_takes_units_of_1024(text, size):
+    assert Settings.from_environment({"TILEWRIGHT_MEMORY_BUDGET": text}).memory_budget == size
+
+
+def test_an_empty_variable_counts_as_unset():
+    assert Settings.from_environment({"TILEWRIGHT_THREADS": " ", "TILEWRIGHT_DEVICE": ""}) == (
+        Settings.from_environment({})
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TILEWRIGHT_DEVICE", "gpu"),
+        ("TILEWRIGHT_PRECISION", "int8"),
+        ("TILEWRIGHT_THREADS", "0"),
+        ("TILEWRIGHT_THREADS", "-1"),
+        ("TILEWRIGHT_THREADS", "two"),
+        ("TILEWRIGHT_THREADS", "9" * 5000),
+        ("TILEWRIGHT_MEMORY_BUDGET", "2 gallons"),
+        ("TILEWRIGHT_MEMORY_BUDGET", "0"),
+        ("TILEWRIGHT_MAX_INPUT_PIXELS", "1e6"),
+    ],
+)
+def test_a_bad_value_is_an_error_that_names_variable_and_value(name, value):
+    with pytest.raises(SettingsError, match=name) as caught:
+        Settings.from_environment({name: value})
+    assert value in caught.value.message
+
+
+def test_the_configuration_page_lists_every_setting_and_no_other():
+    text = (DOCS / "configuration.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(TILEWRIGHT_\w+)`", text, re.MULTILINE)
+    fields = [f"TILEWRIGHT_{field.name.upper()}" for field in dataclasses.fields(Settings)]
+    assert sorted(listed) == sorted([*fields, "TILEWRIGHT_ISA"])  # the last is read by the compiled core
+
+
+def test_the_errors_page_explains_every_code_and_no_other():
+    text = (DOCS / "errors.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(listed) == sorted(ERROR_CODES)
+
+
+def test_every_registered_code_occurs_in_the_package():
+    package = DOCS.parent / "python" / "tilewright"
+    source = "".join(path.read_text("utf-8") for path in package.rglob("*.py")).split("ERROR_CODES = ")[0]
+    source += (package / "tasks.py").read_text("utf-8")
+    for code in ERROR_CODES:
+        parameter = re.sub(r"^(missing|invalid|unsupported)", "", code)
+        stem = parameter[0].lower() + parameter[1:]
+        assert f'"{code}"' in source or f'"{stem}"' in source, code

@@ -1,0 +1,267 @@
+"""Requests: what is accepted, and that every fault is reported at once under its own code."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tilewright.errors import ERROR_CODES, InvalidTaskError
+from tilewright.tasks import UploadTask, UpscaleTask, new_task, parse_task
+
+TASK_UUID = "19abad0d-6ec5-40a6-b7af-203775fa5b7f"
+IMAGE_UUID = "3f2b6c58-71d4-4e0b-b6d9-0a9c4e8f1d25"
+
+
+def request(**fields):
+    task = {"taskType": "imageUpscale", "taskUUID": TASK_UUID, "inputImage": IMAGE_UUID, "upscaleFactor": 2}
+    return {key: value for key, value in {**task, **fields}.items() if value is not ...}
+
+
+def upload(**fields):
+    return {"taskType": "imageUpload", "taskUUID": TASK_UUID, "image": IMAGE_UUID, **fields}
+
+
+def faults(task, **options):
+    with pytest.raises(InvalidTaskError) as caught:
+        parse_task(task, **options)
+    assert {fault.code for fault in caught.value.faults} <= ERROR_CODES
+    return caught.value.faults
+
+
+def only_fault(task, **options):
+    [fault] = faults(task, **options)
+    return fault
+
+
+def test_the_shortest_request_takes_the_documented_defaults():
+    task = parse_task(request())
+    assert isinstance(task, UpscaleTask)
+    assert (task.task_type, task.task_uuid, task.input_image) == ("imageUpscale", TASK_UUID, IMAGE_UUID)
+    assert (task.upscale_factor, task.output_format, task.output_types) == (2, "JPG", ("URL",))
+    assert (task.output_quality, task.include_cost, task.model) == (95, False, None)
+
+
+def test_every_common_field_is_read():
+    task = parse_task(
+        request(
+            taskType="upscale",
+            upscaleFactor=4,
+            outputFormat="webp",
+            outputType=["dataURI", "URL", "dataURI"],
+            outputQuality=20,
+            includeCost=True,
+            model="runware:504@1",
+            deliveryMethod="sync",
+            checkNSFW=False,
+        )
+    )
+    assert (task.task_type, task.upscale_factor, task.output_format, task.output_quality) == ("upscale", 4, "WEBP", 20)
+    assert (task.output_types, task.include_cost, task.model) == (("URL", "dataURI"), True, "runware:504@1")
+
+
+def test_upload_is_read():
+    task = parse_task(upload())
+    assert isinstance(task, UploadTask)
+    assert (task.task_type, task.task_uuid, task.image) == ("imageUpload", TASK_UUID, IMAGE_UUID)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 2.0, 4.0, np.int64(3), np.float32(2)])
+def test_whole_factors_become_plain_ints(factor):
+    task = parse_task(request(upscaleFactor=factor))
+    assert task.upscale_factor == factor
+    assert type(task.upscale_factor) is int
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"upscaleFactor": ...}, "missingUpscaleFactor"),
+        ({"upscaleFactor": None}, "missingUpscaleFactor"),
+        ({"upscaleFactor": True}, "invalidUpscaleFactor"),
+        ({"upscaleFactor": "2"}, "invalidUpscaleFactor"),
+        ({"upscaleFactor": math.nan}, "invalidUpscaleFactor"),
+        ({"upscaleFactor": [2]}, "invalidUpscaleFactor"),
+        ({"upscaleFactor": 5}, "unsupportedUpscaleFactor"),
+        ({"upscaleFactor": 1}, "unsupportedUpscaleFactor"),
+        ({"upscaleFactor": 2.5}, "unsupportedUpscaleFactor"),
+        ({"taskType": ...}, "missingTaskType"),
+        ({"taskType": 7}, "invalidTaskType"),
+        ({"taskType": "imageInference"}, "unsupportedTaskType"),
+        ({"taskUUID": ...}, "missingTaskUUID"),
+        ({"taskUUID": 7}, "invalidTaskUUID"),
+        ({"taskUUID": ""}, "invalidTaskUUID"),
+        ({"taskUUID": "task-1"}, "invalidTaskUUID"),
+        ({"taskUUID": str(uuid.uuid1())}, "invalidTaskUUID"),
+        ({"taskUUID": TASK_UUID + "\n"}, "invalidTaskUUID"),
+        ({"inputImage": ...}, "missingInputImage"),
+        ({"inputImage": 7}, "invalidInputImage"),
+        ({"inputImage": "https://example.com/a.png"}, "unsupportedInputImage"),
+        ({"inputs": "photo"}, "invalidInputs"),
+        ({"inputs": {"video": IMAGE_UUID}}, "unsupportedInputs"),
+        ({"inputs": {"picture": IMAGE_UUID}}, "unknownParameter"),
+        ({"inputs": {"image": IMAGE_UUID}}, "incompatibleParameters"),
+        ({"inputMedia": IMAGE_UUID}, "unsupportedInputMedia"),
+        ({"outputType": "URLs"}, "unsupportedOutputType"),
+        ({"outputType": []}, "invalidOutputType"),
+        ({"outputType": ["URL", 1]}, "invalidOutputType"),
+        ({"outputFormat": "JPEG"}, "unsupportedOutputFormat"),
+        ({"outputFormat": 1}, "invalidOutputFormat"),
+        ({"outputQuality": 19}, "unsupportedOutputQuality"),
+        ({"outputQuality": 100}, "unsupportedOutputQuality"),
+        ({"outputQuality": "95"}, "invalidOutputQuality"),
+        ({"includeCost": 1}, "invalidIncludeCost"),
+        ({"model": 504}, "invalidModel"),
+        ({"deliveryMethod": "async"}, "unsupportedDeliveryMethod"),
+        ({"deliveryMethod": 1}, "invalidDeliveryMethod"),
+        ({"checkNSFW": True}, "unsupportedCheckNSFW"),
+        ({"checkNSFW": "yes"}, "invalidCheckNSFW"),
+        ({"targetMegapixels": 4}, "unsupportedTargetMegapixels"),
+        ({"upscalefactor": 2}, "unknownParameter"),
+    ],
+)
+def test_one_fault_gives_one_item_with_its_code(fields, code):
+    assert only_fault(request(**fields)).code == code
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"image": None}, "missingImage"),
+        ({"image": 7}, "invalidImage"),
+        ({"image": "http://example.com/a.png"}, "unsupportedImage"),
+        ({"upscaleFactor": 2}, "unknownParameter"),
+    ],
+)
+def test_faults_of_an_upload(fields, code):
+    assert only_fault(upload(**fields)).code == code
+
+
+def test_faults_say_what_would_be_right():
+    fault = only_fault(request(upscaleFactor=5))
+    assert (fault.parameter, fault.allowed_values) == ("upscaleFactor", [2, 3, 4])
+    assert "5" in fault.message
+    assert only_fault(request(upscaleFactor="2")).expected_type == "integer"
+    assert only_fault(request(deliveryMethod="async")).allowed_values == ["sync"]
+    assert only_fault(request(outputType="url")).allowed_values == ["URL", "base64Data", "dataURI"]
+
+
+def test_every_fault_is_reported_at_once():
+    found = faults(
+        {"taskType": "upscale", "taskUUID": "x", "upscaleFactor": "2", "outputFormat": "TIFF", "outputQualty": 80}
+    )
+    assert [fault.code for fault in found] == [
+        "invalidTaskUUID",
+        "missingInputImage",
+        "invalidUpscaleFactor",
+        "unsupportedOutputFormat",
+        "unknownParameter",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "nearest"),
+    [("outputQualty", "outputQuality"), ("UPSCALEFACTOR", "upscaleFactor"), ("input_image", "inputImage")],
+)
+def test_unknown_keys_name_the_nearest_known_one(written, nearest):
+    fault = only_fault(request(**{written: 1}))
+    assert fault.parameter == written
+    assert fault.message.endswith(f"is {nearest}")
+
+
+@pytest.mark.parametrize("name", ["a.b.c", "", "\ud800", "x" * 5000])
+def test_any_unknown_key_is_survived(name):
+    assert only_fault(request(**{name: 1})).code == "unknownParameter"
+
+
+def test_keys_that_are_no_text_are_unknown():
+    assert only_fault({**request(), 7: 1}).code == "unknownParameter"
+
+
+def test_task_uuid_is_echoed_byte_for_byte_and_may_be_of_any_case():
+    assert parse_task(request(taskUUID=TASK_UUID.upper())).task_uuid == TASK_UUID.upper()
+
+
+def test_a_taken_task_uuid_conflicts_in_any_case():
+    assert only_fault(request(taskUUID=TASK_UUID.upper()), taken={TASK_UUID}).code == "conflictTaskUUID"
+
+
+def test_inputs_image_equals_input_image():
+    task = parse_task(request(inputImage=..., inputs={"image": IMAGE_UUID}))
+    assert (task.input_image, task.image_parameter) == (IMAGE_UUID, "inputs.image")
+    fault = only_fault(request(inputImage=..., inputs={"image": "photo.jpg"}))
+    assert (fault.code, fault.parameter) == ("invalidInputImage", "inputs.image")
+
+
+def test_fields_without_meaning_are_ignored_with_one_warning(caplog):
+    ignored = {"webhookURL": "https://x", "settings": {}, "ttl": 60, "seed": 1, "safety": {"checkContent": True}}
+    with caplog.at_level(logging.WARNING, logger="tilewright"):
+        parse_task(request(**ignored))
+    [record] = caplog.records
+    assert all(name in record.getMessage() for name in ignored)
+
+
+def test_nothing_is_logged_for_an_ordinary_request(caplog):
+    with caplog.at_level(logging.DEBUG, logger="tilewright"):
+        parse_task(request())
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("task", [None, "task", 7, [request()]])
+def test_a_task_that_is_no_mapping_is_misuse(task):
+    with pytest.raises(TypeError, match="mapping"):
+        parse_task(task)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Path("photo.jpg"),
+        b"bytes",
+        bytearray(b"bytes"),
+        memoryview(b"bytes"),
+        io.BytesIO(b"bytes"),
+        np.zeros((2, 2, 3), np.uint8),
+        Image.new("RGB", (2, 2)),
+        IMAGE_UUID.upper(),
+        "data:image/png;base64,iVBORw0KGgo=",
+        "iVBORw0KGgo=",
+    ],
+    ids=lambda image: type(image).__name__,
+)
+def test_every_in_process_form_of_picture_is_accepted_as_it_is(image):
+    assert parse_task(request(inputImage=image)).input_image is image
+
+
+def test_new_task_is_a_valid_request_with_a_fresh_uuid():
+    first, second = new_task(IMAGE_UUID), new_task(IMAGE_UUID, 4, outputFormat="PNG")
+    assert parse_task(first).upscale_factor == 2
+    assert (parse_task(second).upscale_factor, parse_task(second).output_format) == (4, "PNG")
+    assert first["taskUUID"] != second["taskUUID"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+known = sorted(request(inputs={}, image="", ttl=1, outputType="", outputFormat="", outputQuality=1, model="", seed=1))
+names = st.sampled_from([*known, "includeCost", "deliveryMethod", "checkNSFW"])
+
+
+@given(st.dictionaries(names | st.text(max_size=8), json_values | st.sampled_from(["imageUpscale", "imageUpload"])))
+def test_any_json_object_is_parsed_or_faulted_with_known_codes(task):
+    found = []
+    try:
+        assert parse_task(task).task_uuid
+    except InvalidTaskError as error:
+        found = error.faults
+    assert {fault.code for fault in found} <= ERROR_CODES
