@@ -1,1 +1,38 @@
-"""Image super-resolution in process: tile, feed an ONNX network, blend."""
+"""Image super-resolution in process: tile, feed an ONNX network, blend.
+
+    import tilewright
+    from pathlib import Path
+
+    uploaded = tilewright.upload(Path("photo.jpg"))["data"][0]
+    tilewright.upscale(tilewright.new_task(uploaded["imageUUID"], 2))
+
+`upscale` and `upload` run on an `Upscaler` made at first use from the environment's settings; make one of your own to
+choose network, device or store. The runtimes and the codec are loaded at first use too, not with this module.
+"""
+
+from importlib.metadata import version
+
+from tilewright.default import models, upload, upscale
+from tilewright.errors import TaskError, TilewrightError
+from tilewright.picture import Picture
+from tilewright.responses import raise_for_errors
+from tilewright.settings import Settings
+from tilewright.store import ImageStore
+from tilewright.tasks import new_task
+from tilewright.upscaler import Upscaler
+
+__version__ = version("tilewright")
+
+__all__ = [
+    "ImageStore",
+    "Picture",
+    "Settings",
+    "TaskError",
+    "TilewrightError",
+    "Upscaler",
+    "models",
+    "new_task",
+    "raise_for_errors",
+    "upload",
+    "upscale",
+]

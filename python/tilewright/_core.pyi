@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Input pictures and bands [height, width, channels]; network tensors [n, planes, height, width].
-_Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
-_Elements: TypeAlias = NDArray[np.float32] | NDArray[np.float16]
+_Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
+_Elements: TypeAlias = NDArray[np.float32 | np.float16]
 
 def available_isas() -> list[str]: ...
 def default_isa() -> str: ...

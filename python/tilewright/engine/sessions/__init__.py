@@ -1,0 +1,7 @@
+"""Networks ready to run: one module per runtime, and the choice between them."""
+
+from tilewright.engine.sessions.base import Session
+from tilewright.engine.sessions.choice import open_session, resolve_device
+from tilewright.engine.sessions.onnxruntime import cuda_problem
+
+__all__ = ["Session", "cuda_problem", "open_session", "resolve_device"]

@@ -1,0 +1,255 @@
+"""How far a pixel's influence can reach, from the graph alone.
+
+Along one axis, a tensor is described by the first and the last input pixel on which each of its positions depends.
+Position ``j`` of a tensor with ``p`` positions per ``q`` input pixels sees what position ``j + p`` sees, shifted by
+``q`` pixels; so ``p`` pairs of whole numbers describe it exactly, whatever strides, upsampling and pixel shuffles made
+it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+# Operations that treat every position alike and look at no other.
+_POINTWISE = frozenset(
+    {"Abs", "Add", "BatchNormalization", "Cast", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid"}
+    | {"HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Pow", "PRelu", "Relu"}
+    | {"Selu", "Sigmoid", "Softplus", "Sqrt", "Sub", "Sum", "Tanh"}
+)
+
+# The two ways between channels first and channels last; they do not move pixels.
+_LAYOUT_CHANGES = ([0, 3, 1, 2], [0, 2, 3, 1])
+
+_Array = npt.NDArray[Any]
+_Window = Callable[[int], tuple[int, int]]
+
+
+class _UnboundedError(Exception):
+    """The reach cannot be told from the graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """First and last input pixel seen by each of the first positions; all others repeat them, shifted by `advance`."""
+
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    advance: int
+
+    @property
+    def period(self) -> int:
+        return len(self.first)
+
+    def through(self, window: _Window, ratio: Fraction = Fraction(1)) -> _Reach:
+        """The reach after an operation that makes `ratio` positions of every one it reads.
+
+        `window(j)` gives the first and the last position read for position ``j``.
+        """
+        # Windows repeat every ratio.numerator positions made, over ratio.denominator positions read; the result repeats
+        # once the latter are whole periods of this tensor.
+        repeats = self.period // math.gcd(self.period, ratio.denominator)
+        windows = [window(position) for position in range(ratio.numerator * repeats)]
+        return _Reach(
+            tuple(self._pixel(self.first, low) for low, _ in windows),
+            tuple(self._pixel(self.last, high) for _, high in windows),
+            self.advance * ratio.denominator * repeats // self.period,
+        )
+
+    def _pixel(self, table: tuple[int, ...], position: int) -> int:
+        return table[position % self.period] + position // self.period * self.advance
+
+    def joined(self, other: _Reach) -> _Reach:
+        """What an operation sees that reads both tensors, position by position."""
+        if self.period * other.advance != other.period * self.advance:
+            raise _UnboundedError("tensors of different scale meet")
+        positions = range(math.lcm(self.period, other.period))
+        return _Reach(
+            tuple(min(self._pixel(self.first, j), other._pixel(other.first, j)) for j in positions),
+            tuple(max(self._pixel(self.last, j), other._pixel(other.last, j)) for j in positions),
+            self.advance * len(positions) // self.period,
+        )
+
+    def radius(self) -> int:
+        """Largest distance from the pixel to which a position belongs to one on which it depends."""
+        owners = [position * self.advance // self.period for position in range(self.period)]
+        return max(max(own - low, high - own) for own, low, high in zip(owners, self.first, self.last, strict=True))
+
+
+def receptive_radius(model: onnx.ModelProto) -> int | None:
+    """How far, in input pixels, a pixel's influence can reach along either axis.
+
+    Exact for convolutions, poolings, pixel shuffles, resizing by a constant factor, padding and pointwise operations:
+    output pixels whose own input pixel lies farther than this from a change stay the same. Kernels are taken as full,
+    so where weights are zero it is an upper bound.
+
+    Returns:
+        The radius, or None when an operation mixes the whole picture or is not known here.
+    """
+    try:
+        return max(_axis_radius(model, axis) for axis in (0, 1))
+    except _UnboundedError:
+        return None
+
+
+def _axis_radius(model: onnx.ModelProto, axis: int) -> int:
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in _small_initializers(model)}
+    weights = {tensor.name for tensor in model.graph.initializer}
+    reaches = {value.name: _Reach((0,), (0,), 1) for value in model.graph.input if value.name not in weights}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            constants[node.output[0]] = _constant_value(node)
+            continue
+        sources = [reaches[name] for name in node.input if name in reaches]
+        if sources:
+            reach = _node_reach(_Node(node, constants), sources, axis)
+            reaches.update((name, reach) for name in node.output)
+    return max(reaches[output.name].radius() if output.name in reaches else 0 for output in model.graph.output)
+
+
+def _small_initializers(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """Scales, pads and the like; weights are not wanted, and copying them takes time."""
+    return [tensor for tensor in model.graph.initializer if len(tensor.dims) <= 1 and math.prod(tensor.dims) <= 16]
+
+
+def _constant_value(node: onnx.NodeProto) -> _Array:
+    value = helper.get_attribute_value(node.attribute[0])
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+
+
+class _Node:
+    """A node with its attributes and constant inputs at hand."""
+
+    def __init__(self, node: onnx.NodeProto, constants: Mapping[str, _Array]) -> None:
+        self.op = node.op_type
+        self._inputs = list(node.input)
+        self._constants = constants
+        self._attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+
+    def get(self, name: str, default: Any) -> Any:
+        """An attribute's value; bytes come as str."""
+        value = self._attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else value
+
+    def has_input(self, index: int) -> bool:
+        return index < len(self._inputs) and bool(self._inputs[index])
+
+    def constant(self, index: int) -> _Array:
+        """The value of an input that must be known from the graph."""
+        if not self.has_input(index) or self._inputs[index] not in self._constants:
+            raise _UnboundedError(f"{self.op}: input {index} is not constant")
+        return self._constants[self._inputs[index]]
+
+
+def _node_reach(node: _Node, sources: list[_Reach], axis: int) -> _Reach:
+    joined = sources[0]
+    for source in sources[1:]:
+        joined = joined.joined(source)
+    if node.op in _POINTWISE:
+        return joined
+    if node.op in ("Concat", "Split") and node.get("axis", 0) in (1, -3):
+        return joined
+    if node.op == "Transpose" and list(node.get("perm", [])) in _LAYOUT_CHANGES:
+        return joined
+    rule = _RULES.get(node.op)
+    if rule is None or len(sources) != 1:
+        raise _UnboundedError(f"{node.op} is not known")
+    return rule(node, joined, axis)
+
+
+def _sliding(node: _Node, source: _Reach, axis: int) -> _Reach:
+    kernel, stride, dilation, before = _kernel(node, axis)
+    span = dilation * (kernel - 1)
+    return source.through(lambda j: (j * stride - before, j * stride - before + span), Fraction(1, stride))
+
+
+def _transposed(node: _Node, source: _Reach, axis: int) -> _Reach:
+    kernel, stride, dilation, before = _kernel(node, axis)
+    span = dilation * (kernel - 1)
+    return source.through(lambda j: (-((span - j - before) // stride), (j + before) // stride), Fraction(stride))
+
+
+def _kernel(node: _Node, axis: int) -> tuple[int, int, int, int]:
+    """Kernel size, stride, dilation and padding before, along one axis."""
+    sizes = node.get("kernel_shape", None)
+    if sizes is None or len(sizes) != 2:
+        raise _UnboundedError(f"{node.op} without a two-dimensional kernel_shape")
+    kernel = int(sizes[axis])
+    stride = int(node.get("strides", [1, 1])[axis])
+    dilation = int(node.get("dilations", [1, 1])[axis])
+    padding = node.get("auto_pad", "NOTSET")
+    if padding in ("NOTSET", "VALID"):
+        return kernel, stride, dilation, int(node.get("pads", [0, 0, 0, 0])[axis])
+    total = dilation * (kernel - 1)
+    # With a stride, automatic padding depends on the picture's size; an odd total splits by the mode's name.
+    if stride != 1:
+        raise _UnboundedError(f"{node.op} with {padding} and a stride")
+    return kernel, stride, dilation, total // 2 if padding == "SAME_UPPER" else total - total // 2
+
+
+def _depth_to_space(node: _Node, source: _Reach, _axis: int) -> _Reach:
+    block = int(node.get("blocksize", 1))
+    return source.through(lambda j: (j // block, j // block), Fraction(block))
+
+
+def _space_to_depth(node: _Node, source: _Reach, _axis: int) -> _Reach:
+    block = int(node.get("blocksize", 1))
+    return source.through(lambda j: (j * block, j * block + block - 1), Fraction(1, block))
+
+
+def _pad(node: _Node, source: _Reach, axis: int) -> _Reach:
+    if node.has_input(3) or node.get("mode", "constant") == "wrap":
+        raise _UnboundedError("Pad over chosen axes, or around the picture")
+    before = int(node.constant(1)[2 + axis])
+    return source.through(lambda j: (j - before, j - before))
+
+
+def _resize(node: _Node, source: _Reach, axis: int) -> _Reach:
+    scales = node.constant(2)
+    if scales.size != 4 or node.get("antialias", 0):
+        raise _UnboundedError("Resize to a size, or with an anti-aliasing filter")
+    # float32 cannot hold 4/3; the nearest simple fraction is what the exporter meant.
+    ratio = Fraction(float(scales[2 + axis])).limit_denominator(1000)
+    placing = node.get("coordinate_transformation_mode", "half_pixel")
+    if placing not in ("half_pixel", "pytorch_half_pixel", "asymmetric"):
+        raise _UnboundedError(f"Resize with {placing}")
+    shift = Fraction(0) if placing == "asymmetric" else Fraction(1, 2)
+    mode = node.get("mode", "nearest")
+
+    def window(position: int) -> tuple[int, int]:
+        x = (position + shift) / ratio - shift
+        if mode == "nearest":
+            nearest = _ROUNDINGS[node.get("nearest_mode", "round_prefer_floor")](x)
+            return nearest, nearest
+        if mode == "linear":
+            return math.floor(x), math.ceil(x)
+        return math.floor(x) - 1, math.floor(x) + 2
+
+    return source.through(window, ratio)
+
+
+_ROUNDINGS: dict[str, Callable[[Fraction], int]] = {
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round_prefer_floor": lambda x: math.ceil(x - Fraction(1, 2)),
+    "round_prefer_ceil": lambda x: math.floor(x + Fraction(1, 2)),
+}
+
+_RULES: dict[str, Callable[[_Node, _Reach, int], _Reach]] = {
+    "AveragePool": _sliding,
+    "Conv": _sliding,
+    "ConvTranspose": _transposed,
+    "DepthToSpace": _depth_to_space,
+    "MaxPool": _sliding,
+    "Pad": _pad,
+    "Resize": _resize,
+    "SpaceToDepth": _space_to_depth,
+}

@@ -1,0 +1,181 @@
+"""From a name or a file to a `Model`: an ONNX file on disk and its spec.
+
+This module imports quickly; everything heavy is loaded when a network is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tilewright.errors import ModelError
+from tilewright.models import cache
+from tilewright.models.catalog import CATALOG, CatalogEntry
+from tilewright.models.spec import Model, ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import onnx
+
+# To be raised with every change that makes the importer or the rescale give another ONNX file: it is part of the
+# names in the cache, so files made by an earlier version are not taken for current ones.
+CONVERTER_VERSION = 1
+
+
+def load_model(
+    name_or_path: str | Path,
+    factor: int,
+    *,
+    cache_dir: Path,
+    overrides: Mapping[str, object] | None = None,
+) -> Model:
+    """Makes a network ready to be opened by a session.
+
+    Args:
+        name_or_path: a name of the catalog, or the path of an ONNX file (a `Path`, or text that ends in ``.onnx``).
+        factor: output pixels per input pixel along each axis.
+        cache_dir: folder for converted networks; made when absent.
+        overrides: for an ONNX file, values of `ModelSpec` fields that are given rather than found out. They describe
+            the file as it is; ``scale`` is its own factor.
+
+    Returns:
+        The model; ``spec.scale`` is `factor`. The file belongs to the cache or to the user and is not to be changed.
+
+    Raises:
+        ModelError: unknown name; weights not installed or not those of the catalog; a file that is missing or of no
+            use; a factor that is not offered (code ``unsupportedUpscaleFactor``); a cache that cannot be written.
+    """
+    if isinstance(name_or_path, Path) or name_or_path.endswith(".onnx"):
+        return _own_model(Path(name_or_path), factor, cache_dir, overrides or {})
+    entry = CATALOG.get(name_or_path)
+    if entry is None:
+        raise _unknown(name_or_path)
+    if overrides:
+        raise ModelError(
+            f"Overrides are for ONNX files; {entry.name!r} is a network of the catalog.", parameter="model"
+        )
+    return _catalog_model(entry, factor, cache_dir)
+
+
+def list_models() -> list[dict[str, Any]]:
+    """The catalog, as plain JSON-serialisable values.
+
+    Returns:
+        One dict per network: ``name``, ``summary``, ``scales`` (factors offered), ``licence`` (SPDX), ``source`` (URL),
+        ``package`` (what to install) and ``installed``.
+    """
+    return [
+        {
+            "name": entry.name,
+            "summary": entry.summary,
+            "scales": list(entry.factors),
+            "licence": entry.licence,
+            "source": entry.source,
+            "package": entry.package,
+            "installed": entry.installed,
+        }
+        for entry in CATALOG.values()
+    ]
+
+
+def _unknown(name: str) -> ModelError:
+    installed = [entry.name for entry in CATALOG.values() if entry.installed]
+    near = difflib.get_close_matches(name, CATALOG, n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return ModelError(
+        f"There is no network named {name!r}.{hint} Installed are {', '.join(installed) or 'none'}; "
+        "an ONNX file is given by its path, ending in .onnx.",
+        parameter="model",
+        allowed_values=installed,
+    )
+
+
+def _check_factor(name: str, factor: int, offered: Sequence[int]) -> None:
+    if factor not in offered:
+        raise ModelError(
+            f"The network {name!r} does not offer the factor {factor}; it offers {', '.join(map(str, offered))}.",
+            code="unsupportedUpscaleFactor",
+            parameter="upscaleFactor",
+            allowed_values=offered,
+        )
+
+
+def _catalog_model(entry: CatalogEntry, factor: int, cache_dir: Path) -> Model:
+    _check_factor(entry.name, factor, entry.factors)
+    weights_key = f"{entry.param_sha256[:8]}{entry.bin_sha256[:8]}"
+    path, model = _cached(cache_dir, f"{entry.name}-x{factor}-{weights_key}", lambda: _convert(entry, factor))
+    native = ModelSpec(
+        name=entry.name,
+        scale=entry.scale,
+        halo=entry.halo or 0,
+        feather=entry.feather,
+        seam_error=entry.seam_error,
+        licence=entry.licence,
+        source=entry.source,
+        sha256=entry.bin_sha256,
+    )
+    return Model(path, _spec_for_factor(native, model, factor, exact=entry.halo is None))
+
+
+def _convert(entry: CatalogEntry, factor: int) -> onnx.ModelProto:
+    from tilewright.models.ncnn import import_ncnn
+    from tilewright.models.rescale import append_rescale
+
+    model = import_ncnn(*entry.read())
+    return model if factor == entry.scale else append_rescale(model, entry.scale, factor)
+
+
+def _own_model(path: Path, factor: int, cache_dir: Path, overrides: Mapping[str, object]) -> Model:
+    from tilewright.models.inspect import inspect_onnx, load_onnx
+    from tilewright.models.rescale import append_rescale
+
+    model = load_onnx(path)
+    native = inspect_onnx(path, model, overrides)
+    rescalable = native.scale == 4 and native.layout == "NCHW"
+    _check_factor(native.name, factor, (2, 3, 4) if rescalable else (native.scale,))
+    if factor == native.scale:
+        return Model(path, native)
+    channels = 1 if native.channel_order == "Y" else 3
+    key = f"own-x{factor}-{hashlib.sha256(_serialised(model)).hexdigest()[:16]}"
+    cached, model = _cached(cache_dir, key, lambda: append_rescale(model, native.scale, factor, channels=channels))
+    return Model(cached, _spec_for_factor(native, model, factor, exact=native.halo == native.receptive_radius))
+
+
+def _cached(cache_dir: Path, key: str, make: Callable[[], onnx.ModelProto]) -> tuple[Path, onnx.ModelProto]:
+    """The model stored under a key, made and stored first when it is not there or is damaged."""
+    import onnx
+
+    key = f"{key}-v{CONVERTER_VERSION}"
+    path = cache.find(cache_dir, key)
+    if path is not None:
+        return path, onnx.load(path)
+    model = make()
+    return cache.store(cache_dir, key, _serialised(model)), model
+
+
+def _serialised(model: onnx.ModelProto) -> bytes:
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _spec_for_factor(native: ModelSpec, model: onnx.ModelProto, factor: int, *, exact: bool) -> ModelSpec:
+    """The spec of `model`, which is the native network followed by a rescale to `factor`, if that is another.
+
+    With `exact`, the halo is the receptive radius; else the native halo, grown by what the rescale reads.
+    """
+    from tilewright.models.graph import bytes_per_pixel, flops_per_pixel, receptive_radius
+    from tilewright.models.rescale import rescale_support
+
+    radius = receptive_radius(model)
+    halo = radius if exact and radius is not None else native.halo + rescale_support(native.scale, factor)
+    return replace(
+        native,
+        scale=factor,
+        halo=halo,
+        receptive_radius=radius,
+        flops_per_pixel=flops_per_pixel(model),
+        bytes_per_pixel=bytes_per_pixel(model),
+    )

@@ -1,0 +1,72 @@
+"""Stand-ins for tests, ours and yours: a network without weights, and pictures without files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tilewright.models.probe import natural_patch
+from tilewright.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+class FakeSession:
+    """A session that repeats every pixel ``spec.scale`` times: what goes in comes out, larger.
+
+    It is pointwise, so that however a picture is tiled the result is exactly the picture, repeated.
+    """
+
+    device = "cpu"
+    runtime = "fake"
+
+    def __init__(
+        self,
+        spec: ModelSpec | None = None,
+        *,
+        precision: str = "fp32",
+        spoil: Callable[[int, NDArray[np.float32]], None] | None = None,
+    ) -> None:
+        """Makes one.
+
+        Args:
+            spec: facts it should claim; by default a network of scale 2 without a halo.
+            precision: what it should claim.
+            spoil: called with the number of the run, from 0, and the result, which it may change in place.
+        """
+        self.spec = spec or ModelSpec(name="fake", scale=2)
+        self.precision = precision
+        self.batches: list[tuple[int, ...]] = []
+        self._spoil = spoil
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `tilewright.engine.sessions.Session.run`; the shapes of all batches are kept in ``batches``."""
+        result = batch.repeat(self.spec.scale, axis=2).repeat(self.spec.scale, axis=3)
+        if self._spoil is not None:
+            self._spoil(len(self.batches), result)
+        self.batches.append(batch.shape)
+        return result
+
+
+def make_picture(height: int, width: int, channels: int = 3, dtype: Any = np.uint8) -> NDArray[Any]:
+    """A natural-looking picture, the same on every call.
+
+    Args:
+        height: in pixels.
+        width: in pixels.
+        channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
+        dtype: uint8 or uint16.
+
+    Returns:
+        ``[height, width, channels]``; alpha is a soft disc.
+    """
+    colour = natural_patch(height, width)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    distance = np.hypot(y - height / 2, x - width / 2) / (0.5 * max(height, width))
+    alpha = np.clip(2.0 - 2.0 * distance, 0.0, 1.0)[:, :, None]
+    planes = {1: [colour[:, :, 1:2]], 2: [colour[:, :, 1:2], alpha], 3: [colour], 4: [colour, alpha]}[channels]
+    return np.rint(np.concatenate(planes, axis=2) * np.iinfo(dtype).max).astype(dtype)

@@ -1,0 +1,120 @@
+"""The loop over the plan, with a network that needs no weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tilewright.engine.pipeline import layers_for, run
+from tilewright.engine.planner import plan_tiles
+from tilewright.errors import InferenceError
+from tilewright.models.spec import ModelSpec
+from tilewright.testing import FakeSession, make_picture
+
+
+def enlarge(picture, session, **plan_options):
+    height, width, channels = picture.shape
+    scale = session.spec.scale
+    target = np.zeros((height * scale, width * scale, channels), picture.dtype)
+    heard = []
+    plan = plan_tiles(width, height, session.spec, **plan_options)
+    exact = FakeSession(session.spec)
+    layers = layers_for(picture, target, session.spec)
+    run(layers, plan, session, exact_session=lambda: exact, on_progress=heard.append)
+    return target, heard, exact, plan
+
+
+@given(
+    height=st.integers(1, 300),
+    width=st.integers(1, 300),
+    channels=st.integers(1, 4),
+    dtype=st.sampled_from([np.uint8, np.uint16]),
+    tile=st.integers(1, 200),
+    spec=st.builds(
+        ModelSpec,
+        name=st.just("fake"),
+        scale=st.integers(1, 4),
+        halo=st.integers(0, 24),
+        feather=st.integers(0, 12),
+        multiple_of=st.sampled_from([1, 2, 4]),
+        minimum=st.sampled_from([1, 8]),
+        value_range=st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]),
+        channel_order=st.sampled_from(["RGB", "Y"]),
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_tiles_the_result_is_the_picture_repeated(height, width, channels, dtype, tile, spec):
+    picture = make_picture(height, width, channels, dtype)
+    result, heard, _, plan = enlarge(picture, FakeSession(spec), tile=tile)
+    np.testing.assert_array_equal(result, picture.repeat(spec.scale, 0).repeat(spec.scale, 1))
+    assert [progress.done for progress in heard] == list(range(1, heard[-1].total + 1))
+    assert heard[-1].rows == height * spec.scale
+    assert heard[-1].pixels == heard[-1].total * plan.tile_width * plan.tile_height
+
+
+def test_alpha_and_grey_are_shown_to_a_colour_network_as_grey():
+    seen = []
+    session = FakeSession(spoil=lambda _, result: seen.append(result.copy()))
+    enlarge(make_picture(8, 8, 2), session)
+    for result in seen:
+        np.testing.assert_array_equal(result[0, 0], result[0, 1])
+        np.testing.assert_array_equal(result[0, 0], result[0, 2])
+    assert len(seen) == 2
+
+
+def spoil_tile(number, value):
+    def spoil(run_number, result):
+        if run_number == number:
+            result[0, 1, 32, 32] = value
+
+    return spoil
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_tile_that_is_not_finite_is_run_again_in_float32(value):
+    picture = make_picture(64, 100)
+    session = FakeSession(precision="bf16", spoil=spoil_tile(3, value))
+    result, _, exact, _ = enlarge(picture, session, tile=32)
+    np.testing.assert_array_equal(result, picture.repeat(2, 0).repeat(2, 1))
+    assert len(exact.batches) == 1, "only the spoilt tile"
+
+
+def test_a_tile_that_stays_not_finite_is_an_error_that_says_where():
+    picture = make_picture(64, 100)
+    session = FakeSession(precision="bf16", spoil=spoil_tile(3, np.nan))
+    plan = plan_tiles(100, 64, session.spec, tile=32)
+    target = np.zeros((128, 200, 3), np.uint8)
+    exact = FakeSession(spoil=spoil_tile(0, np.nan))
+    with pytest.raises(InferenceError, match=r"fake gave 1 values that are not finite for the tile at \(68, 0\)"):
+        run(layers_for(picture, target, session.spec), plan, session, exact_session=lambda: exact)
+
+
+def test_a_spec_that_is_wrong_about_the_scale_is_an_error():
+    class Liar(FakeSession):
+        def run(self, batch):
+            return super().run(batch)[:, :, ::2, ::2].copy()
+
+    with pytest.raises(InferenceError, match="returned shape .* where its spec says"):
+        enlarge(make_picture(16, 16), Liar())
+
+
+def test_an_exception_from_the_listener_stops_the_work():
+    session = FakeSession()
+    picture = make_picture(64, 64)
+    target = np.zeros((128, 128, 3), np.uint8)
+
+    def stop(progress):
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            layers_for(picture, target, session.spec),
+            plan_tiles(64, 64, session.spec, tile=16),
+            session,
+            exact_session=lambda: session,
+            on_progress=stop,
+        )
+    assert len(session.batches) == 2

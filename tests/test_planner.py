@@ -1,0 +1,89 @@
+"""The planner's policy: whole where it fits, least work where it does not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tilewright._core import TilePlan
+from tilewright.engine.planner import default_memory_budget, plan_tiles
+from tilewright.errors import ModelError, TilewrightError
+from tilewright.models.spec import ModelSpec
+
+SHALLOW = ModelSpec(name="shallow", scale=4, halo=18, bytes_per_pixel=600.0)
+DEEP = ModelSpec(name="deep", scale=4, halo=72, feather=16, bytes_per_pixel=8000.0)
+EVEN = ModelSpec(name="even", scale=2, halo=10, multiple_of=4, minimum=16, bytes_per_pixel=600.0)
+
+
+@pytest.mark.parametrize("spec", [SHALLOW, DEEP])
+def test_a_picture_within_the_budget_is_one_tile(spec):
+    plan = plan_tiles(300, 200, spec, memory_budget=int(300 * 200 * spec.bytes_per_pixel))
+    assert (len(plan), plan.tile_width, plan.tile_height) == (1, 300, 200)
+    assert plan.redundancy == 1.0
+
+
+@given(
+    st.integers(1, 5000),
+    st.integers(1, 5000),
+    st.sampled_from([SHALLOW, DEEP, EVEN]),
+    st.integers(1, 4000).map(lambda k: k * 1_000_000),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_tile_exceeds_the_budget_unless_it_is_the_smallest(width, height, spec, budget):
+    plan = plan_tiles(width, height, spec, memory_budget=budget)
+    least = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of)
+    cost = plan.tile_width * plan.tile_height * spec.bytes_per_pixel
+    assert cost <= budget or max(plan.tile_width, plan.tile_height) <= max(least, spec.minimum)
+    assert plan.tile_width % spec.multiple_of == plan.tile_height % spec.multiple_of == 0
+    assert plan.tile_width >= spec.minimum
+    assert plan.tile_height >= spec.minimum
+    assert (plan.halo, plan.feather) == (spec.halo, spec.feather)
+
+
+@given(st.integers(200, 1500), st.integers(200, 1500), st.integers(80, 500))
+@settings(max_examples=60, deadline=None)
+def test_no_square_tile_of_the_same_budget_computes_less(width, height, side):
+    budget = int(side * side * SHALLOW.bytes_per_pixel)
+    plan = plan_tiles(width, height, SHALLOW, memory_budget=budget)
+    square = plan_tiles(width, height, SHALLOW, tile=side)
+    assert plan.redundancy <= square.redundancy
+
+
+def test_a_megapixel_is_cheap_for_an_exact_network_on_the_default_budget():
+    plan = plan_tiles(4096, 4096, SHALLOW, memory_budget=2**30)
+    assert plan.redundancy <= 1.10
+
+
+def test_a_given_tile_is_used_but_not_beyond_the_picture_or_below_the_least():
+    assert plan_tiles(1000, 1000, SHALLOW, tile=256).tile_width == 256
+    assert plan_tiles(100, 1000, SHALLOW, tile=256).tile_width == 100
+    assert plan_tiles(1000, 1000, SHALLOW, tile=1).tile_width == TilePlan.smallest_tile(halo=18, feather=0, multiple=1)
+    assert plan_tiles(1000, 1000, EVEN, tile=101).tile_width == 104
+
+
+def test_a_picture_below_the_minimum_gets_a_tile_of_the_minimum():
+    plan = plan_tiles(3, 1, EVEN)
+    assert (plan.tile_width, plan.tile_height, len(plan)) == (16, 16, 1)
+
+
+def test_a_network_of_fixed_size_gets_its_size():
+    fixed = ModelSpec(name="fixed", scale=4, halo=8, fixed_size=(64, 96))
+    plan = plan_tiles(200, 200, fixed)
+    assert (plan.tile_width, plan.tile_height) == (96, 64)
+    assert plan_tiles(5, 5, fixed).tile_width == 96
+    with pytest.raises(ModelError, match="fixed takes 96 × 64 pixels only: tile height 64 is too small for halo 40"):
+        plan_tiles(200, 200, ModelSpec(name="fixed", scale=4, halo=40, fixed_size=(64, 96)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("tile", 0), ("memory_budget", -5)])
+def test_what_is_not_positive_is_refused(name, value):
+    with pytest.raises(TilewrightError, match=f"{name} must be positive, not {value}"):
+        plan_tiles(10, 10, SHALLOW, **{name: value})
+
+
+def test_the_default_budget_is_a_modest_part_of_the_machine():
+    assert 2**27 <= default_memory_budget() <= 2**32
+    assert math.isfinite(default_memory_budget())
