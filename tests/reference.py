@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright import _core
+if TYPE_CHECKING:
+    from tilewright import _core
 
 F32 = np.float32
 
@@ -56,7 +57,7 @@ def quantise(values: np.ndarray, dtype: Any, value_range: tuple[float, float]) -
 
 
 def blend(plan: _core.TilePlan, scale: int, results: list[np.ndarray]) -> np.ndarray:
-    """All tiles' float results [planes,h,w] as one whole float picture [planes,H,W]: columns are faded first, then rows."""
+    """All tiles' results [planes,h,w] as one float picture [planes,H,W]: columns are faded first, then rows."""
     planes = results[0].shape[0]
     whole = np.zeros((planes, plan.height * scale, plan.width * scale), F32)
     fade = ramp(plan.feather * scale)

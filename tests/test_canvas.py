@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference
-from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import reference
+from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
 from tilewright import _core
 
 
@@ -141,7 +141,11 @@ TARGET = np.zeros((12, 16, 3), np.uint8)
         ({"index": 1}, IndexError, "tile 1 of a plan of 1"),
         ({"result": RESULT[:, :11]}, ValueError, r"result must be of shape \[3, 12, 16\], not \[3, 11, 16\]"),
         ({"result": RESULT.astype(np.float64)}, TypeError, "result must be float32 or float16, not float64"),
-        ({"target": TARGET[:11]}, ValueError, "target must be the band of the tile, 12 rows of 16 pixels, not 11 of 16"),
+        (
+            {"target": TARGET[:11]},
+            ValueError,
+            "target must be the band of the tile, 12 rows of 16 pixels, not 11",
+        ),
         ({"target": TARGET.astype(np.float32)}, TypeError, "target must be uint8 or uint16, not float32"),
         ({"first_channel": 1}, ValueError, "target has 3 channels, none to 4"),
         ({"channels": 2}, ValueError, "channels must be 1 or 3, not 2"),

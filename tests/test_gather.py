@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference
-from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import reference
+from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
 from tilewright import _core
 
 CHANNELS = {1: [(0, 0, 0), (0,)], 3: [(0, 1, 2), (2, 1, 0), (1, 1, 1), (0, 2)], 4: [(0, 1, 2), (3, 3, 3), (3,)]}
@@ -81,7 +81,11 @@ READ_ONLY.flags.writeable = False
     [
         ({"picture": PICTURE.astype(np.int8)}, TypeError, "picture must be uint8 or uint16, not int8"),
         ({"picture": PICTURE.astype(">u2")}, TypeError, "picture must be uint8 or uint16, not >u2"),
-        ({"picture": PICTURE[:, :, 0]}, ValueError, r"picture must be \[height, width, channels\], not of shape \[6, 8\]"),
+        (
+            {"picture": PICTURE[:, :, 0]},
+            ValueError,
+            r"picture must be \[height, width, channels\], not .*\[6, 8\]",
+        ),
         ({"picture": np.zeros((6, 16, 3), np.uint8)[:, ::2]}, ValueError, "picture must have adjacent samples"),
         ({"picture": PICTURE[::-1]}, ValueError, "picture must have adjacent samples"),
         ({"picture": np.zeros((6, 9, 3), np.uint8)}, ValueError, "picture is 9 x 6, its plan is for 8 x 6"),

@@ -96,7 +96,7 @@ def test_a_spec_that_is_wrong_about_the_scale_is_an_error():
         def run(self, batch):
             return super().run(batch)[:, :, ::2, ::2].copy()
 
-    with pytest.raises(InferenceError, match="returned shape .* where its spec says"):
+    with pytest.raises(InferenceError, match=r"returned shape .* where its spec says"):
         enlarge(make_picture(16, 16), Liar())
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
-from grid import plans
 from hypothesis import given, settings
 
+from grid import plans
 from tilewright._core import TilePlan
 
 
@@ -21,7 +23,7 @@ def test_owned_pixels_cover_the_picture_exactly_once(plan):
     for spans, size, _ in axes(plan):
         assert spans[0].begin == 0
         assert spans[-1].end == size
-        for before, after in zip(spans, spans[1:], strict=False):
+        for before, after in itertools.pairwise(spans):
             assert before.end == after.begin
         for span in spans:
             assert span.end > span.begin
@@ -43,7 +45,7 @@ def test_tiles_lie_flush_with_the_borders_and_on_multiples(plan):
 @settings(max_examples=300)
 def test_every_inner_edge_has_its_halo_and_feather(plan):
     for spans, _, tile in axes(plan):
-        for before, after in zip(spans, spans[1:], strict=False):
+        for before, after in itertools.pairwise(spans):
             assert before.trail == after.lead == plan.feather
             # What is used of either tile ends a whole halo before its cut edge.
             assert before.origin + tile - (before.end + before.trail) >= plan.halo

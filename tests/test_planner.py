@@ -15,7 +15,7 @@ from tilewright.models.spec import ModelSpec
 
 SHALLOW = ModelSpec(name="shallow", scale=4, halo=18, bytes_per_pixel=600.0)
 DEEP = ModelSpec(name="deep", scale=4, halo=72, feather=16, bytes_per_pixel=8000.0)
-EVEN = ModelSpec(name="even", scale=2, halo=10, multiple_of=4, minimum=16, bytes_per_pixel=600.0)
+EVEN = ModelSpec(name="even", scale=2, halo=10, multiple_of=4, minimum=32, bytes_per_pixel=600.0)
 
 
 @pytest.mark.parametrize("spec", [SHALLOW, DEEP])
@@ -36,7 +36,7 @@ def test_no_tile_exceeds_the_budget_unless_it_is_the_smallest(width, height, spe
     plan = plan_tiles(width, height, spec, memory_budget=budget)
     least = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of)
     cost = plan.tile_width * plan.tile_height * spec.bytes_per_pixel
-    assert cost <= budget or max(plan.tile_width, plan.tile_height) <= max(least, spec.minimum)
+    assert cost <= budget or max(plan.tile_width, plan.tile_height) <= max(least, spec.minimum, 16)
     assert plan.tile_width % spec.multiple_of == plan.tile_height % spec.multiple_of == 0
     assert plan.tile_width >= spec.minimum
     assert plan.tile_height >= spec.minimum
@@ -64,9 +64,11 @@ def test_a_given_tile_is_used_but_not_beyond_the_picture_or_below_the_least():
     assert plan_tiles(1000, 1000, EVEN, tile=101).tile_width == 104
 
 
-def test_a_picture_below_the_minimum_gets_a_tile_of_the_minimum():
+def test_a_tiny_picture_gets_a_tile_the_network_can_make_sense_of():
     plan = plan_tiles(3, 1, EVEN)
-    assert (plan.tile_width, plan.tile_height, len(plan)) == (16, 16, 1)
+    assert (plan.tile_width, plan.tile_height, len(plan)) == (32, 32, 1), "the network's minimum"
+    plan = plan_tiles(3, 40, SHALLOW)
+    assert (plan.tile_width, plan.tile_height, len(plan)) == (16, 40, 1)
 
 
 def test_a_network_of_fixed_size_gets_its_size():

@@ -10,7 +10,7 @@
 choose network, device or store. The runtimes and the codec are loaded at first use too, not with this module.
 """
 
-from importlib.metadata import version
+from importlib.metadata import version as _version
 
 from tilewright.default import models, upload, upscale
 from tilewright.errors import TaskError, TilewrightError
@@ -21,7 +21,7 @@ from tilewright.store import ImageStore
 from tilewright.tasks import new_task
 from tilewright.upscaler import Upscaler
 
-__version__ = version("tilewright")
+__version__ = _version("tilewright")
 
 __all__ = [
     "ImageStore",

@@ -69,4 +69,5 @@ def make_picture(height: int, width: int, channels: int = 3, dtype: Any = np.uin
     distance = np.hypot(y - height / 2, x - width / 2) / (0.5 * max(height, width))
     alpha = np.clip(2.0 - 2.0 * distance, 0.0, 1.0)[:, :, None]
     planes = {1: [colour[:, :, 1:2]], 2: [colour[:, :, 1:2], alpha], 3: [colour], 4: [colour, alpha]}[channels]
-    return np.rint(np.concatenate(planes, axis=2) * np.iinfo(dtype).max).astype(dtype)
+    picture: NDArray[Any] = np.rint(np.concatenate(planes, axis=2) * np.iinfo(dtype).max).astype(dtype)
+    return picture

@@ -1,0 +1,46 @@
+"""What all tests share: folders of their own, and one open Upscaler for each runtime and precision."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tilewright import Settings, Upscaler
+
+# Pictures that cannot be carried in the repository; tests that need them are skipped where they are absent.
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory):
+    """Neither the user's cache nor the user's store is touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TILEWRIGHT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TILEWRIGHT_STORE", str(tmp_path_factory.mktemp("store")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def upscaler_for():
+    """Makes Upscalers with the given arguments, each once: opening a large network takes seconds."""
+
+    @cache
+    def make(**arguments):
+        return Upscaler(settings=Settings.from_environment(), store="memory://tests", **arguments)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def upscaler(upscaler_for):
+    """As users get it, on the CPU."""
+    return upscaler_for(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the shared pictures are not here")
+    return SHARED_DATA

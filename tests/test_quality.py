@@ -1,0 +1,34 @@
+"""Known figures of known networks, through the whole path: a wrong colour order, range or rounding shows at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tilewright.models.catalog import CATALOG
+
+
+def psnr_y(result, truth, shave):
+    """PSNR on the luma of BT.601, not rounded, `shave` pixels cut per side: as super-resolution papers give it."""
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    difference = ((result.astype(np.float64) - truth) @ weights)[shave:-shave, shave:-shave]
+    return 10 * np.log10(255**2 / np.mean(difference**2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 0.03), ("auto", 0.1)])
+@pytest.mark.parametrize(("name", "factor", "known"), [("span-x2-ch48", 2, 38.07), ("span-x4-ch48", 4, 32.20)])
+def test_span_reaches_its_psnr_on_set5(upscaler_for, shared_data, name, factor, known, precision, tolerance):
+    if not CATALOG[name].installed:
+        pytest.skip(f"{CATALOG[name].package} is not installed")
+    upscaler = upscaler_for(model=name, device="cpu", precision=precision)
+    scores = []
+    for path in sorted((shared_data / "set5" / f"LRx{factor}").glob("*.png")):
+        small = np.asarray(Image.open(path).convert("RGB"))
+        truth = np.asarray(Image.open(shared_data / "set5" / "HR" / path.name).convert("RGB"))
+        result = upscaler.upscale_array(small, factor)
+        scores.append(psnr_y(result, truth[: result.shape[0], : result.shape[1]], factor))
+    assert len(scores) == 5
+    print(f"{name} {precision}: {np.mean(scores):.3f} dB")
+    assert np.mean(scores) == pytest.approx(known, abs=tolerance)

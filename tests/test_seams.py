@@ -1,0 +1,80 @@
+"""The promise of the tiling: with real networks, tiled equals whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tilewright import Settings, Upscaler
+from tilewright.engine.sessions import choice
+from tilewright.models.catalog import CATALOG
+from tilewright.testing import make_picture
+
+# Networks whose halo is their whole receptive field.
+EXACT = ["realesr-animevideov3", "span-x2-ch48", "span-x4-ch48"]
+
+
+def need(name):
+    if not CATALOG[name].installed:
+        pytest.skip(f"{CATALOG[name].package} is not installed")
+
+
+@pytest.mark.parametrize("tile", [64, 71, 128])
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_networks_give_the_same_bytes_whatever_the_tile(upscaler_for, name, precision, tile):
+    """OpenVINO computes a pixel alike in every shape, in float32 and in bf16."""
+    need(name)
+    picture = make_picture(150, 210)
+    factor = CATALOG[name].scale
+    whole = upscaler_for(model=name, device="cpu", precision=precision).upscale_array(picture, factor)
+    tiled = upscaler_for(model=name, device="cpu", precision=precision, tile=tile).upscale_array(picture, factor)
+    np.testing.assert_array_equal(tiled, whole)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_same_bytes_on_onnxruntime_and_for_any_number_of_threads(monkeypatch, name):
+    need(name)
+    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda _: None)
+    picture = make_picture(100, 130)
+    results = []
+    for tile, threads in [(None, 1), (None, 2), (70, 2)]:
+        settings = replace(Settings.from_environment(), threads=threads)
+        upscaler = Upscaler(model=name, device="cpu", tile=tile, settings=settings, store="memory://threads")
+        results.append(upscaler.upscale_array(picture, CATALOG[name].scale))
+        assert upscaler.session(factor=CATALOG[name].scale).runtime.startswith("onnxruntime")
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[1], results[2])
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_rescaled_factor_is_exact_too(upscaler_for, factor):
+    picture = make_picture(150, 210)
+    whole = upscaler_for(device="cpu", precision="fp32").upscale_array(picture, factor)
+    tiled = upscaler_for(device="cpu", precision="fp32", tile=90).upscale_array(picture, factor)
+    np.testing.assert_array_equal(tiled, whole)
+
+
+def seam_error(upscaler_for, name, picture, tile):
+    """Largest |tiled − whole| in 8-bit steps; compared in 16 bits, where rounding hides nothing."""
+    fine = picture.astype(np.uint16) * 257
+    whole = upscaler_for(model=name, device="cpu", precision="fp32").upscale_array(fine, 4)
+    tiled = upscaler_for(model=name, device="cpu", precision="fp32", tile=tile).upscale_array(fine, 4)
+    return np.abs(tiled.astype(int) - whole).max() / 257
+
+
+def test_a_deep_network_keeps_its_promise(upscaler_for):
+    entry = CATALOG["realesrgan-x4plus-anime"]
+    error = seam_error(upscaler_for, entry.name, make_picture(90, 300), 200)
+    assert 0 < error <= entry.seam_error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["realesrgan-x4plus", "realesrgan-x4plus-anime", "realsr-df2k"])
+def test_deep_networks_keep_their_promise_on_a_photo(upscaler_for, shared_data, name):
+    need(name)
+    photo = np.asarray(Image.open(shared_data / "photos" / "kodim23.png").convert("RGB"))[180:300, 200:560]
+    assert seam_error(upscaler_for, name, photo, 250) <= CATALOG[name].seam_error

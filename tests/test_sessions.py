@@ -1,0 +1,164 @@
+"""The runtimes: they agree with each other, and what they are asked to do is what they do."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tilewright import Settings, Upscaler
+from tilewright.engine.sessions import choice, open_session
+from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
+from tilewright.errors import DeviceError, InferenceError, ModelError
+from tilewright.models.source import load_model
+from tilewright.models.spec import Model, ModelSpec
+from tilewright.testing import make_picture
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("realesr-animevideov3", 4, cache_dir=Settings.from_environment().cache_dir)
+
+
+def batch(height=48, width=40):
+    return np.ascontiguousarray(make_picture(height, width).transpose(2, 0, 1)[None].astype(np.float32) / 255)
+
+
+def openvino_session(model, precision):
+    pytest.importorskip("openvino")
+    from tilewright.engine.sessions.openvino import OpenVinoSession
+
+    return OpenVinoSession(model, precision=precision, threads=2)
+
+
+def test_openvino_in_float32_equals_onnxruntime(model):
+    want = OnnxRuntimeSession(model, device="cpu", threads=2).run(batch())
+    got = openvino_session(model, "fp32").run(batch())
+    np.testing.assert_allclose(got, want, atol=2e-5)
+
+
+def test_bf16_is_used_only_where_it_agrees(model, monkeypatch):
+    openvino_session(model, "fp32")
+    from tilewright.engine.sessions import openvino
+
+    if "BF16" not in openvino._core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        assert openvino.open_best(model, threads=2).precision == "fp32"
+        pytest.skip("this CPU has no bf16")
+    session = openvino.open_best(model, threads=2)
+    assert session.precision == "bf16"
+    exact = openvino_session(model, "fp32").run(batch()).copy()
+    assert 1e-4 < np.abs(session.run(batch()) - exact).max() < 0.05, "bf16 is really what runs"
+
+    monkeypatch.setattr(openvino, "BF16_GATE_DB", 100.0)
+    assert openvino.open_best(model, threads=2).precision == "fp32"
+
+
+def test_precision_fp32_is_obeyed(model):
+    assert open_session(model, device="cpu", precision="fp32", threads=2).precision == "fp32"
+
+
+def test_without_openvino_onnxruntime_serves_and_says_once_what_it_costs(model, monkeypatch, caplog):
+    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda _: None)
+    choice._say_what_openvino_would_bring.cache_clear()
+    with caplog.at_level(logging.WARNING, "tilewright"):
+        for _ in range(2):
+            session = open_session(model, device="cpu", precision="auto", threads=2)
+    assert session.runtime.startswith("onnxruntime ")
+    assert caplog.text.count("install tilewright[cpu]") == 1
+
+
+def test_cuda_that_does_not_start_is_an_error_not_a_slow_answer(model):
+    from tilewright.engine.sessions import cuda_problem
+
+    if cuda_problem() is None:
+        pytest.skip("CUDA runs here")
+    with pytest.raises(DeviceError, match="CUDA cannot run realesr-animevideov3"):
+        OnnxRuntimeSession(model, device="cuda", threads=2)
+
+
+def test_a_runtime_that_fails_while_running_is_an_inference_error(model):
+    for session in (
+        OnnxRuntimeSession(model, device="cpu", threads=2),
+        open_session(model, device="cpu", precision="fp32", threads=2),
+    ):
+        with pytest.raises(InferenceError, match=r"realesr-animevideov3 failed on a batch of shape \(1, 4, 8, 8\)"):
+            session.run(np.zeros((1, 4, 8, 8), np.float32))
+
+
+def test_a_file_that_is_no_network_is_a_model_error(tmp_path):
+    path = tmp_path / "not.onnx"
+    path.write_bytes(b"not a network")
+    broken = Model(path, ModelSpec(name="not", scale=4))
+    with pytest.raises(ModelError, match="ONNX Runtime does not take"):
+        OnnxRuntimeSession(broken, device="cpu", threads=1)
+    pytest.importorskip("openvino")
+    with pytest.raises(ModelError, match="OpenVINO does not take"):
+        openvino_session(broken, "fp32")
+
+
+def own_network(path, *, layout="NCHW", dtype=np.float32, planes=3, swap=False):
+    """A network of factor 2 that repeats pixels; with `swap` it takes and gives BGR, shown by darkening its blue."""
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    shape = ["n", planes, "h", "w"] if layout == "NCHW" else ["n", "h", "w", planes]
+    larger = ["n", planes, "H", "W"] if layout == "NCHW" else ["n", "H", "W", planes]
+    nodes, inputs, last = [], [], "x"
+    factors = [1, 1, 2, 2]
+    if layout == "NHWC":
+        nodes.append(helper.make_node("Transpose", ["x"], ["nchw"], perm=[0, 3, 1, 2]))
+        last = "nchw"
+    if swap:
+        gains = np.array([0.5, 1, 1], dtype).reshape(1, 3, 1, 1)
+        inputs.append(numpy_helper.from_array(gains, "gains"))
+        nodes.append(helper.make_node("Mul", [last, "gains"], ["gained"]))
+        last = "gained"
+    inputs.append(numpy_helper.from_array(np.array(factors, np.float32), "factors"))
+    nodes.append(
+        helper.make_node(
+            "Resize", [last, "", "factors"], ["larger"], mode="nearest",
+            coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+        )
+    )  # fmt: skip
+    nodes.append(
+        helper.make_node("Transpose", ["larger"], ["y"], perm=[0, 2, 3, 1])
+        if layout == "NHWC"
+        else helper.make_node("Identity", ["larger"], ["y"])
+    )
+    graph = helper.make_graph(
+        nodes,
+        "own",
+        [helper.make_tensor_value_info("x", element, shape)],
+        [helper.make_tensor_value_info("y", element, larger)],
+        inputs,
+    )
+    assert element in (TensorProto.FLOAT, TensorProto.FLOAT16)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("openvino_installed", [True, False])
+@pytest.mark.parametrize(
+    "form", [{}, {"layout": "NHWC"}, {"dtype": np.float16}, {"planes": 1}, {"planes": 1, "layout": "NHWC"}]
+)
+def test_a_network_of_the_users_is_fed_as_it_wants(tmp_path, monkeypatch, form, openvino_installed):
+    if not openvino_installed:
+        monkeypatch.setattr(choice.importlib.util, "find_spec", lambda _: None)
+    path = own_network(tmp_path / "own.onnx", **form)
+    upscaler = Upscaler(model=path, device="cpu", precision="fp32", store="memory://own", tile=24)
+    picture = make_picture(40, 50, 4)
+    result = upscaler.upscale_array(picture, 2)
+    want = picture.repeat(2, 0).repeat(2, 1)
+    tolerance = 1 if form.get("dtype") is np.float16 else 0
+    assert np.abs(result.astype(int) - want).max() <= tolerance
+
+
+def test_a_network_of_bgr_is_fed_bgr(tmp_path):
+    path = own_network(tmp_path / "bgr.onnx", swap=True)
+    spec = ModelSpec(name="bgr", scale=2, channel_order="BGR")
+    session = OnnxRuntimeSession(Model(path, spec), device="cpu", threads=1)
+    rgb = np.random.default_rng(0).random((1, 3, 4, 4), np.float32)
+    want = rgb.repeat(2, 2).repeat(2, 3)
+    want[:, 2] *= np.float32(0.5)
+    np.testing.assert_array_equal(session.run(rgb), want)

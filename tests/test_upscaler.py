@@ -1,0 +1,265 @@
+"""From a request to a response and from pixels to pixels, with real networks."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+import uuid
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tilewright
+from tilewright import Upscaler
+from tilewright.errors import DeviceError, ModelError, TilewrightError
+from tilewright.testing import FakeSession, make_picture
+
+RESULT_KEYS = ["taskType", "taskUUID", "imageUUID", "inputImageUUID", "imageURL"]
+
+
+def png(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def open_url(url):
+    return Image.open(io.BytesIO(Path(unquote(urlparse(url).path)).read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photo") / "photo of mine.png"
+    path.write_bytes(png(make_picture(40, 56)))
+    return path
+
+
+def test_the_seeds_own_request_gets_the_seeds_own_response(photo):
+    uploaded = tilewright.upload(photo)["data"][0]
+    assert list(uploaded) == ["taskType", "taskUUID", "imageUUID", "imageURL"]
+    assert open_url(uploaded["imageURL"]).size == (56, 40)
+
+    request = {
+        "taskType": "imageUpscale",
+        "taskUUID": "19ABAD0D-6ec5-40a6-b7af-203775fa5b7f",
+        "inputImage": uploaded["imageUUID"],
+        "outputType": "URL",
+        "outputFormat": "JPG",
+        "upscaleFactor": 2,
+    }
+    response = tilewright.upscale(request)
+    assert json.loads(json.dumps(response)) == response
+    assert list(response) == ["data"]
+    (item,) = response["data"]
+    assert list(item) == RESULT_KEYS
+    assert item["taskUUID"] == request["taskUUID"], "byte for byte"
+    assert item["inputImageUUID"] == uploaded["imageUUID"]
+    assert uuid.UUID(item["imageUUID"]).version == 4
+    picture = open_url(item["imageURL"])
+    assert (picture.format, picture.size) == ("JPEG", (112, 80))
+
+    again = tilewright.upscale(tilewright.new_task(item["imageUUID"], 2))
+    assert open_url(again["data"][0]["imageURL"]).size == (224, 160)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize(("name", "pillow_name"), [("PNG", "PNG"), ("jpg", "JPEG"), ("WEBP", "WEBP")])
+def test_every_factor_and_format(upscaler, photo, factor, name, pillow_name):
+    task = tilewright.new_task(photo, factor, outputFormat=name, outputType=["base64Data", "dataURI"], includeCost=True)
+    (item,) = upscaler.upscale(task)["data"]
+    assert list(item) == [*RESULT_KEYS[:-1], "imageBase64Data", "imageDataURI", "cost"]
+    assert item["imageDataURI"].endswith(item["imageBase64Data"])
+    picture = Image.open(io.BytesIO(base64.b64decode(item["imageBase64Data"])))
+    assert (picture.format, picture.size) == (pillow_name, (56 * factor, 40 * factor))
+
+
+def test_tasks_of_one_call_do_not_disturb_each_other(upscaler, photo):
+    good = tilewright.new_task(photo, 2)
+    twin = dict(good)
+    tasks = [tilewright.new_task(photo, 5), good, tilewright.new_task(Path("nowhere.png"), 2), twin]
+    response = upscaler.upscale(tasks)
+    assert [item["taskUUID"] for item in response["data"]] == [good["taskUUID"]]
+    assert [(item["code"], item["taskUUID"]) for item in response["errors"]] == [
+        ("unsupportedUpscaleFactor", tasks[0]["taskUUID"]),
+        ("failedToTransferImage", tasks[2]["taskUUID"]),
+        ("conflictTaskUUID", twin["taskUUID"]),
+    ]
+    with pytest.raises(tilewright.TaskError, match="unsupportedUpscaleFactor"):
+        tilewright.raise_for_errors(response)
+
+
+def error_of(upscaler, task):
+    response = upscaler.upscale(task)
+    assert response["data"] == []
+    (error,) = response["errors"]
+    return error
+
+
+def test_bad_tasks_are_answered_with_clear_errors(upscaler, photo, tmp_path):
+    text = tmp_path / "text.png"
+    text.write_text("this is no picture")
+    error = error_of(upscaler, tilewright.new_task(text, 2))
+    assert (error["code"], error["parameter"]) == ("invalidInputImage", "inputImage")
+
+    error = error_of(upscaler, tilewright.new_task(photo, 2, model="realesr-animevideo"))
+    assert error["code"] == "invalidModel"
+    assert "realesr-animevideov3" in error["message"]
+
+    error = error_of(upscaler, tilewright.new_task(photo, 2, model="/etc/own.onnx"))
+    assert (error["code"], error["parameter"]) == ("invalidModel", "model")
+
+    error = error_of(upscaler, tilewright.new_task(photo, 5))
+    assert error["allowedValues"] == [2, 3, 4]
+
+    upload = {"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": photo}
+    assert error_of(upscaler, upload)["code"] == "unsupportedTaskType"
+
+    wide = png(np.zeros((1, 5000, 3), np.uint8))
+    error = error_of(upscaler, tilewright.new_task(wide, 4, outputFormat="WEBP"))
+    assert error["code"] == "unsupportedOutputFormat"
+
+    with pytest.raises(TypeError, match="a task must be a mapping"):
+        upscaler.upscale(["task"])
+
+
+def test_a_failure_that_is_not_foreseen_is_an_error_item_too(upscaler, photo, monkeypatch, caplog):
+    monkeypatch.setattr("tilewright.engine.planner.plan_tiles", lambda *_, **__: 1 / 0)
+    error = error_of(upscaler, tilewright.new_task(photo, 2))
+    assert error["code"] == "internalServerError"
+    assert "division by zero" in error["message"]
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 1), (5, 3000), (3000, 5), (17, 33)])
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_every_size_is_exactly_multiplied(upscaler, shape, factor):
+    picture = np.full((*shape, 3), 100, np.uint8)
+    result = upscaler.upscale_array(picture, factor)
+    assert result.shape == (shape[0] * factor, shape[1] * factor, 3)
+    assert result.dtype == np.uint8
+    assert abs(int(np.median(result)) - 100) <= 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_every_kind_of_array_keeps_its_kind_and_its_look(upscaler, dtype, channels):
+    picture = make_picture(48, 64, channels, dtype)
+    result = upscaler.upscale_array(picture, 2)
+    assert (result.shape, result.dtype) == ((96, 128, channels), dtype)
+    shrunk = result.reshape(48, 2, 64, 2, channels).mean(axis=(1, 3))
+    difference = np.abs(shrunk - picture).mean(axis=(0, 1)) / np.iinfo(dtype).max
+    assert (difference < 0.03).all()
+    assert len(np.unique(result)) > (300 if dtype == np.uint16 else 50)
+
+
+def test_arrays_that_are_no_picture_are_refused(upscaler):
+    with pytest.raises(TypeError, match="pixels must be a uint8 or uint16 array, not float32"):
+        upscaler.upscale_array(np.zeros((4, 4, 3), np.float32), 2)
+    with pytest.raises(TypeError, match="not list"):
+        upscaler.upscale_array([[1]], 2)
+    for shape in [(4, 4), (4, 4, 5), (0, 4, 3)]:
+        with pytest.raises(TilewrightError, match="pixels must be"):
+            upscaler.upscale_array(np.zeros(shape, np.uint8), 2)
+    with pytest.raises(ModelError, match="does not offer the factor 5") as caught:
+        upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), 5)
+    assert caught.value.allowed_values == [2, 3, 4]
+
+
+def test_an_array_view_is_read_as_it_looks(upscaler):
+    picture = make_picture(32, 40)
+    np.testing.assert_array_equal(
+        upscaler.upscale_array(picture[::-1, ::2], 2), upscaler.upscale_array(picture[::-1, ::2].copy(), 2)
+    )
+
+
+def test_progress_counts_tiles_and_a_listener_can_stop(upscaler_for):
+    small_tiles = upscaler_for(device="cpu", tile=64)
+    heard = []
+    small_tiles.upscale_array(make_picture(100, 100), 4, on_progress=heard.append)
+    assert [progress.done for progress in heard] == list(range(1, heard[-1].total + 1))
+    assert heard[-1].rows == 400
+
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def stop(_):
+        raise Stop
+
+    with pytest.raises(Stop):
+        small_tiles.upscale_array(make_picture(100, 100), 4, on_progress=stop)
+    assert small_tiles.upscale_array(make_picture(8, 8), 4).shape == (32, 32, 3), "still usable"
+
+
+def test_threads_share_an_upscaler(upscaler):
+    pictures = [make_picture(20 + i, 30) for i in range(6)]
+    expected = [upscaler.upscale_array(picture, 2) for picture in pictures]
+    results = [None] * len(pictures)
+
+    def work(i):
+        for _ in range(3):
+            results[i] = upscaler.upscale_array(pictures[i], 2)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(pictures))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result, want in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, want)
+
+
+def test_a_context_manager_lets_go_and_can_be_used_again():
+    with Upscaler(device="cpu", store="memory://context") as upscaler:
+        before = upscaler.session(factor=2)
+        assert upscaler.session(factor=2) is before
+    assert upscaler.session(factor=2) is not before
+
+
+def test_arguments_out_of_range_are_refused():
+    with pytest.raises(TilewrightError, match="precision must be 'auto' or 'fp32', not 'int4'"):
+        Upscaler(device="cpu", precision="int4")
+    with pytest.raises(TilewrightError, match="tile must be positive, not 0"):
+        Upscaler(device="cpu", tile=0)
+    with pytest.raises(TilewrightError, match="memory_budget must be positive, not -1"):
+        Upscaler(device="cpu", memory_budget=-1)
+    with pytest.raises(DeviceError, match="device must be 'auto', 'cpu' or 'cuda', not 'tpu'"):
+        Upscaler(device="tpu")
+
+
+def test_cuda_where_it_cannot_run_is_an_error_with_the_reason():
+    from tilewright.engine.sessions import cuda_problem
+
+    if cuda_problem() is None:
+        pytest.skip("CUDA runs here")
+    with pytest.raises(DeviceError, match=r"device 'cuda' cannot run: .+"):
+        Upscaler(device="cuda")
+
+
+def test_a_tile_that_is_not_finite_is_run_again_through_the_upscaler():
+    """The session in float32 is the one the Upscaler opens itself."""
+    upscaler = Upscaler(device="cpu", store="memory://redo")
+    picture = make_picture(16, 16)
+    want = Upscaler(device="cpu", precision="fp32", store="memory://redo").upscale_array(picture, 2)
+    spec = upscaler.session(factor=2).spec
+
+    def spoil(_, result):
+        result[:] = np.nan
+
+    broken = FakeSession(spec, precision="bf16", spoil=spoil)
+    upscaler._sessions[("auto", 2, "auto")] = broken
+    np.testing.assert_array_equal(upscaler.upscale_array(picture, 2), want)
+    assert len(broken.batches) == 1
+
+
+def test_the_networks_that_can_be_named():
+    models = tilewright.models()
+    assert json.loads(json.dumps(models)) == models
+    base = {model["name"]: model for model in models}["realesr-animevideov3"]
+    assert base["scales"] == [2, 3, 4]
+    assert base["installed"] is True
+    assert base["licence"]
