@@ -77,18 +77,25 @@ def test_ties_round_to_even_and_the_range_is_clamped(isa):
 @pytest.mark.parametrize("element", ELEMENTS)
 def test_values_that_are_not_finite_are_counted_and_black(isa, element):
     """Only where they count: the halo may hold anything."""
-    plan = _core.TilePlan(64, 8, tile_width=40, tile_height=8, halo=4)
+    plan = _core.TilePlan(64, 8, tile_width=40, tile_height=8, halo=4, feather=4)
     results = [np.ones((3, 8, 40), element) for _ in range(len(plan))]
     results[0][0, 2, 5] = np.nan
     results[0][1, 3, 6] = np.inf
     results[0][2, 4, 7] = -np.inf
     results[0][0, 0, 39] = np.nan  # in the halo
+    results[1][0, 0, 0] = np.nan  # likewise
     got, counts = blend_all(plan, 1, results, np.uint8, isa)
     assert counts == [3, 0]
     assert got[2, 5, 0] == 0
     assert got[3, 6, 1] == 255
     assert got[4, 7, 2] == 0
     assert (got == 255).sum() == got.size - 2
+
+    # Under the feather a value counts for both tiles that have it.
+    last = plan[0].x.end + plan[0].x.trail - 1
+    results[0][1, 7, last] = np.nan
+    results[1][1, 7, last - plan[1].x.origin] = np.nan
+    assert blend_all(plan, 1, results, np.uint8, isa)[1] == [4, 1]
 
 
 @pytest.mark.parametrize("isa", ISAS)

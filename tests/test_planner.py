@@ -43,12 +43,11 @@ def test_no_tile_exceeds_the_budget_unless_it_is_the_smallest(width, height, spe
     assert (plan.halo, plan.feather) == (spec.halo, spec.feather)
 
 
-@given(st.integers(200, 1500), st.integers(200, 1500), st.integers(80, 500))
-@settings(max_examples=60, deadline=None)
-def test_no_square_tile_of_the_same_budget_computes_less(width, height, side):
-    budget = int(side * side * SHALLOW.bytes_per_pixel)
-    plan = plan_tiles(width, height, SHALLOW, memory_budget=budget)
-    square = plan_tiles(width, height, SHALLOW, tile=side)
+@given(st.integers(200, 1500), st.integers(200, 1500), st.integers(250, 500), st.sampled_from([SHALLOW, DEEP]))
+@settings(max_examples=100, deadline=None)
+def test_no_square_tile_of_the_same_budget_computes_less(width, height, side, spec):
+    plan = plan_tiles(width, height, spec, memory_budget=int(side * side * spec.bytes_per_pixel))
+    square = plan_tiles(width, height, spec, tile=side)
     assert plan.redundancy <= square.redundancy
 
 
