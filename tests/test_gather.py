@@ -11,7 +11,7 @@ import reference
 from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
 from tilewright import _core
 
-CHANNELS = {1: [(0, 0, 0), (0,)], 3: [(0, 1, 2), (2, 1, 0), (1, 1, 1), (0, 2)], 4: [(0, 1, 2), (3, 3, 3), (3,)]}
+CHANNELS = {1: [(0, 0, 0), (0,)], 3: [(0, 1, 2), (2, 1, 0), (1, 1, 1), (0, 2)], 4: [(0, 1, 2), (3, 3, 3), (3,), (0, 1, 3)]}
 
 
 def run(picture, plan, first, count, dtype, isa, **options):
