@@ -11,7 +11,11 @@ import reference
 from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
 from tilewright import _core
 
-CHANNELS = {1: [(0, 0, 0), (0,)], 3: [(0, 1, 2), (2, 1, 0), (1, 1, 1), (0, 2)], 4: [(0, 1, 2), (3, 3, 3), (3,), (0, 1, 3)]}
+CHANNELS = {
+    1: [(0, 0, 0), (0,)],
+    3: [(0, 1, 2), (2, 1, 0), (1, 1, 1), (0, 2)],
+    4: [(0, 1, 2), (3, 3, 3), (3,), (0, 1, 3)],
+}
 
 
 def run(picture, plan, first, count, dtype, isa, **options):
@@ -58,6 +62,18 @@ def test_every_half_is_rounded_to_nearest_even(isa):
         got = run(picture, plan, 0, 1, np.float16, isa, channels=(0,), value_range=value_range)
         want = reference.gather(picture, plan, 0, np.float16, (0,), value_range, "mirror")
         np.testing.assert_array_equal(got[0].view(np.uint16), want.view(np.uint16))
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 1), (6, 1, 3), (1, 1, 4), (5, 6, 1)])
+def test_strides_of_axes_of_one_entry_do_not_matter(shape):
+    picture = random_picture(*shape, np.uint8)
+    strides = [0 if length == 1 else stride for length, stride in zip(shape, picture.strides, strict=True)]
+    odd = np.lib.stride_tricks.as_strided(picture, shape, strides)
+    height, width, channels = shape
+    plan = _core.TilePlan(width, height, tile_width=width, tile_height=height)
+    last = (channels - 1,)
+    got = run(odd, plan, 0, 1, np.float32, None, channels=last)
+    np.testing.assert_array_equal(got[0], reference.gather(picture, plan, 0, np.float32, last, (0, 1), "edge"))
 
 
 def test_writes_nothing_but_its_tiles():

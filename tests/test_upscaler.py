@@ -16,7 +16,7 @@ from PIL import Image
 
 import tilewright
 from tilewright import Upscaler
-from tilewright.errors import DeviceError, ModelError, TilewrightError
+from tilewright.errors import DeviceError, ModelError, StoreError, TilewrightError
 from tilewright.testing import FakeSession, make_picture
 
 RESULT_KEYS = ["taskType", "taskUUID", "imageUUID", "inputImageUUID", "imageURL"]
@@ -76,6 +76,32 @@ def test_every_factor_and_format(upscaler, photo, factor, name, pillow_name):
     assert item["imageDataURI"].endswith(item["imageBase64Data"])
     picture = Image.open(io.BytesIO(base64.b64decode(item["imageBase64Data"])))
     assert (picture.format, picture.size) == (pillow_name, (56 * factor, 40 * factor))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "L", "RGB", "P", "I;16"])
+@pytest.mark.parametrize("size", [(56, 40), (1, 1), (1, 30)])
+def test_every_kind_of_picture_goes_through(upscaler, mode, size):
+    width, height = size
+    if mode == "I;16":
+        picture = Image.fromarray(make_picture(height, width, 1, np.uint16)[:, :, 0])
+    else:
+        picture = Image.fromarray(make_picture(height, width, 4)).convert(mode)
+    task = tilewright.new_task(picture, 3, outputFormat="PNG", outputType="base64Data")
+    response = upscaler.upscale(task)
+    tilewright.raise_for_errors(response)
+    result = Image.open(io.BytesIO(base64.b64decode(response["data"][0]["imageBase64Data"])))
+    assert result.size == (3 * width, 3 * height)
+    assert result.mode == {"P": "RGB"}.get(mode, mode)
+    if "A" in mode and min(size) > 1:
+        small = result.getchannel("A").resize(size, Image.Resampling.BOX)
+        assert np.abs(np.asarray(small, int) - np.asarray(picture.getchannel("A"))).mean() < 8
+
+
+def test_a_store_is_opened_only_when_it_is_needed():
+    upscaler = Upscaler(device="cpu", store="nowhere://bucket")
+    assert upscaler.upscale_array(np.zeros((8, 8, 3), np.uint8), 2).shape == (16, 16, 3)
+    with pytest.raises(StoreError, match="nowhere"):
+        _ = upscaler.store
 
 
 def test_tasks_of_one_call_do_not_disturb_each_other(upscaler, photo):
@@ -181,7 +207,7 @@ def test_progress_counts_tiles_and_a_listener_can_stop(upscaler_for):
     small_tiles = upscaler_for(device="cpu", tile=64)
     heard = []
     small_tiles.upscale_array(make_picture(100, 100), 4, on_progress=heard.append)
-    assert [progress.done for progress in heard] == list(range(1, heard[-1].total + 1))
+    assert [progress.done for progress in heard] == list(range(heard[-1].total + 1))
     assert heard[-1].rows == 400
 
     class Stop(Exception):  # noqa: N818

@@ -36,9 +36,14 @@ void check_image(const char* name, const py::array& array, bool writeable) {
     throw py::value_error(std::string(name) + " must be [height, width, channels], not of shape " +
                           shape_text(shape_of(array)));
   }
-  const index_t size = array.itemsize();
-  if (array.size() > 0 && (array.strides(2) != size || array.strides(1) != size * array.shape(2) ||
-                           array.strides(0) % size != 0 || array.strides(0) < array.shape(1) * array.strides(1))) {
+  const index_t sample = array.itemsize();
+  const index_t pixel = sample * array.shape(2);
+  // The stride of an axis of one entry is never used, and NumPy lets it be anything.
+  const bool adjacent_samples = array.shape(2) <= 1 || array.strides(2) == sample;
+  const bool adjacent_pixels = array.shape(1) <= 1 || array.strides(1) == pixel;
+  const bool rows_apart =
+      array.shape(0) <= 1 || (array.strides(0) % sample == 0 && array.strides(0) >= array.shape(1) * pixel);
+  if (!adjacent_samples || !adjacent_pixels || !rows_apart) {
     throw py::value_error(std::string(name) + " must have adjacent samples and pixels; only rows may be padded");
   }
   check_writeable(name, array, writeable);

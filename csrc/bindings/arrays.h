@@ -30,8 +30,10 @@ void check_planar(const char* name, const py::array& array, const std::vector<in
 template <class Sample>
 ImageView<Sample> image_view(const py::array& array) {
   using Plain = std::remove_const_t<Sample>;
+  const index_t row_stride =
+      array.shape(0) > 1 ? array.strides(0) / static_cast<index_t>(sizeof(Plain)) : array.shape(1) * array.shape(2);
   return ImageView<Sample>{static_cast<Sample*>(const_cast<void*>(array.data())), array.shape(1), array.shape(0),
-                           array.shape(2), array.strides(0) / static_cast<index_t>(sizeof(Plain))};
+                           array.shape(2), row_stride};
 }
 
 // Calls `function` with a value of the array's sample type: std::uint8_t or std::uint16_t.

@@ -1,6 +1,6 @@
 """Makes before_after.jpg: a part of chelsea.png, enlarged by bicubic interpolation and by realesrgan-x4plus.
 
-    python docs/images/before_after.py
+python docs/images/before_after.py
 """
 
 from __future__ import annotations

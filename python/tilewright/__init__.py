@@ -10,8 +10,6 @@
 choose network, device or store. The runtimes and the codec are loaded at first use too, not with this module.
 """
 
-from importlib.metadata import version as _version
-
 from tilewright.default import models, upload, upscale
 from tilewright.errors import TaskError, TilewrightError
 from tilewright.picture import Picture
@@ -20,8 +18,6 @@ from tilewright.settings import Settings
 from tilewright.store import ImageStore
 from tilewright.tasks import new_task
 from tilewright.upscaler import Upscaler
-
-__version__ = _version("tilewright")
 
 __all__ = [
     "ImageStore",
@@ -36,3 +32,12 @@ __all__ = [
     "upload",
     "upscale",
 ]
+
+
+def __getattr__(name: str) -> str:
+    # Reading the metadata takes a fifth of the whole import, and few ask for it.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tilewright")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

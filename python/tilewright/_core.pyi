@@ -11,6 +11,7 @@ _Elements: TypeAlias = NDArray[np.float32 | np.float16]
 
 def available_isas() -> list[str]: ...
 def default_isa() -> str: ...
+
 @final
 class Span:
     @property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from tilewright.errors import SourceError, StoreError
+from tilewright.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ class ImageStore:
         name = f"{image_uuid}.{extension}"
         with self._mapped_errors("written"):
             if self._folder is not None:
-                _write_whole(self._folder, name, data)
+                write_whole(self._folder / name, data)
             else:
                 self._remote.makedirs(self._root, exist_ok=True)
                 self._remote.pipe_file(f"{self._root}/{name}", data)
@@ -129,18 +130,3 @@ class ImageStore:
             yield
         except OSError as error:
             raise StoreError(f"the image store {self.location!r} cannot be {verb}: {error}") from error
-
-
-def _write_whole(folder: Path, name: str, data: bytes) -> None:
-    """Write a file that appears under its name only when all of it is on the disk."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{name}.partial"
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(folder / name)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

@@ -83,7 +83,7 @@ class Upscaler:
             if value is not None and value < 1:
                 raise TilewrightError(f"{name} must be positive, not {value}", parameter=name)
         self.model = model or settings.model
-        self.store = store if isinstance(store, ImageStore) else ImageStore(store or settings.store)
+        self._store = store or settings.store
         self._tile = tile
         self._memory_budget = memory_budget or settings.memory_budget
         self._models: dict[tuple[str | Path, int], Model] = {}
@@ -98,6 +98,18 @@ class Upscaler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def store(self) -> ImageStore:
+        """Where images are kept; opened at first use, because pixels and files do without.
+
+        Raises:
+            StoreError: a store that cannot be opened.
+        """
+        with self._engine:
+            if not isinstance(self._store, ImageStore):
+                self._store = ImageStore(self._store)
+            return self._store
 
     def close(self) -> None:
         """Lets go of all networks. The Upscaler can still be used: they are opened again when needed."""
@@ -137,7 +149,7 @@ class Upscaler:
         Args:
             pixels: uint8 or uint16 ``[H, W, C]``, C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
             factor: 2, 3 or 4, as the network offers.
-            on_progress: called after every tile; an exception it raises stops the work.
+            on_progress: called before the first tile and after every one; an exception it raises stops the work.
 
         Returns:
             The same dtype, ``[H * factor, W * factor, C]``.
@@ -171,7 +183,7 @@ class Upscaler:
         """
         sources = [picture.pixels]
         if picture.alpha is not None:
-            sources.append(picture.alpha[:, :, None])
+            sources.append(picture.alpha[:, :, np.newaxis])
         pixels, *alpha = self._enlarge(sources, model or self.model, factor, on_progress)
         return replace(picture, pixels=pixels, alpha=alpha[0][:, :, 0] if alpha else None)
 

@@ -71,7 +71,7 @@ def run(
         plan: made for the picture and the session's network.
         session: runs the network.
         exact_session: gives one in float32, for tiles whose result is not finite.
-        on_progress: called after every tile.
+        on_progress: called before the first tile and after every one.
 
     Raises:
         InferenceError: the runtime failed, or a tile is not finite in float32 either.
@@ -80,7 +80,10 @@ def run(
     planes = len(layers[0].channels)
     canvases = [Canvas(plan, spec.scale, planes=planes, value_range=spec.value_range) for _ in layers]
     batch = np.empty((1, planes, plan.tile_height, plan.tile_width), np.float32)
+    total = len(plan) * len(layers)
     done = 0
+    if on_progress is not None:
+        on_progress(Progress(done, total, 0, 0))
     for index in range(len(plan)):
         row = index // plan.columns
         begin, end = canvases[0].band(row)
@@ -99,7 +102,7 @@ def run(
             done += 1
             if on_progress is not None:
                 rows = end if index % plan.columns == plan.columns - 1 and layer is layers[-1] else begin
-                on_progress(Progress(done, len(plan) * len(layers), rows, done * plan.tile_width * plan.tile_height))
+                on_progress(Progress(done, total, rows, done * plan.tile_width * plan.tile_height))
 
 
 def _checked(result: NDArray[np.float32], batch: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """After a tile.
+    """Before the first tile, and after every one.
 
     Attributes:
         done: tiles done.
@@ -23,5 +23,6 @@ class Progress:
     pixels: int
 
 
-# Called after every tile, on the thread that runs them. An exception raised here stops the work and reaches the caller.
+# Called before the first tile and after every one, on the thread that runs them. An exception raised here stops the
+# work and reaches the caller.
 OnProgress = Callable[[Progress], None]

@@ -7,11 +7,13 @@ the same network at once write the same bytes under the same name. A file appear
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tilewright.errors import ModelError
+from tilewright.files import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DIGITS = 16
 
@@ -44,17 +46,7 @@ def store(folder: Path, key: str, content: bytes) -> Path:
     """
     path = folder / f"{key}-{_checksum(content)}.onnx"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{key}-", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, content)
     except OSError as error:
         raise ModelError(
             f"The converted network cannot be written to the cache folder {folder}: {error}. Choose another folder."

