@@ -1,0 +1,88 @@
+"""How near is Canvas.blend to a plain copy of the same bytes, how far ahead of NumPy, and what does a feather cost?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import memcpy
+import reference
+from tilewright import _core
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from turns import InTurns
+
+SCALE = 4
+# Results and bands of 37 to 75 MB a pair, one after the other: more than common caches hold.
+SETS = 3
+
+
+def numpy_quantise(result: np.ndarray, target: np.ndarray) -> None:
+    """One tile; short, and with one temporary picture of floats."""
+    white = np.iinfo(target.dtype).max
+    levels = result * np.float32(white)
+    np.clip(levels, 0, white, out=levels)
+    np.rint(levels, out=levels)
+    target[:] = levels.astype(target.dtype).transpose(1, 2, 0)
+
+
+def blend(plan: _core.TilePlan, results: list[np.ndarray], target: np.ndarray, isa: str) -> None:
+    canvas = _core.Canvas(plan, SCALE, isa=isa)
+    for index, result in enumerate(results):
+        begin, end = canvas.band(index // plan.columns)
+        canvas.blend(index, result, target[begin:end])
+
+
+def random_results(plan: _core.TilePlan, element: str, seed: int) -> list[np.ndarray]:
+    """A little beyond the range, as networks' results are."""
+    rng = np.random.default_rng(seed)
+    shape = (3, plan.tile_height * SCALE, plan.tile_width * SCALE)
+    return [(rng.random(shape, np.float32) * 1.1 - 0.05).astype(element) for _ in range(len(plan))]
+
+
+def measure(plan: _core.TilePlan, sample: str, element: str, by: str, in_turns: InTurns) -> None:
+    sets = [random_results(plan, element, seed) for seed in range(SETS)]
+    targets = [np.zeros((plan.height * SCALE, plan.width * SCALE, 3), sample) for _ in sets]
+
+    def step(number: int) -> None:
+        results, target = sets[number % SETS], targets[number % SETS]
+        if by != "NumPy":
+            blend(plan, results, target, by)
+        elif len(plan) == 1:
+            numpy_quantise(results[0], target)
+        else:
+            numpy_quantise(reference.blend(plan, SCALE, results), target)
+
+    for number in range(SETS):
+        step(number)
+        whole = reference.blend(plan, SCALE, sets[number]).transpose(1, 2, 0)
+        np.testing.assert_array_equal(targets[number], reference.quantise(whole, np.dtype(sample), (0.0, 1.0)))
+
+    # Halos need not be read: one value per sample of the output is what there is to move.
+    moved = targets[0].nbytes + targets[0].size * np.dtype(element).itemsize
+    against = memcpy.copy_of(moved, SETS)
+    in_turns(step, label=by, against=against, named=memcpy.NAMED, rounds=20, bytes_moved=moved)
+
+
+@pytest.mark.parametrize("by", [*_core.available_isas(), "NumPy"])
+@pytest.mark.parametrize("element", ["float32", "float16"])
+@pytest.mark.parametrize("sample", ["uint8", "uint16"])
+def bench_one_tile(
+    benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, sample: str, element: str, by: str
+) -> None:
+    side = 32 if smoke else 512
+    plan = _core.TilePlan(side, side, tile_width=side, tile_height=side)
+    benchmark.group = f"canvas {element} → {sample}, {side}² × {SCALE}"
+    measure(plan, sample, element, by, in_turns)
+
+
+@pytest.mark.parametrize("by", [*_core.available_isas(), "NumPy"])
+def bench_feathered_tiles(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, by: str) -> None:
+    side, tile, feather = (64, 40, 4) if smoke else (512, 192, 16)
+    plan = _core.TilePlan(side, side, tile_width=tile, tile_height=tile, halo=8, feather=feather)
+    benchmark.group = f"canvas float32 → uint8, {side}² × {SCALE}, {len(plan)} tiles, feather {feather}"
+    measure(plan, "uint8", "float32", by, in_turns)

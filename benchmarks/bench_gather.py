@@ -1,0 +1,56 @@
+"""How near is gather to a plain copy of the same bytes, and how far ahead of NumPy?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import memcpy
+import reference
+from tilewright import _core
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from turns import InTurns
+
+# Pictures and batches of 9 to 19 MB a pair, one after the other: more than common caches hold.
+SETS = 8
+
+
+def numpy_gather(picture: np.ndarray, batch: np.ndarray) -> None:
+    """Short, and without a temporary picture of floats."""
+    white = np.float32(np.iinfo(picture.dtype).max)
+    np.divide(picture.transpose(2, 0, 1), white, out=batch[0], casting="same_kind")
+
+
+@pytest.mark.parametrize("by", [*_core.available_isas(), "NumPy"])
+@pytest.mark.parametrize("element", ["float32", "float16"])
+@pytest.mark.parametrize("sample", ["uint8", "uint16"])
+def bench_gather(
+    benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, sample: str, element: str, by: str
+) -> None:
+    side = 64 if smoke else 1024
+    plan = _core.TilePlan(side, side, tile_width=side, tile_height=side)
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, np.iinfo(sample).max, (side, side, 3), sample, endpoint=True) for _ in range(SETS)]
+    batches = [np.empty((1, 3, side, side), element) for _ in pictures]
+
+    def step(number: int) -> None:
+        picture, batch = pictures[number % SETS], batches[number % SETS]
+        if by == "NumPy":
+            numpy_gather(picture, batch)
+        else:
+            _core.gather(picture, plan, 0, batch, isa=by)
+
+    for number in range(SETS):
+        step(number)
+        want = reference.gather(pictures[number], plan, 0, element, (0, 1, 2), (0.0, 1.0), "mirror")
+        np.testing.assert_array_equal(batches[number][0], want)
+
+    benchmark.group = f"gather {sample} → {element}, {side}²"
+    moved = pictures[0].nbytes + batches[0].nbytes
+    against = memcpy.copy_of(moved, SETS)
+    in_turns(step, label=by, against=against, named=memcpy.NAMED, rounds=40, bytes_moved=moved)

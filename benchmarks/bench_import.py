@@ -1,0 +1,37 @@
+"""How long does `import tilewright` take in a fresh process?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from turns import InTurns
+
+# They take longer than all the rest, and must not be loaded before they are needed.
+HEAVY = ("onnx", "onnxruntime", "openvino", "pyvips", "PIL")
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("module", ["tilewright", "numpy"])
+def bench_import(benchmark: BenchmarkFixture, in_turns: InTurns, module: str) -> None:
+    loaded = python(f"import sys, {module}; print(*sys.modules)").split()
+    assert module in loaded
+    assert not set(HEAVY) & set(loaded)
+
+    benchmark.group = "import, fresh process"
+    in_turns(
+        lambda _: python(f"import {module}"),
+        label=module,
+        against=lambda _: python("pass"),
+        named="python -c pass",
+        rounds=20,
+    )

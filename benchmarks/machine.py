@@ -1,0 +1,40 @@
+"""What a result was measured on and with: only what explains figures, nothing that names the machine or its user."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tilewright import Settings, _core
+
+_PACKAGES = ("tilewright", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "pytest-benchmark")
+_GENERAL = ("system", "machine", "python_implementation", "python_version")
+_CPU = {"brand_raw": "name", "family": "family", "model": "model", "stepping": "stepping", "count": "count"}
+
+
+def describe(generated: dict[str, Any]) -> dict[str, Any]:
+    """The wanted part of pytest-benchmark's machine info, and what the project has to add."""
+    cpu = {name: generated["cpu"].get(key) for key, name in _CPU.items()}
+    return {key: generated[key] for key in _GENERAL} | {
+        "cpu": cpu,
+        "usable_cpus": Settings.from_environment({}).threads,
+        "isas": _core.available_isas(),
+        "isa": _core.default_isa(),
+        "compiler": _compiler(),
+        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _compiler() -> str | None:
+    """What built the kernels, from the note that GCC and Clang leave in what they build; None where there is none."""
+    note = re.search(rb"(GCC: \([^\0]*|clang version [^\0]*)", Path(_core.__file__).read_bytes())
+    return note[0].decode(errors="replace") if note else None
