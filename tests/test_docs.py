@@ -1,0 +1,63 @@
+"""What the pages show works: their Python is run, and so are their command lines."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tilewright.cli import main
+from tilewright.testing import make_picture
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page, language):
+    return [code for kind, code in BLOCK.findall(page.read_text()) if kind == language]
+
+
+def pages_with(language, mark=""):
+    found = [page for page in PAGES if any(mark in code for code in blocks(page, language))]
+    assert found, f"no page has {language} blocks"
+    return [pytest.param(page, id=page.name) for page in found]
+
+
+@pytest.fixture
+def a_desk(tmp_path, monkeypatch):
+    """A folder with the files that the pages speak of."""
+    photo = Image.fromarray(make_picture(24, 32))
+    for name in ("photo.jpg", "holiday/one.png", "holiday/two.jpg", "photos/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        photo.save(tmp_path / name)
+    (tmp_path / "notes.png").write_text("hello\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("a_desk")
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_python_on_the_pages_runs(page):
+    names = {}
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), names)
+
+
+@pytest.mark.usefixtures("a_desk")
+@pytest.mark.parametrize("page", pages_with("console", "$ tilewright "))
+def test_command_lines_on_the_pages_run(page, capsys):
+    for code in blocks(page, "console"):
+        for line in re.findall(r"^\$ tilewright (.*)$", code, re.MULTILINE):
+            expected = 1 if " failed" in code else 0
+            overwrite = ["--overwrite"] if line.startswith("upscale") else []
+            assert main([*shlex.split(line), *overwrite]) == expected, (line, capsys.readouterr().err)
+
+
+def test_links_between_the_pages_lead_somewhere():
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
