@@ -239,6 +239,23 @@ def test_threads_share_an_upscaler(upscaler):
         np.testing.assert_array_equal(result, want)
 
 
+def test_while_a_network_runs_other_threads_reach_the_store_and_find_networks(upscaler):
+    reached = []
+
+    def other_thread():
+        reached.append(upscaler.store.put(png(make_picture(4, 4)), "png"))
+        reached.append(upscaler.upscale(tilewright.new_task(reached[0], 2, model="no such network"))["errors"][0])
+
+    def listen(progress):
+        if progress.done == 0:
+            thread = threading.Thread(target=other_thread, daemon=True)
+            thread.start()
+            thread.join(timeout=20)
+
+    upscaler.upscale_array(make_picture(8, 8), 2, on_progress=listen)
+    assert reached[1]["code"] == "invalidModel"
+
+
 def test_a_context_manager_lets_go_and_can_be_used_again():
     with Upscaler(device="cpu", store="memory://context") as upscaler:
         before = upscaler.session(factor=2)

@@ -90,6 +90,8 @@ class Upscaler:
         self._sessions: dict[tuple[str | Path, int, str], Session] = {}
         # Held while a network is opened or runs: sessions reuse their buffers, and the runtime owns the cores.
         self._engine = threading.RLock()
+        # Held while a file is found or converted, never while a network runs; taken after the other, never before.
+        self._opening = threading.Lock()
 
     def __enter__(self) -> Upscaler:
         return self
@@ -106,7 +108,7 @@ class Upscaler:
         Raises:
             StoreError: a store that cannot be opened.
         """
-        with self._engine:
+        with self._opening:
             if not isinstance(self._store, ImageStore):
                 self._store = ImageStore(self._store)
             return self._store
@@ -296,7 +298,7 @@ class Upscaler:
     def _model(self, name: str | Path, factor: int) -> Model:
         if name == "auto":
             name = AUTO_MODELS[self.device]
-        with self._engine:
+        with self._opening:
             if (name, factor) not in self._models:
                 self._models[name, factor] = load_model(name, factor, cache_dir=self.settings.cache_dir)
             return self._models[name, factor]
