@@ -79,6 +79,15 @@ def test_cuda_that_does_not_start_is_an_error_not_a_slow_answer(model):
         OnnxRuntimeSession(model, device="cuda", threads=2)
 
 
+def test_cuda_counts_as_able_only_when_it_has_convolved():
+    from tilewright.engine.sessions import cuda_problem, onnxruntime
+
+    if cuda_problem() is None:
+        assert onnxruntime._convolution_problem() is None
+    else:
+        assert onnxruntime._convolution_problem().startswith("CUDA does not run a convolution: ")
+
+
 def test_a_runtime_that_fails_while_running_is_an_inference_error(model):
     for session in (
         OnnxRuntimeSession(model, device="cpu", threads=2),

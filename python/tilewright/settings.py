@@ -34,7 +34,7 @@ class Settings:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"`` or ``"fp32"``.
         threads: threads of the network's runtime, at least 1.
-        memory_budget: bytes that a picture's processing may take, None to let the planner decide.
+        memory_budget: bytes for a network's activations, by estimate; None to let the planner decide.
         max_input_pixels: largest picture accepted, width times height.
     """
 

@@ -39,14 +39,15 @@ class OnnxRuntimeSession:
         """
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _FATAL
-        options.intra_op_num_threads = threads
-        providers: list[Any] = ["CPUExecutionProvider"]
+        providers: list[Any]
         if device == "cuda":
-            # A node that CUDA does not take is an error, not a slow answer.
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+            options = _cuda_options()
             providers = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})]
+        else:
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = _FATAL
+            options.intra_op_num_threads = threads
+            providers = ["CPUExecutionProvider"]
         try:
             self._session = onnxruntime.InferenceSession(str(model.path), options, providers=providers)
         except Exception as error:  # the runtime raises classes of its own without a common base
@@ -86,10 +87,9 @@ def cuda_problem() -> str | None:
     driver.cuDeviceGetCount(ctypes.byref(count))
     if count.value == 0:
         return "no CUDA device"
-    missing = _missing_cuda_libraries()
-    if missing:
+    if missing := _missing_cuda_libraries():
         return f"{missing}; install tilewright[cuda]"
-    return None
+    return _convolution_problem()
 
 
 def _missing_cuda_libraries() -> str | None:
@@ -104,3 +104,38 @@ def _missing_cuda_libraries() -> str | None:
         onnxruntime.preload_dlls()
     failures = [line for line in said.getvalue().splitlines() if line.startswith("Failed to load")]
     return failures[0] if failures else None
+
+
+def _convolution_problem() -> str | None:
+    """Runs one convolution: a provider that starts may still lack cuDNN, or code for this GPU."""
+    import numpy as np
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = numpy_helper.from_array(np.zeros((4, 3, 3, 3), np.float32), "weight")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "weight"], ["y"], kernel_shape=[3, 3])],
+        "convolution",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 6, 6])],
+        [weight],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    try:
+        session = onnxruntime.InferenceSession(
+            network.SerializeToString(), _cuda_options(), providers=["CUDAExecutionProvider"]
+        )
+        session.run(None, {"x": np.zeros((1, 3, 8, 8), np.float32)})
+    except Exception as error:  # the runtime raises classes of its own without a common base
+        return f"CUDA does not run a convolution: {error}"
+    return None
+
+
+def _cuda_options() -> Any:
+    """Session options under which a node that CUDA does not take is an error, not a slow answer."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return options
