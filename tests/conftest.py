@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tilewright import Settings, Upscaler
 
@@ -37,6 +39,13 @@ def upscaler_for():
 def upscaler(upscaler_for):
     """As users get it, on the CPU."""
     return upscaler_for(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """A real photograph, uint8 [300, 451, 3]: Chelsea the cat, by Stefan van der Walt, CC0."""
+    with Image.open(Path(__file__).resolve().parents[1] / "docs" / "images" / "chelsea.png") as image:
+        return np.asarray(image.convert("RGB"))
 
 
 @pytest.fixture(scope="session")

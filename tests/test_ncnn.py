@@ -73,7 +73,7 @@ def run_ncnn(param: Path, weights: Path, picture: np.ndarray) -> np.ndarray:
     return np.array(output)
 
 
-def photo(height: int = 9, width: int = 11) -> np.ndarray:
+def patch(height: int = 9, width: int = 11) -> np.ndarray:
     return np.ascontiguousarray(natural_patch(height, width).transpose(2, 0, 1))
 
 
@@ -233,7 +233,7 @@ for number, name, function in (
 @pytest.mark.parametrize("case", TINY)
 def test_layer_computes_what_numpy_does(case: str) -> None:
     files, reference = TINY[case]
-    picture = photo()
+    picture = patch()
     np.testing.assert_allclose(run_imported(files, picture), reference(picture), rtol=1e-5, atol=1e-5)
 
 
@@ -242,19 +242,19 @@ def test_layer_computes_what_ncnn_does(case: str, tmp_path: Path) -> None:
     files, _ = TINY[case]
     (tmp_path / "net.param").write_text(files.text)
     (tmp_path / "net.bin").write_bytes(files.weights)
-    picture = photo()
+    picture = patch()
     expected = run_ncnn(tmp_path / "net.param", tmp_path / "net.bin", picture)
     np.testing.assert_allclose(run_imported(files, picture), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CATALOG)
-def test_catalog_network_computes_what_ncnn_does(name: str) -> None:
+def test_catalog_network_computes_what_ncnn_does(name: str, photo: np.ndarray) -> None:
     import onnxruntime as ort
 
     entry = CATALOG[name]
     if entry.folder is None or not entry.installed:
         pytest.skip(f"{entry.package} is not installed")
-    picture = photo(32, 40)
+    picture = np.ascontiguousarray(photo[100:132, 150:190].transpose(2, 0, 1).astype(np.float32) / 255)
     stem = entry.folder / entry.stem
     expected = run_ncnn(stem.with_name(f"{stem.name}.param"), stem.with_name(f"{stem.name}.bin"), picture)
 
