@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tilewright import Settings, Upscaler
 
@@ -44,6 +43,8 @@ def upscaler(upscaler_for):
 @pytest.fixture(scope="session")
 def photo():
     """A real photograph, uint8 [300, 451, 3]: Chelsea the cat, by Stefan van der Walt, CC0."""
+    from PIL import Image  # not at the top: the kernels' tests do without
+
     with Image.open(Path(__file__).resolve().parents[1] / "docs" / "images" / "chelsea.png") as image:
         return np.asarray(image.convert("RGB"))
 

@@ -16,7 +16,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tilewright.errors import ModelError
+from tilewright.errors import ModelError, StoreError
 from tilewright.models import catalog, source
 from tilewright.models.catalog import CATALOG, EXACT_SEAM_ERROR
 from tilewright.models.probe import natural_patch
@@ -255,7 +255,7 @@ def test_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ModelError, match="No space left on device"):
+    with pytest.raises(StoreError, match="No space left on device"):
         load_model(FAST, 4, cache_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -263,7 +263,7 @@ def test_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.usefixtures("needs_weights")
 def test_unwritable_cache_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ModelError, match=r"cache folder .*file"):
+    with pytest.raises(StoreError, match=r"cache folder .*file"):
         load_model(FAST, 4, cache_dir=tmp_path / "file" / "cache")
 
 

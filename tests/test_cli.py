@@ -112,15 +112,36 @@ def test_neither_store_nor_partial_file_is_left(workplace):
         ("large.webp", [], "WEBP"),
         ("large", ["--format", "webp"], "WEBP"),
         ("large", ["--format", "JPEG"], "JPEG"),
-        ("large.png", ["--format", "jpg"], "JPEG"),
         ("new/folder/large.png", [], "PNG"),
     ],
 )
 @pytest.mark.usefixtures("copying")
-def test_a_file_has_the_format_it_is_named_for_unless_told_otherwise(out, options, file_format):
+def test_a_file_has_the_format_it_is_named_for_or_is_told(out, options, file_format):
     picture("small.png")
     assert main(["upscale", "small.png", "-o", out, "-x", "2", *options]) == 0
     assert kind_and_size(out) == (file_format, (48, 32))
+
+
+@pytest.mark.usefixtures("copying")
+def test_a_name_of_another_format_is_refused(capsys):
+    picture("small.png")
+    assert main(["upscale", "small.png", "-o", "large.png", "-x", "2", "--format", "jpg"]) == 2
+    assert "large.png is the name of a PNG file, and --format asks for JPG" in capsys.readouterr().err
+    assert not Path("large.png").exists()
+
+
+@pytest.mark.usefixtures("copying")
+@pytest.mark.parametrize("address", ["https://example.com/cat.jpg", "HTTP://example.com/cat.jpg?size=1"])
+def test_a_web_address_is_told_from_a_file(address, capsys):
+    assert main(["upscale", address, "-o", "large.png", "-x", "2"]) == 1
+    assert f"{address}: a web address; download the picture first" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("copying")
+def test_an_output_of_no_name_is_refused(capsys):
+    picture("small.png")
+    assert main(["upscale", "small.png", "-o", "", "-x", "2"]) == 2
+    assert "-o names nothing" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("copying")
@@ -775,14 +796,14 @@ def test_info_works_where_nothing_can_be_loaded(monkeypatch, capsys):
         raise tilewright.TilewrightError("no libvips")
 
     def absent():
-        raise ImportError("no onnxruntime")
+        raise tilewright.errors.DeviceError("onnxruntime cannot be loaded: gone")
 
     monkeypatch.setattr("tilewright.codecs.vips", broken)
     monkeypatch.setattr("tilewright.engine.sessions.cuda_problem", absent)
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert "pip install 'pyvips[binary]'" in out
-    assert "ONNX Runtime cannot be loaded: no onnxruntime" in out
+    assert "onnxruntime cannot be loaded: gone" in out
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------

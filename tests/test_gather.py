@@ -88,6 +88,7 @@ def test_writes_nothing_but_its_tiles():
 PLAN = _core.TilePlan(8, 6, tile_width=8, tile_height=6)
 PICTURE = np.zeros((6, 8, 3), np.uint8)
 BATCH = np.zeros((1, 3, 6, 8), np.float32)
+UNALIGNED = np.frombuffer(bytes(6 * 8 * 3 * 2 + 1), np.uint16, offset=1).reshape(6, 8, 3)
 READ_ONLY = BATCH.copy()
 READ_ONLY.flags.writeable = False
 
@@ -109,7 +110,9 @@ READ_ONLY.flags.writeable = False
         ({"batch": BATCH[:, :2]}, ValueError, r"batch must be of shape \[1, 3, 6, 8\], not \[1, 2, 6, 8\]"),
         ({"batch": np.zeros((1, 3, 8, 6), np.float32).swapaxes(2, 3)}, ValueError, "batch must be C-contiguous"),
         ({"batch": READ_ONLY}, ValueError, "batch must be writeable"),
-        ({"first": 1}, ValueError, "tiles 1 to 1 are not all in a plan of 1"),
+        ({"first": 1}, ValueError, "1 tiles from 1 on are not all in a plan of 1"),
+        ({"first": 2**63 - 1}, ValueError, "are not all in a plan of 1"),
+        ({"picture": UNALIGNED}, ValueError, "picture must be aligned to its samples"),
         ({"channels": (0, 1, 3)}, ValueError, r"channels must name channels of the picture \(0 to 2\), not 3"),
         ({"border": "wrap"}, ValueError, "border must be 'mirror' or 'edge', not 'wrap'"),
         ({"isa": "mmx"}, ValueError, "unknown isa 'mmx': use scalar, avx2 or avx512"),

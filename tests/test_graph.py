@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tilewright.errors import ModelError
 from tilewright.models.catalog import CATALOG
-from tilewright.models.graph import bytes_per_pixel, flops_per_pixel, receptive_radius
+from tilewright.models.graph import bytes_per_pixel, flops_per_pixel
 from tilewright.models.ncnn import import_ncnn
 from tilewright.models.probe import natural_patch
+from tilewright.models.reach import receptive_radius
 from tilewright.models.rescale import append_rescale, polyphase_weights, rescale_support
 
 

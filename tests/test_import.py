@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -14,6 +15,22 @@ def test_import_loads_neither_a_runtime_nor_a_codec():
     code = f"import sys, tilewright; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_runtimes_do_not_call_home(tmp_path):
+    """They would leave an identity in the user's folders first; with CI set they are silent of themselves."""
+    code = (
+        "import sys, numpy, tilewright, tilewright.cli\n"
+        "tilewright.Upscaler(device='cpu').upscale_array(numpy.zeros((8, 8, 3), numpy.uint8), 2)\n"
+        "assert tilewright.cli.main(['info']) == 0\n"
+        "assert 'openvino_telemetry' not in sys.modules\n"
+    )
+    kept = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {"HOME": str(tmp_path), "TILEWRIGHT_CACHE_DIR": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
+    left = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"cache"}
 
 
 def test_the_public_names_are_the_ones_that_are_said():

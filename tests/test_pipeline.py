@@ -64,6 +64,17 @@ def test_alpha_and_grey_are_shown_to_a_colour_network_as_grey():
     assert len(seen) == 2
 
 
+@pytest.mark.parametrize("order", ["RGB", "Y"])
+@pytest.mark.parametrize("alpha", [0, 137, 255])
+def test_alpha_that_is_the_same_everywhere_does_not_go_through_the_network(order, alpha):
+    picture = make_picture(20, 24, 4)
+    picture[:, :, 3] = alpha
+    session = FakeSession(ModelSpec(name="fake", scale=2, channel_order=order))
+    result, _, _, _ = enlarge(picture, session)
+    assert (result[:, :, 3] == alpha).all()
+    assert len(session.batches) == (1 if order == "RGB" else 3)
+
+
 def spoil_tile(number, value):
     def spoil(run_number, result):
         if run_number == number:

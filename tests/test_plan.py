@@ -100,6 +100,13 @@ def test_lengths_that_admit_no_plan_are_refused(arguments, message):
         TilePlan(keywords.pop("width"), keywords.pop("height"), **keywords)
 
 
+@pytest.mark.parametrize("margins", [(-1, 0, 1), (0, -1, 1), (0, 0, 0), (2**40, 0, 1)])
+def test_margins_that_cannot_be_have_no_smallest_tile(margins):
+    halo, feather, multiple = margins
+    with pytest.raises(ValueError, match=r"must be \d or more"):
+        TilePlan.smallest_tile(halo=halo, feather=feather, multiple=multiple)
+
+
 def test_tiles_beyond_the_plan_do_not_exist():
     plan = TilePlan(10, 10, tile_width=16, tile_height=16)
     with pytest.raises(IndexError, match="tile 1 of a plan of 1"):

@@ -79,9 +79,11 @@ def test_a_network_of_fixed_size_gets_its_size():
         plan_tiles(200, 200, ModelSpec(name="fixed", scale=4, halo=40, fixed_size=(64, 96)))
 
 
-@pytest.mark.parametrize(("name", "value"), [("tile", 0), ("memory_budget", -5)])
-def test_what_is_not_positive_is_refused(name, value):
-    with pytest.raises(TilewrightError, match=f"{name} must be positive, not {value}"):
+@pytest.mark.parametrize(
+    ("name", "value"), [("tile", 0), ("memory_budget", -5), ("tile", 64.5), ("memory_budget", "1")]
+)
+def test_what_is_no_positive_integer_is_refused(name, value):
+    with pytest.raises(TilewrightError, match=f"{name} must be a positive integer, not {value!r}"):
         plan_tiles(10, 10, SHALLOW, **{name: value})
 
 

@@ -61,7 +61,7 @@ def test_precision_fp32_is_obeyed(model):
 
 
 def test_without_openvino_onnxruntime_serves_and_says_once_what_it_costs(model, monkeypatch, caplog):
-    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(choice, "_openvino_installed", lambda: False)
     choice._say_what_openvino_would_bring.cache_clear()
     with caplog.at_level(logging.WARNING, "tilewright"):
         for _ in range(2):
@@ -79,13 +79,33 @@ def test_cuda_that_does_not_start_is_an_error_not_a_slow_answer(model):
         OnnxRuntimeSession(model, device="cuda", threads=2)
 
 
-def test_cuda_counts_as_able_only_when_it_has_convolved():
+def test_cuda_counts_as_able_only_when_it_has_convolved(monkeypatch):
+    """A driver that starts, a device and all libraries are not enough."""
     from tilewright.engine.sessions import cuda_problem, onnxruntime
 
     if cuda_problem() is None:
-        assert onnxruntime._convolution_problem() is None
-    else:
-        assert onnxruntime._convolution_problem().startswith("CUDA does not run a convolution: ")
+        pytest.skip("CUDA runs here")
+
+    class Driver:
+        def cuInit(self, _):  # noqa: N802
+            return 0
+
+        def cuDeviceGetCount(self, count):  # noqa: N802
+            count._obj.value = 1
+
+    monkeypatch.setattr(onnxruntime.ctypes, "CDLL", lambda _: Driver())
+    monkeypatch.setattr(onnxruntime, "_missing_cuda_libraries", lambda: None)
+    assert cuda_problem.__wrapped__().startswith("CUDA does not run a convolution: ")
+    monkeypatch.setattr(onnxruntime, "_missing_cuda_libraries", lambda: "Failed to load libcudnn.so.9")
+    assert cuda_problem.__wrapped__() == "Failed to load libcudnn.so.9; install tilewright[cuda]"
+
+
+def test_a_runtime_that_is_broken_is_a_device_error(model, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(DeviceError, match="onnxruntime cannot be loaded"):
+        OnnxRuntimeSession(model, device="cpu", threads=1)
 
 
 def test_a_runtime_that_fails_while_running_is_an_inference_error(model):
@@ -153,7 +173,7 @@ def own_network(path, *, layout="NCHW", dtype=np.float32, planes=3, swap=False):
 )
 def test_a_network_of_the_users_is_fed_as_it_wants(tmp_path, monkeypatch, form, openvino_installed):
     if not openvino_installed:
-        monkeypatch.setattr(choice.importlib.util, "find_spec", lambda _: None)
+        monkeypatch.setattr(choice, "_openvino_installed", lambda: False)
     path = own_network(tmp_path / "own.onnx", **form)
     upscaler = Upscaler(model=path, device="cpu", precision="fp32", store="memory://own", tile=24)
     picture = make_picture(40, 50, 4)
@@ -163,11 +183,11 @@ def test_a_network_of_the_users_is_fed_as_it_wants(tmp_path, monkeypatch, form, 
     assert np.abs(result.astype(int) - want).max() <= tolerance
 
 
-def test_a_network_of_bgr_is_fed_bgr(tmp_path):
+def test_a_network_of_bgr_is_fed_bgr_when_it_is_said(tmp_path):
     path = own_network(tmp_path / "bgr.onnx", swap=True)
-    spec = ModelSpec(name="bgr", scale=2, channel_order="BGR")
-    session = OnnxRuntimeSession(Model(path, spec), device="cpu", threads=1)
-    rgb = np.random.default_rng(0).random((1, 3, 4, 4), np.float32)
-    want = rgb.repeat(2, 2).repeat(2, 3)
-    want[:, 2] *= np.float32(0.5)
-    np.testing.assert_array_equal(session.run(rgb), want)
+    picture = make_picture(20, 24) // 2 * 2
+    blue_darkened = picture // np.array([1, 1, 2], np.uint8)
+    upscaler = Upscaler(model=path, device="cpu", precision="fp32", spec={"channel_order": "BGR"}, store="memory://own")
+    np.testing.assert_array_equal(upscaler.upscale_array(picture, 2), blue_darkened.repeat(2, 0).repeat(2, 1))
+    red_darkened = Upscaler(model=path, device="cpu", precision="fp32", store="memory://own")
+    assert (red_darkened.upscale_array(picture, 2)[::2, ::2, 2] == picture[:, :, 2]).all()

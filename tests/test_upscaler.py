@@ -145,12 +145,43 @@ def test_bad_tasks_are_answered_with_clear_errors(upscaler, photo, tmp_path):
     upload = {"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": photo}
     assert error_of(upscaler, upload)["code"] == "unsupportedTaskType"
 
+    error = error_of(upscaler, tilewright.new_task(photo, 10**400))
+    assert error["code"] == "unsupportedUpscaleFactor"
+
     wide = png(np.zeros((1, 5000, 3), np.uint8))
     error = error_of(upscaler, tilewright.new_task(wide, 4, outputFormat="WEBP"))
     assert error["code"] == "unsupportedOutputFormat"
 
-    with pytest.raises(TypeError, match="a task must be a mapping"):
-        upscaler.upscale(["task"])
+    for no_task in (["task"], "task", Path("task.json"), None):
+        with pytest.raises(TypeError, match="a task must be a mapping"):
+            upscaler.upscale(no_task)
+
+
+def test_run_takes_tasks_of_every_kind(photo):
+    upload = {"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": photo}
+    upscale = tilewright.new_task(photo, 2)
+    response = tilewright.run([upload, upscale])
+    assert [item["taskType"] for item in response["data"]] == ["imageUpload", "imageUpscale"]
+    again = tilewright.run(tilewright.new_task(response["data"][0]["imageUUID"], 2))
+    assert "errors" not in again
+
+
+def test_a_network_that_cuda_cannot_run_goes_to_the_cpu_unless_cuda_was_asked_for(monkeypatch, caplog):
+    from tilewright.engine.sessions import cuda_problem
+
+    if cuda_problem() is None:
+        pytest.skip("CUDA runs here")
+    monkeypatch.setattr("tilewright.engine.networks.resolve_device", lambda _: "cuda")
+    wanted = Upscaler(device="cuda", model="realesr-animevideov3", store="memory://cuda")
+    with pytest.raises(DeviceError, match="CUDA cannot run realesr-animevideov3"):
+        wanted.session(factor=4)
+    automatic = Upscaler(device="auto", model="realesr-animevideov3", store="memory://cuda")
+    assert automatic.session(factor=4).device == "cpu"
+    assert "realesr-animevideov3 runs on the CPU: CUDA cannot run" in caplog.text
+
+
+def test_a_network_has_one_session_by_whatever_name(upscaler):
+    assert upscaler.session() is upscaler.session("auto") is upscaler.session("realesr-animevideov3")
 
 
 def test_a_failure_that_is_not_foreseen_is_an_error_item_too(upscaler, photo, monkeypatch, caplog):
@@ -191,6 +222,10 @@ def test_arrays_that_are_no_picture_are_refused(upscaler):
     for shape in [(4, 4), (4, 4, 5), (0, 4, 3)]:
         with pytest.raises(TilewrightError, match="pixels must be"):
             upscaler.upscale_array(np.zeros(shape, np.uint8), 2)
+    for factor in (2.0, "2", True, None, [2]):
+        with pytest.raises(TilewrightError, match="the factor must be an integer, not"):
+            upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), factor)
+    assert upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), 2).shape == (8, 8, 3), "nothing was spoilt"
     with pytest.raises(ModelError, match="does not offer the factor 5") as caught:
         upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), 5)
     assert caught.value.allowed_values == [2, 3, 4]
@@ -198,6 +233,11 @@ def test_arrays_that_are_no_picture_are_refused(upscaler):
 
 def test_an_array_view_is_read_as_it_looks(upscaler):
     picture = make_picture(32, 40)
+    deep = make_picture(9, 8, 3, np.uint16)
+    unaligned = np.frombuffer(b"x" + deep.tobytes(), np.uint16, offset=1).reshape(deep.shape)
+    want = upscaler.upscale_array(deep, 2)
+    np.testing.assert_array_equal(upscaler.upscale_array(unaligned, 2), want)
+    np.testing.assert_array_equal(upscaler.upscale_array(deep.astype(">u2"), 2), want)
     np.testing.assert_array_equal(
         upscaler.upscale_array(picture[::-1, ::2], 2), upscaler.upscale_array(picture[::-1, ::2].copy(), 2)
     )
@@ -266,9 +306,9 @@ def test_a_context_manager_lets_go_and_can_be_used_again():
 def test_arguments_out_of_range_are_refused():
     with pytest.raises(TilewrightError, match="precision must be 'auto' or 'fp32', not 'int4'"):
         Upscaler(device="cpu", precision="int4")
-    with pytest.raises(TilewrightError, match="tile must be positive, not 0"):
+    with pytest.raises(TilewrightError, match="tile must be a positive integer, not 0"):
         Upscaler(device="cpu", tile=0)
-    with pytest.raises(TilewrightError, match="memory_budget must be positive, not -1"):
+    with pytest.raises(TilewrightError, match="memory_budget must be a positive integer, not -1"):
         Upscaler(device="cpu", memory_budget=-1)
     with pytest.raises(DeviceError, match="device must be 'auto', 'cpu' or 'cuda', not 'tpu'"):
         Upscaler(device="tpu")
@@ -294,7 +334,7 @@ def test_a_tile_that_is_not_finite_is_run_again_through_the_upscaler():
         result[:] = np.nan
 
     broken = FakeSession(spec, precision="bf16", spoil=spoil)
-    upscaler._sessions[("auto", 2, "auto")] = broken
+    upscaler._networks._sessions["realesr-animevideov3", 2, "auto"] = broken
     np.testing.assert_array_equal(upscaler.upscale_array(picture, 2), want)
     assert len(broken.batches) == 1
 

@@ -1,5 +1,6 @@
 #include "bindings/arrays.h"
 
+#include <cstdint>
 #include <vector>
 
 namespace tilewright::bindings {
@@ -13,7 +14,10 @@ std::string shape_text(const std::vector<index_t>& shape) {
 
 std::vector<index_t> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
 
-void check_writeable(const char* name, const py::array& array, bool writeable) {
+void check_memory(const char* name, const py::array& array, bool writeable) {
+  if (reinterpret_cast<std::uintptr_t>(array.data()) % static_cast<std::uintptr_t>(array.itemsize()) != 0) {
+    throw py::value_error(std::string(name) + " must be aligned to its samples");
+  }
   if (writeable && !array.writeable()) throw py::value_error(std::string(name) + " must be writeable");
 }
 
@@ -46,7 +50,7 @@ void check_image(const char* name, const py::array& array, bool writeable) {
   if (!adjacent_samples || !adjacent_pixels || !rows_apart) {
     throw py::value_error(std::string(name) + " must have adjacent samples and pixels; only rows may be padded");
   }
-  check_writeable(name, array, writeable);
+  check_memory(name, array, writeable);
 }
 
 void check_planar(const char* name, const py::array& array, const std::vector<index_t>& shape, bool writeable) {
@@ -55,7 +59,7 @@ void check_planar(const char* name, const py::array& array, const std::vector<in
                           shape_text(shape_of(array)));
   }
   if ((array.flags() & py::array::c_style) == 0) throw py::value_error(std::string(name) + " must be C-contiguous");
-  check_writeable(name, array, writeable);
+  check_memory(name, array, writeable);
 }
 
 }  // namespace tilewright::bindings

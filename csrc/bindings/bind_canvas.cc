@@ -28,9 +28,9 @@ index_t blend(Canvas& canvas, index_t index, const py::array& result, py::array&
     throw py::value_error("channels must be 1 or " + std::to_string(canvas.planes()) + ", not " +
                           std::to_string(channels));
   }
-  if (first_channel < 0 || first_channel + channels > target.shape(2)) {
-    throw py::value_error("target has " + std::to_string(target.shape(2)) + " channels, none to " +
-                          std::to_string(first_channel + channels));
+  if (first_channel < 0 || channels > target.shape(2) || first_channel > target.shape(2) - channels) {
+    throw py::value_error("target has " + std::to_string(target.shape(2)) + " channels, not " +
+                          std::to_string(channels) + " from " + std::to_string(first_channel) + " on");
   }
   return with_element("result", result, [&](auto element) {
     return with_sample("target", target, [&](auto sample) {
@@ -79,7 +79,7 @@ Args:
     channels: how many to write: all planes, or 1 for their mean.
 
 Returns:
-    How many of the values that count were not finite; they are written as if black.
+    How many of the values that count were not finite. What is written for them has no meaning.
 
 Raises:
     TypeError: an array of another dtype.

@@ -32,9 +32,9 @@ void gather_tiles(const py::array& picture, const TilePlan& plan, index_t first,
   const index_t count = batch.ndim() > 0 ? batch.shape(0) : 0;
   check_planar("batch", batch, {count, planes, plan.tile_height(), plan.tile_width()}, true);
   if (planes == 0) throw py::value_error("channels must not be empty");
-  if (first < 0 || count < 1 || first + count > plan.size()) {
-    throw py::value_error("tiles " + std::to_string(first) + " to " + std::to_string(first + count - 1) +
-                          " are not all in a plan of " + std::to_string(plan.size()));
+  if (first < 0 || count < 1 || count > plan.size() || first > plan.size() - count) {
+    throw py::value_error(std::to_string(count) + " tiles from " + std::to_string(first) +
+                          " on are not all in a plan of " + std::to_string(plan.size()));
   }
   const GatherFormat format{channels, ValueRange{value_range.first, value_range.second}, parse_border(border)};
   const Isa isa = isa_name ? parse_isa(*isa_name) : default_isa();

@@ -1,6 +1,7 @@
 #include "core/canvas.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -26,7 +27,9 @@ Canvas::Canvas(TilePlan plan, index_t scale, index_t planes, ValueRange range, I
     : plan_(std::move(plan)), scale_(scale), planes_(planes), range_(range), isa_(isa) {
   if (scale < 1 || scale > 64) throw std::invalid_argument("scale must be 1 to 64, not " + std::to_string(scale));
   if (planes != 1 && planes != 3) throw std::invalid_argument("planes must be 1 or 3, not " + std::to_string(planes));
-  if (!(range.white != range.black)) throw std::invalid_argument("value range must not be empty");
+  if (!std::isfinite(range.white - range.black) || range.white == range.black) {
+    throw std::invalid_argument("value range must be finite and not empty");
+  }
   const index_t feather = plan_.feather() * scale;
   ramp_ = feather_ramp(feather);
   if (plan_.columns() > 1) {

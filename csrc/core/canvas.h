@@ -34,7 +34,7 @@ class Canvas {
 
   // Blends tile `index` and writes the pixels it completes into `target`: the whole band of its tile row, output width,
   // at samples [first_channel, first_channel + channels) of each pixel. One channel from three planes is their mean.
-  // Returns how many of the values that count were not finite (they are written as if black).
+  // Returns how many of the values that count were not finite. What is written for them has no meaning.
   //
   // Throws std::invalid_argument when `index` is neither the next tile nor the last one blended.
   // Preconditions: result is planes() x tile size x scale; channels is 1 or planes(); target has the band's size.

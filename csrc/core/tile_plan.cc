@@ -13,6 +13,14 @@ void require(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
+bool in_range(index_t value, index_t least) { return value >= least && value < kLongest; }
+
+void require_margins(index_t halo, index_t feather, index_t multiple) {
+  require(in_range(halo, 0), "halo must be 0 or more, not " + std::to_string(halo));
+  require(in_range(feather, 0), "feather must be 0 or more, not " + std::to_string(feather));
+  require(in_range(multiple, 1), "multiple must be 1 or more, not " + std::to_string(multiple));
+}
+
 index_t divide_up(index_t value, index_t by) { return (value + by - 1) / by; }
 
 std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_t halo, index_t feather,
@@ -62,14 +70,11 @@ TilePlan::TilePlan(index_t width, index_t height, index_t tile_width, index_t ti
       halo_(halo),
       feather_(feather),
       multiple_(multiple) {
-  const auto in_range = [](index_t value, index_t least) { return value >= least && value < kLongest; };
   require(in_range(width, 1) && in_range(height, 1),
           "picture size must be 1 to 2^31-1, not " + std::to_string(width) + " x " + std::to_string(height));
   require(in_range(tile_width, 1) && in_range(tile_height, 1),
           "tile size must be 1 to 2^31-1, not " + std::to_string(tile_width) + " x " + std::to_string(tile_height));
-  require(in_range(halo, 0), "halo must be 0 or more, not " + std::to_string(halo));
-  require(in_range(feather, 0), "feather must be 0 or more, not " + std::to_string(feather));
-  require(in_range(multiple, 1), "multiple must be 1 or more, not " + std::to_string(multiple));
+  require_margins(halo, feather, multiple);
   require(tile_width % multiple == 0 && tile_height % multiple == 0,
           "tile size " + std::to_string(tile_width) + " x " + std::to_string(tile_height) + " must be a multiple of " +
               std::to_string(multiple));
@@ -87,6 +92,7 @@ double TilePlan::redundancy() const {
 }
 
 index_t TilePlan::smallest_tile(index_t halo, index_t feather, index_t multiple) {
+  require_margins(halo, feather, multiple);
   // Evenly spread origins step by no less than half the longest step; feathers must not meet even then.
   const index_t smallest = 2 * halo + feather + 2 * (feather + multiple);
   return divide_up(smallest, multiple) * multiple;

@@ -55,7 +55,7 @@ class TilePlan {
   double redundancy() const;
 
   // The smallest tile that can be used when a picture does not fit in one: room for a halo and a feather on both sides,
-  // and between the feathers for owned pixels.
+  // and between the feathers for owned pixels. Throws std::invalid_argument as the constructor.
   static index_t smallest_tile(index_t halo, index_t feather, index_t multiple);
 
  private:

@@ -28,6 +28,11 @@ def upscale(task: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, 
     return _default().upscale(task)
 
 
+def run(tasks: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Runs requests of any kind: see `Upscaler.run`."""
+    return _default().run(tasks)
+
+
 def upload(image: object) -> dict[str, Any]:
     """Stores a picture for later requests: see `Upscaler.upload`."""
     return _default().upload(image)

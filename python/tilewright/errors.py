@@ -5,7 +5,7 @@
     ├── DecodeError          bytes that are no picture, are corrupt, or of a kind we do not read
     ├── ImageTooLargeError   a picture beyond a limit
     ├── EncodeError          a result the chosen file format cannot hold
-    ├── StoreError           the image store cannot be read or written
+    ├── StoreError           the image store, or the cache of networks, cannot be read or written
     ├── ModelError           an unknown network, absent weights, or a graph we do not understand
     ├── DeviceError          the requested device cannot run
     ├── InferenceError       the network failed while running
@@ -78,7 +78,7 @@ class EncodeError(TilewrightError):
 
 
 class StoreError(TilewrightError):
-    """The image store cannot be read or written."""
+    """The image store, or the cache of converted networks, cannot be read or written."""
 
 
 class ModelError(TilewrightError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import platformdirs
 
+from tilewright import _core
 from tilewright.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32"]
 
 _Choice = TypeVar("_Choice", bound=str)
+
+# More would be a slip of the keyboard, and a runtime would try to start them all.
+_MOST_THREADS = 1024
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -48,20 +52,25 @@ class Settings:
     max_input_pixels: int
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings; a variable that is unset or empty gives the default.
+
+        Args:
+            environ: variables by name; by default those of the process.
 
         Raises:
             SettingsError: a value that is not understood; the message names the variable.
         """
-        read = _Reader(environ)
+        # No default of os.environ: help() would print it, secrets and all.
+        read = _Reader(os.environ if environ is None else environ)
+        _check_isa()
         return cls(
-            cache_dir=Path(read.text("CACHE_DIR") or platformdirs.user_cache_path("tilewright")).expanduser(),
+            cache_dir=read.folder("CACHE_DIR") or platformdirs.user_cache_path("tilewright"),
             store=read.text("STORE") or str(platformdirs.user_data_path("tilewright") / "images"),
             model=read.text("MODEL") or "auto",
             device=read.choice("DEVICE", get_args(Device)),
             precision=read.choice("PRECISION", get_args(Precision)),
-            threads=read.count("THREADS") or _usable_cpus(),
+            threads=read.count("THREADS", most=_MOST_THREADS) or _usable_cpus(),
             memory_budget=read.size("MEMORY_BUDGET"),
             max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
         )
@@ -83,19 +92,26 @@ class _Reader:
                 return choice
         raise self._fault(name, f"one of {', '.join(choices)}")
 
-    def count(self, name: str) -> int | None:
+    def folder(self, name: str) -> Path | None:
+        text = self.text(name)
+        try:
+            return Path(text).expanduser() if text else None
+        except RuntimeError as error:
+            raise self._fault(name, f"a folder ({error})") from error
+
+    def count(self, name: str, *, most: int = 10**18) -> int | None:
         text = self.text(name)
         if text is None:
             return None
-        if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 1:
-            raise self._fault(name, "a whole number from 1")
+        if not re.fullmatch(r"[0-9]{1,19}", text) or not 1 <= int(text) <= most:
+            raise self._fault(name, f"a whole number from 1 to {most}")
         return int(text)
 
     def size(self, name: str) -> int | None:
         text = self.text(name)
         if text is None:
             return None
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", text, re.IGNORECASE)
+        match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([KMGT]?)(?:i?B)?", text, re.IGNORECASE)
         if match is None or (size := int(float(match[1]) * _UNITS[match[2].upper()])) < 1:
             raise self._fault(name, "a number of bytes such as 512M or 2G")
         return size
@@ -103,6 +119,14 @@ class _Reader:
     def _fault(self, name: str, wanted: str) -> SettingsError:
         value = self._environ[f"TILEWRIGHT_{name}"]
         return SettingsError(f"the environment variable TILEWRIGHT_{name} must be {wanted}, it is {value!r}")
+
+
+def _check_isa() -> None:
+    """The compiled core reads TILEWRIGHT_ISA itself, when a kernel first runs; a fault of it is better said at once."""
+    try:
+        _core.default_isa()
+    except ValueError as error:
+        raise SettingsError(f"the environment variable {error}") from error
 
 
 def _usable_cpus() -> int:

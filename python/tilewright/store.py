@@ -36,7 +36,7 @@ class ImageStore:
         location: a folder (made when first needed), or a URL such as ``memory://images``.
 
     Raises:
-        StoreError: a URL of a kind that fsspec does not know or whose driver is not installed.
+        StoreError: a URL of a kind that fsspec does not know, whose driver is not installed, or that cannot be reached.
     """
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
@@ -48,11 +48,14 @@ class ImageStore:
 
             try:
                 self._remote, self._root = fsspec.core.url_to_fs(self.location)
-            except (ValueError, ImportError) as error:
+            except Exception as error:  # whatever a file system's driver raises when it cannot connect
                 raise StoreError(f"the image store {self.location!r} cannot be opened: {error}") from error
         else:
             path = unquote(urlsplit(self.location).path) if self.location.startswith("file://") else self.location
-            self._folder = Path(path).expanduser().absolute()
+            try:
+                self._folder = Path(path).expanduser().absolute()
+            except RuntimeError as error:  # the home folder of nobody
+                raise StoreError(f"the image store {self.location!r} cannot be opened: {error}") from error
 
     def put(self, data: bytes, extension: str) -> str:
         """Keep an encoded image.

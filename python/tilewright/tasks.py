@@ -210,7 +210,9 @@ class _Request:
 
     def _integer(self, name: str, allowed: Sequence[int], default: int) -> int:
         value: Any = self.fields.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        # Only floats can be infinite or NaN, and a very large integer is no float.
+        finite = math.isfinite(value) if isinstance(value, float) else True
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not finite:
             self._invalid(name, value, f"an integer from {allowed[0]} to {allowed[-1]}", "integer")
         elif value not in allowed:
             self._unsupported(name, value, allowed)

@@ -13,7 +13,6 @@ import numpy as np
 
 from tilewright import tasks
 from tilewright.errors import ParameterError, TilewrightError
-from tilewright.models.source import load_model
 from tilewright.responses import envelope, error_items, upload_result, upscale_result
 from tilewright.settings import Settings
 from tilewright.store import ImageStore
@@ -25,14 +24,12 @@ if TYPE_CHECKING:
 
     from tilewright.engine.progress import OnProgress
     from tilewright.engine.sessions import Session
-    from tilewright.models.spec import Model
     from tilewright.picture import Picture, Pixels
     from tilewright.tasks import UploadTask, UpscaleTask
 
 _log = logging.getLogger("tilewright")
 
-# What "auto" means: the best-looking network where it is affordable, the one that is 29 times cheaper elsewhere.
-AUTO_MODELS = {"cuda": "realesrgan-x4plus", "cpu": "realesr-animevideov3"}
+Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class Upscaler:
@@ -51,19 +48,22 @@ class Upscaler:
         tile: int | None = None,
         memory_budget: int | None = None,
         store: ImageStore | str | os.PathLike[str] | None = None,
+        spec: Mapping[str, object] | None = None,
         settings: Settings | None = None,
     ) -> None:
-        """Settles device and store; a network is opened when it is first needed.
+        """Settles the device; network and store are opened when they are first needed.
 
         Every argument that is None comes from `settings`.
 
         Args:
-            model: a catalog name, ``"auto"``, or the path of an ONNX file; tasks may name another.
+            model: a catalog name, ``"auto"``, or the path of an ONNX file; tasks may name another of the catalog.
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
             precision: ``"auto"`` or ``"fp32"``.
             tile: tile width and height in input pixels; None for the planner's choice.
-            memory_budget: bytes for the network's activations; None for the planner's choice.
+            memory_budget: bytes for the network's activations, by estimate; None for the planner's choice.
             store: where images are kept: an `ImageStore`, a folder or an fsspec URL.
+            spec: for an ONNX file given as `model`, fields of `ModelSpec` that inspection cannot find or finds wrongly,
+                such as ``{"channel_order": "BGR"}``.
             settings: by default read from the environment.
 
         Raises:
@@ -71,27 +71,26 @@ class Upscaler:
             TilewrightError: an argument out of range.
         """
         # The runtimes load here rather than with the package.
-        from tilewright.engine.sessions import resolve_device
+        from tilewright.engine.networks import Networks
+        from tilewright.engine.planner import check_limits
 
         settings = settings or Settings.from_environment()
         self.settings = settings
-        self.device = resolve_device(device or settings.device)
+        self.model = settings.model if model is None else model
         self.precision = precision or settings.precision
         if self.precision not in ("auto", "fp32"):
-            raise TilewrightError(f"precision must be 'auto' or 'fp32', not {precision!r}", parameter="precision")
-        for name, value in (("tile", tile), ("memory_budget", memory_budget)):
-            if value is not None and value < 1:
-                raise TilewrightError(f"{name} must be positive, not {value}", parameter=name)
-        self.model = model or settings.model
-        self._store = store or settings.store
+            raise TilewrightError(f"precision must be 'auto' or 'fp32', not {self.precision!r}", parameter="precision")
+        check_limits(tile, memory_budget)
         self._tile = tile
         self._memory_budget = memory_budget or settings.memory_budget
-        self._models: dict[tuple[str | Path, int], Model] = {}
-        self._sessions: dict[tuple[str | Path, int, str], Session] = {}
-        # Held while a network is opened or runs: sessions reuse their buffers, and the runtime owns the cores.
-        self._engine = threading.RLock()
-        # Held while a file is found or converted, never while a network runs; taken after the other, never before.
-        self._opening = threading.Lock()
+        self._networks = Networks(
+            device or settings.device,
+            threads=settings.threads,
+            cache_dir=settings.cache_dir,
+            overrides={self.model: spec} if spec else {},
+        )
+        self._store = store or settings.store
+        self._opening_store = threading.Lock()
 
     def __enter__(self) -> Upscaler:
         return self
@@ -101,6 +100,15 @@ class Upscaler:
     ) -> None:
         self.close()
 
+    def close(self) -> None:
+        """Lets go of all networks. The Upscaler can still be used: they are opened again when needed."""
+        self._networks.close()
+
+    @property
+    def device(self) -> str:
+        """Where networks run: ``"cpu"`` or ``"cuda"``."""
+        return self._networks.device
+
     @property
     def store(self) -> ImageStore:
         """Where images are kept; opened at first use, because pixels and files do without.
@@ -108,17 +116,12 @@ class Upscaler:
         Raises:
             StoreError: a store that cannot be opened.
         """
-        with self._opening:
+        with self._opening_store:
             if not isinstance(self._store, ImageStore):
                 self._store = ImageStore(self._store)
             return self._store
 
-    def close(self) -> None:
-        """Lets go of all networks. The Upscaler can still be used: they are opened again when needed."""
-        with self._engine:
-            self._sessions.clear()
-
-    def upscale(self, task: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def upscale(self, task: Tasks) -> dict[str, Any]:
         """Runs one ``imageUpscale`` (or ``upscale``) request, or several.
 
         Args:
@@ -132,7 +135,18 @@ class Upscaler:
         Raises:
             TypeError: a task that is no mapping.
         """
-        return self._run(task, "imageUpscale")
+        return self._run(task, uploads=False)
+
+    def run(self, tasks: Tasks) -> dict[str, Any]:
+        """Runs requests of any kind: ``imageUpload`` as well as those that `upscale` takes, one after the other.
+
+        Returns:
+            The envelope, as `upscale`.
+
+        Raises:
+            TypeError: a task that is no mapping.
+        """
+        return self._run(tasks, uploads=True)
 
     def upload(self, image: object) -> dict[str, Any]:
         """Stores a picture, so that its ``imageUUID`` can be an ``inputImage``.
@@ -143,7 +157,7 @@ class Upscaler:
         Returns:
             The envelope; its one item has ``taskType``, ``taskUUID``, ``imageUUID`` and ``imageURL``.
         """
-        return self._run({"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": image}, "imageUpload")
+        return self._run({"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": image}, uploads=True)
 
     def upscale_array(self, pixels: Pixels, factor: int, *, on_progress: OnProgress | None = None) -> Pixels:
         """Upscales pixels.
@@ -151,7 +165,8 @@ class Upscaler:
         Args:
             pixels: uint8 or uint16 ``[H, W, C]``, C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
             factor: 2, 3 or 4, as the network offers.
-            on_progress: called before the first tile and after every one; an exception it raises stops the work.
+            on_progress: called before the first tile and after every one, while no other thread can use this Upscaler's
+                networks; an exception it raises stops the work.
 
         Returns:
             The same dtype, ``[H * factor, W * factor, C]``.
@@ -160,15 +175,16 @@ class Upscaler:
             TypeError: not a uint8 or uint16 array.
             TilewrightError: a shape that is no picture, a factor the network does not offer, or a failure.
         """
-        if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
+        if not isinstance(pixels, np.ndarray) or pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
             kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
-            raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}")
+            raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}; scale and convert it first")
         if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
             raise TilewrightError(
                 f"pixels must be [height, width, 1 to 4 channels] and not empty, not {list(pixels.shape)}",
                 parameter="pixels",
             )
-        return self._enlarge([np.ascontiguousarray(pixels)], self.model, factor, on_progress)[0]
+        native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        return self._enlarge(np.require(native, requirements=["C", "A"]), None, factor, on_progress=on_progress)[0]
 
     def upscale_picture(
         self,
@@ -183,19 +199,15 @@ class Upscaler:
         Raises:
             TilewrightError: as `upscale_array`.
         """
-        sources = [picture.pixels]
-        if picture.alpha is not None:
-            sources.append(picture.alpha[:, :, np.newaxis])
-        pixels, *alpha = self._enlarge(sources, model or self.model, factor, on_progress)
-        return replace(picture, pixels=pixels, alpha=alpha[0][:, :, 0] if alpha else None)
+        pixels, alpha = self._enlarge(picture.pixels, picture.alpha, factor, model=model, on_progress=on_progress)
+        return replace(picture, pixels=pixels, alpha=alpha)
 
     def session(self, model: str | Path | None = None, factor: int = 4) -> Session:
         """The open network for a model and factor, for measuring it bare; its results hold until it runs again."""
-        return self._session(model or self.model, factor, self.precision)
+        return self._networks.session(model or self.model, _whole(factor), self.precision)
 
-    def _run(self, task: Mapping[str, Any] | Sequence[Mapping[str, Any]], only: str) -> dict[str, Any]:
-        """The requests one after the other; `only` restricts them to one kind."""
-        requests = [task] if isinstance(task, Mapping) else list(task)
+    def _run(self, task: Tasks, *, uploads: bool) -> dict[str, Any]:
+        requests = list(task) if isinstance(task, Sequence) and not isinstance(task, (str, bytes)) else [task]
         for request in requests:
             if not isinstance(request, Mapping):
                 raise TypeError(f"a task must be a mapping such as a dict, not {type(request).__name__}")
@@ -206,17 +218,17 @@ class Upscaler:
             try:
                 parsed = tasks.parse_task(request, taken=taken)
                 taken.add(parsed.task_uuid.lower())
-                if isinstance(parsed, tasks.UploadTask):
-                    if only != "imageUpload":
-                        raise ParameterError(
-                            "imageUpload is not an upscale; use tilewright.upload",
-                            code="unsupportedTaskType",
-                            parameter="taskType",
-                            allowed_values=["imageUpscale", "upscale"],
-                        )
+                if isinstance(parsed, tasks.UpscaleTask):
+                    data.append(self._upscale(parsed))
+                elif uploads:
                     data.append(self._upload(parsed))
                 else:
-                    data.append(self._upscale(parsed))
+                    raise ParameterError(
+                        "imageUpload is not an upscale; use tilewright.upload, or tilewright.run for tasks of any kind",
+                        code="unsupportedTaskType",
+                        parameter="taskType",
+                        allowed_values=["imageUpscale", "upscale"],
+                    )
             except Exception as error:  # a fault of one task, whatever it is, must not stop the others
                 if not isinstance(error, TilewrightError):
                     _log.exception("task %s failed", request.get("taskUUID"))
@@ -237,7 +249,7 @@ class Upscaler:
 
         factor = task.upscale_factor
         model = self._task_model(task)
-        self._model(model, factor)  # an unknown network is found before any pixel is read
+        self._networks.model(model, factor)  # an unknown network is found before any pixel is read
         picture, input_image_uuid = load_picture(
             task.input_image,
             self.store,
@@ -256,53 +268,6 @@ class Upscaler:
             data=data,
         )
 
-    def _enlarge(
-        self, sources: Sequence[Pixels], name: str | Path, factor: int, on_progress: OnProgress | None
-    ) -> list[Pixels]:
-        """Arrays ``[H, W, C]`` of one size, all through the network, tile by tile."""
-        from tilewright.engine.pipeline import layers_for, run
-        from tilewright.engine.planner import plan_tiles
-
-        height, width, _ = sources[0].shape
-        with self._engine:
-            session = self._session(name, factor, self.precision)
-            plan = plan_tiles(width, height, session.spec, tile=self._tile, memory_budget=self._memory_budget)
-            targets = [np.empty((height * factor, width * factor, source.shape[2]), source.dtype) for source in sources]
-            layers = [
-                layer
-                for source, target in zip(sources, targets, strict=True)
-                for layer in layers_for(source, target, session.spec)
-            ]
-            run(
-                layers,
-                plan,
-                session,
-                exact_session=lambda: self._session(name, factor, "fp32"),
-                on_progress=on_progress,
-            )
-        return targets
-
-    def _session(self, name: str | Path, factor: int, precision: str) -> Session:
-        from tilewright.engine.sessions import open_session
-
-        with self._engine:
-            key = (name, factor, precision)
-            if key not in self._sessions:
-                session = open_session(
-                    self._model(name, factor), device=self.device, precision=precision, threads=self.settings.threads
-                )
-                _log.info("%s x%d on %s, %s", session.spec.name, factor, session.runtime, session.precision)
-                self._sessions[key] = session
-            return self._sessions[key]
-
-    def _model(self, name: str | Path, factor: int) -> Model:
-        if name == "auto":
-            name = AUTO_MODELS[self.device]
-        with self._opening:
-            if (name, factor) not in self._models:
-                self._models[name, factor] = load_model(name, factor, cache_dir=self.settings.cache_dir)
-            return self._models[name, factor]
-
     def _task_model(self, task: UpscaleTask) -> str | Path:
         """A task may come from anywhere, so it can name networks of the catalog, but no file of this machine."""
         if task.model is not None and task.model.endswith(".onnx"):
@@ -313,3 +278,48 @@ class Upscaler:
                 parameter="model",
             )
         return task.model or self.model
+
+    def _enlarge(
+        self,
+        pixels: Pixels,
+        alpha: Pixels | None,
+        factor: int,
+        *,
+        model: str | Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> tuple[Pixels, Pixels | None]:
+        """Arrays ``[H, W, C]`` and ``[H, W]`` of one size through the network, tile by tile."""
+        from tilewright.engine.pipeline import alpha_layers, layers_for, run
+        from tilewright.engine.planner import plan_tiles
+
+        def larger(array: Pixels) -> Pixels:
+            return np.empty((array.shape[0] * factor, array.shape[1] * factor, *array.shape[2:]), array.dtype)
+
+        name, factor = self.model if model is None else model, _whole(factor)
+        with self._networks.running:
+            session = self._networks.session(name, factor, self.precision)
+            spec = session.spec
+            plan = plan_tiles(
+                pixels.shape[1], pixels.shape[0], spec, tile=self._tile, memory_budget=self._memory_budget
+            )
+            target, alpha_target = larger(pixels), None if alpha is None else larger(alpha)
+            layers = layers_for(pixels, target, spec)
+            if alpha is not None and alpha_target is not None:
+                layers += alpha_layers(alpha[:, :, np.newaxis], alpha_target[:, :, np.newaxis], spec)
+            run(
+                layers,
+                plan,
+                session,
+                exact_session=lambda: self._networks.session(name, factor, "fp32"),
+                on_progress=on_progress,
+            )
+        return target, alpha_target
+
+
+def _whole(factor: int) -> int:
+    # 2.0 would be taken for 2 by every dict, and for no scale by the kernels.
+    if isinstance(factor, bool) or not isinstance(factor, (int, np.integer)):
+        raise TilewrightError(
+            f"the factor must be an integer, not {factor!r}", code="invalidUpscaleFactor", parameter="upscaleFactor"
+        )
+    return int(factor)

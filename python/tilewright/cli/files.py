@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,8 @@ def plan_jobs(inputs: Sequence[str], out: str, *, file_format: Format | None, re
         TilewrightError: no format to write, a folder is needed where a file is named, two results of one name, or a
             result that would replace one of the pictures.
     """
+    if not out:
+        raise TilewrightError("-o names nothing; give a file or a folder")
     folder = _is_folder(out, inputs)
     search = _Search(recursive=recursive, leave_out=Path(out) if folder else None)
     for name in inputs:
@@ -80,12 +83,20 @@ def plan_jobs(inputs: Sequence[str], out: str, *, file_format: Format | None, re
             chosen = file_format or _own_format(source)
             jobs.append(Job(source, Path(out) / place / f"{source.stem}.{extension(chosen)}", chosen))
         else:
-            jobs.append(Job(source, Path(out), file_format or _named_format(out)))
+            jobs.append(Job(source, Path(out), _file_format(out, file_format)))
     _check_targets(jobs)
     if not overwrite:
         problems += [(str(job.source), existing_problem(job.target)) for job in jobs if os.path.lexists(job.target)]
         jobs = [job for job in jobs if not os.path.lexists(job.target)]
     return Plan(jobs, problems)
+
+
+def _file_format(out: str, asked: Format | None) -> Format:
+    """The format of a single result; its name and what was asked for must not speak of different ones."""
+    named = _FORMAT_OF_SUFFIX.get(Path(out).suffix.lower())
+    if asked is not None and named is not None and asked != named:
+        raise TilewrightError(f"{out} is the name of a {named} file, and --format asks for {asked}; change one of them")
+    return asked or _named_format(out)
 
 
 def existing_problem(target: Path) -> str:
@@ -98,7 +109,7 @@ def _is_folder(out: str, inputs: Sequence[str]) -> bool:
     if status is not None and stat.S_ISDIR(status.st_mode):
         return True
     ends_so = out.endswith((os.sep, os.altsep or os.sep))
-    several = len(inputs) > 1 or _is_pattern(inputs[0]) or _is_directory(Path(inputs[0]))
+    several = len(inputs) > 1 or (_is_pattern(inputs[0]) and "://" not in inputs[0]) or _is_directory(Path(inputs[0]))
     if not ends_so and not several:
         return False
     if status is not None or (not ends_so and Path(out).suffix.lower() in _FORMAT_OF_SUFFIX):
@@ -122,6 +133,9 @@ class _Search:
 
     def add(self, name: str) -> None:
         """Takes a file, a folder or a pattern."""
+        if re.match(r"https?://", name, re.IGNORECASE):
+            self.problems.append((name, "a web address; download the picture first, and give the file"))
+            return
         # Path.glob takes no absolute patterns.
         matches = sorted(glob.glob(name, recursive=True)) if _is_pattern(name) else [name]  # noqa: PTH207
         if not matches:

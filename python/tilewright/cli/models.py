@@ -25,10 +25,11 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     from tilewright.cli.terminal import output_console
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("Network", no_wrap=True)
-    table.add_column("Factors", no_wrap=True)
-    table.add_column("Licence", no_wrap=True)
-    table.add_column("Weights", no_wrap=True)
+    # What has to be typed or copied must be whole, however narrow the terminal.
+    table.add_column("Network", overflow="fold", min_width=max(len(network["name"]) for network in networks))
+    table.add_column("Factors", overflow="fold")
+    table.add_column("Licence", overflow="fold")
+    table.add_column("Weights", overflow="fold")
     for network in networks:
         table.add_row(
             f"[bold]{network['name']}[/]",

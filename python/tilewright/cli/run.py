@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     """
     tasks = _read_tasks(arguments.tasks)
     with Upscaler() as upscaler:
-        response = upscaler.upscale(tasks)
+        response = upscaler.run(tasks)
     # ASCII, because stdout may be a pipe of any encoding.
     print(json.dumps(response, indent=2))
     return 1 if "errors" in response else 0

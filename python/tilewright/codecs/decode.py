@@ -196,11 +196,10 @@ def picture_from_pillow(image: Any, *, max_pixels: int | None = None) -> Picture
         raise DecodeError(f"the Pillow image holds no pixels, its size is {image.size}")
     _check_size(image.width, image.height, max_pixels)
     # Phones append previews to a JPEG and Pillow counts them as frames (MPO); the first is the photograph.
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise DecodeError(
-            f"the Pillow image is an animation of {image.n_frames} frames; pass image.copy() of one frame"
-        )
     try:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":
+            raise DecodeError(f"the Pillow image is an animation of {frames} frames; pass image.copy() of one frame")
         orientation = image.getexif().get(0x0112, 1)
         icc = image.info.get("icc_profile")
         if image.mode == "CMYK":
@@ -211,7 +210,8 @@ def picture_from_pillow(image: Any, *, max_pixels: int | None = None) -> Picture
             samples, icc = cmyk_to_srgb(plane, icc).numpy(), None
         else:
             samples = _pillow_samples(image)
-    except (OSError, SyntaxError, vips().Error) as error:  # Pillow reports broken PNG chunks as SyntaxError
+    # Pillow reports broken PNG chunks as SyntaxError and closed files as ValueError.
+    except (OSError, SyntaxError, ValueError, vips().Error) as error:
         raise DecodeError(f"the Pillow image cannot be read: {error}") from error
     return picture_from_samples(samples, icc=icc, orientation=orientation, source_format="Pillow")
 

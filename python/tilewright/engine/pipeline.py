@@ -44,16 +44,26 @@ def layers_for(source: Pixels, target: Pixels, spec: ModelSpec) -> list[Layer]:
     """How a picture of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels goes through a network.
 
     Grey and alpha are shown to a colour network as grey and come back as the mean of its planes; a network of one plane
-    sees the channels one by one.
+    sees the channels one by one. Alpha that is the same everywhere is filled in here: a network would only disturb it.
     """
     channels = source.shape[2]
+    colours = 3 if channels >= 3 else 1
     if spec.channel_order == "Y":
-        return [Layer(source, (channel,), target, channel, 1) for channel in range(channels)]
-    layers = [Layer(source, (0, 1, 2), target, 0, 3) if channels >= 3 else Layer(source, (0, 0, 0), target, 0, 1)]
-    if channels in (2, 4):
-        alpha = channels - 1
-        layers.append(Layer(source, (alpha, alpha, alpha), target, alpha, 1))
+        layers = [Layer(source, (channel,), target, channel, 1) for channel in range(colours)]
+    else:
+        layers = [Layer(source, (0, 1, 2) if colours == 3 else (0, 0, 0), target, 0, colours)]
+    if channels > colours:
+        layers += alpha_layers(source, target, spec, channels - 1)
     return layers
+
+
+def alpha_layers(source: Pixels, target: Pixels, spec: ModelSpec, channel: int = 0) -> list[Layer]:
+    """How the alpha in a channel goes through a network: not at all when it is the same everywhere."""
+    alpha = source[:, :, channel]
+    if alpha.min() == alpha.max():
+        target[:, :, channel] = alpha[0, 0]
+        return []
+    return [Layer(source, (channel,) * (1 if spec.channel_order == "Y" else 3), target, channel, 1)]
 
 
 def run(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright._core import TilePlan
@@ -21,12 +23,26 @@ _NARROWEST = 16
 
 
 def default_memory_budget() -> int:
-    """Bytes a network's activations may take unless told otherwise: a quarter of the machine, at most 4 GiB."""
+    """Bytes a network's activations may take unless told otherwise: a quarter of the memory, at most 4 GiB."""
     try:
-        physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this platform
         return _LARGEST_DEFAULT_BUDGET // 2
-    return min(_LARGEST_DEFAULT_BUDGET, physical // 4)
+    # A container may have less than the machine: the limit of its control group (version 2), "max" for none.
+    with contextlib.suppress(OSError, ValueError):
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(_LARGEST_DEFAULT_BUDGET, memory // 4)
+
+
+def check_limits(tile: int | None, memory_budget: int | None) -> None:
+    """Refuses what `plan_tiles` cannot plan with.
+
+    Raises:
+        TilewrightError: one of them is no positive integer.
+    """
+    for name, value in (("tile", tile), ("memory_budget", memory_budget)):
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise TilewrightError(f"{name} must be a positive integer, not {value!r}", parameter=name)
 
 
 def plan_tiles(
@@ -44,11 +60,9 @@ def plan_tiles(
 
     Raises:
         ModelError: a network of fixed size that is too small for its own halo.
-        TilewrightError: `tile` or `memory_budget` is not positive.
+        TilewrightError: `tile` or `memory_budget` is no positive integer.
     """
-    for name, value in (("tile", tile), ("memory_budget", memory_budget)):
-        if value is not None and value < 1:
-            raise TilewrightError(f"{name} must be positive, not {value}", parameter=name)
+    check_limits(tile, memory_budget)
     if spec.fixed_size is not None:
         return _fixed_plan(width, height, spec, spec.fixed_size)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from tilewright.errors import ModelError
+from tilewright.errors import StoreError
 from tilewright.files import write_whole
 
 if TYPE_CHECKING:
@@ -42,14 +42,15 @@ def store(folder: Path, key: str, content: bytes) -> Path:
     """Writes `content` under `key` and returns its path; safe beside other processes that do the same.
 
     Raises:
-        ModelError: the folder cannot be made or written.
+        StoreError: the folder cannot be made or written.
     """
     path = folder / f"{key}-{_checksum(content)}.onnx"
     try:
         write_whole(path, content)
     except OSError as error:
-        raise ModelError(
-            f"The converted network cannot be written to the cache folder {folder}: {error}. Choose another folder."
+        raise StoreError(
+            f"The converted network cannot be written to the cache folder {folder}: {error}. "
+            "Choose another with TILEWRIGHT_CACHE_DIR."
         ) from error
     return path
 

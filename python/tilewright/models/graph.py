@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import helper, shape_inference
 
-from tilewright.models.reach import receptive_radius
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["bytes_per_pixel", "flops_per_pixel", "receptive_radius"]
 
 # Shapes are inferred at this size when the graph leaves it open: a multiple of what networks commonly demand.
 _SIZE = 64

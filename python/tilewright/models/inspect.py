@@ -16,9 +16,11 @@ from onnx import TensorProto
 
 from tilewright.errors import ModelError
 from tilewright.models.catalog import EXACT_SEAM_ERROR
-from tilewright.models.graph import bytes_per_pixel, flops_per_pixel, receptive_radius
+from tilewright.models.graph import bytes_per_pixel, flops_per_pixel
 from tilewright.models.probe import natural_patch
+from tilewright.models.reach import receptive_radius
 from tilewright.models.spec import ModelSpec
+from tilewright.runtimes import import_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,8 +161,7 @@ class _Probe:
     """The network, open for small runs."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
-        import onnxruntime as ort
-
+        ort = import_runtime("onnxruntime")
         options = ort.SessionOptions()
         # Runs that fail are part of the search and no news to the user.
         options.log_severity_level = 4

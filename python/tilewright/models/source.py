@@ -166,7 +166,8 @@ def _spec_for_factor(native: ModelSpec, model: onnx.ModelProto, factor: int, *, 
 
     With `exact`, the halo is the receptive radius; else the native halo, grown by what the rescale reads.
     """
-    from tilewright.models.graph import bytes_per_pixel, flops_per_pixel, receptive_radius
+    from tilewright.models.graph import bytes_per_pixel, flops_per_pixel
+    from tilewright.models.reach import receptive_radius
     from tilewright.models.rescale import rescale_support
 
     radius = receptive_radius(model)

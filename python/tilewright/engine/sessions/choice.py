@@ -51,7 +51,7 @@ def open_session(model: Model, *, device: str, precision: str, threads: int) -> 
     """
     if device == "cuda":
         return OnnxRuntimeSession(model, device=device, threads=threads)
-    if importlib.util.find_spec("openvino") is None:
+    if not _openvino_installed():
         _say_what_openvino_would_bring()
         return OnnxRuntimeSession(model, device=device, threads=threads)
     from tilewright.engine.sessions.openvino import OpenVinoSession, open_best
@@ -61,7 +61,11 @@ def open_session(model: Model, *, device: str, precision: str, threads: int) -> 
     return open_best(model, threads=threads)
 
 
+def _openvino_installed() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
 @functools.cache
 def _say_what_openvino_would_bring() -> None:
     """Once per process."""
-    _log.warning("running on ONNX Runtime, about 3 times slower on CPUs than OpenVINO: install tilewright[cpu]")
+    _log.warning("running on ONNX Runtime, 1.4 to 3 times slower on CPUs than OpenVINO: install tilewright[cpu]")

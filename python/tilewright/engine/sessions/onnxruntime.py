@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.engine.sessions.base import from_graph, to_graph
 from tilewright.errors import DeviceError, InferenceError, ModelError
+from tilewright.runtimes import import_runtime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,11 +35,10 @@ class OnnxRuntimeSession:
             threads: threads of the CPU provider.
 
         Raises:
-            DeviceError: CUDA was asked for and cannot run all of the graph.
+            DeviceError: the runtime cannot be loaded, or CUDA was asked for and cannot run all of the graph.
             ModelError: the runtime does not take the file.
         """
-        import onnxruntime
-
+        onnxruntime = import_runtime("onnxruntime")
         providers: list[Any]
         if device == "cuda":
             options = _cuda_options()
@@ -73,8 +73,7 @@ class OnnxRuntimeSession:
 @functools.cache
 def cuda_problem() -> str | None:
     """Why CUDA cannot run here, or None when nothing speaks against it. Asked once per process."""
-    import onnxruntime
-
+    onnxruntime = import_runtime("onnxruntime")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return f"onnxruntime {onnxruntime.__version__} has no CUDA provider; install onnxruntime-gpu instead"
     try:
@@ -97,8 +96,7 @@ def _missing_cuda_libraries() -> str | None:
     import contextlib
     import io
 
-    import onnxruntime
-
+    onnxruntime = import_runtime("onnxruntime")
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         onnxruntime.preload_dlls()
@@ -109,7 +107,8 @@ def _missing_cuda_libraries() -> str | None:
 def _convolution_problem() -> str | None:
     """Runs one convolution: a provider that starts may still lack cuDNN, or code for this GPU."""
     import numpy as np
-    import onnxruntime
+
+    onnxruntime = import_runtime("onnxruntime")
     from onnx import TensorProto, helper, numpy_helper
 
     weight = numpy_helper.from_array(np.zeros((4, 3, 3, 3), np.float32), "weight")
@@ -133,8 +132,7 @@ def _convolution_problem() -> str | None:
 
 def _cuda_options() -> Any:
     """Session options under which a node that CUDA does not take is an error, not a slow answer."""
-    import onnxruntime
-
+    onnxruntime = import_runtime("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

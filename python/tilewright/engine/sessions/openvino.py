@@ -10,6 +10,7 @@ import numpy as np
 from tilewright.engine.sessions.base import from_graph, to_graph
 from tilewright.errors import InferenceError, ModelError
 from tilewright.models.probe import natural_patch
+from tilewright.runtimes import import_runtime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,10 +37,10 @@ class OpenVinoSession:
             threads: threads of the runtime.
 
         Raises:
+            DeviceError: the runtime cannot be loaded.
             ModelError: the runtime does not take the file.
         """
-        import openvino
-
+        openvino = import_runtime("openvino")
         config = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
@@ -96,6 +97,4 @@ def _agreement_db(exact: NDArray[np.float32], fast: NDArray[np.float32], value_r
 
 @functools.cache
 def _core() -> Any:
-    import openvino
-
-    return openvino.Core()
+    return import_runtime("openvino").Core()

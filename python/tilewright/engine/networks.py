@@ -1,0 +1,107 @@
+"""The networks that are open: found, converted and opened once, then kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from tilewright.engine.sessions import open_session, resolve_device
+from tilewright.errors import DeviceError
+from tilewright.models.source import load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tilewright.engine.sessions import Session
+    from tilewright.models.spec import Model
+
+_log = logging.getLogger("tilewright")
+
+# What "auto" means: the best-looking network where it is affordable, the one that is 29 times cheaper elsewhere.
+AUTO_MODELS = {"cuda": "realesrgan-x4plus", "cpu": "realesr-animevideov3"}
+
+
+class Networks:
+    """Sessions by network, factor and precision, on one device.
+
+    Attributes:
+        device: ``"cpu"`` or ``"cuda"``.
+        running: held by whoever runs a session: sessions reuse their buffers, and the runtime owns the cores.
+    """
+
+    def __init__(
+        self, device: str, *, threads: int, cache_dir: Path, overrides: Mapping[str | Path, Mapping[str, object]]
+    ) -> None:
+        """Settles the device; nothing is opened yet.
+
+        Args:
+            device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+            threads: threads of a runtime on the CPU.
+            cache_dir: where converted networks are kept.
+            overrides: for ONNX files, facts that are given rather than found out.
+
+        Raises:
+            DeviceError: CUDA was asked for and cannot run.
+        """
+        self.device = resolve_device(device)
+        self.running = threading.RLock()
+        self._may_fall_back = device == "auto"
+        self._threads = threads
+        self._cache_dir = cache_dir
+        self._overrides = overrides
+        self._models: dict[tuple[str | Path, int], Model] = {}
+        self._sessions: dict[tuple[str | Path, int, str], Session] = {}
+        # Held while a network is found, converted or inspected, never while a picture is upscaled; taken after
+        # `running`, never before.
+        self._finding = threading.Lock()
+
+    def model(self, name: str | Path, factor: int) -> Model:
+        """Finds a network, and converts it if need be.
+
+        Raises:
+            ModelError: see `load_model`.
+        """
+        name = self._resolve(name)
+        with self._finding:
+            if (name, factor) not in self._models:
+                self._models[name, factor] = load_model(
+                    name, factor, cache_dir=self._cache_dir, overrides=self._overrides.get(name)
+                )
+            return self._models[name, factor]
+
+    def session(self, name: str | Path, factor: int, precision: str) -> Session:
+        """Opens a network, once.
+
+        Raises:
+            ModelError, DeviceError: see `load_model` and `open_session`.
+        """
+        name = self._resolve(name)
+        with self.running:
+            key = (name, factor, precision)
+            if key not in self._sessions:
+                session = self._open(self.model(name, factor), precision)
+                _log.info("%s x%d on %s, %s", session.spec.name, factor, session.runtime, session.precision)
+                self._sessions[key] = session
+                # "auto" may have settled on float32: then that is open already.
+                self._sessions.setdefault((name, factor, session.precision), session)
+            return self._sessions[key]
+
+    def close(self) -> None:
+        """Lets go of all sessions."""
+        with self.running:
+            self._sessions.clear()
+
+    def _resolve(self, name: str | Path) -> str | Path:
+        return AUTO_MODELS[self.device] if name == "auto" else name
+
+    def _open(self, model: Model, precision: str) -> Session:
+        """A network that CUDA cannot run goes to the CPU, unless CUDA was asked for by name."""
+        try:
+            return open_session(model, device=self.device, precision=precision, threads=self._threads)
+        except DeviceError as error:
+            if self.device == "cpu" or not self._may_fall_back:
+                raise
+            _log.warning("%s runs on the CPU: %s", model.spec.name, error)
+            return open_session(model, device="cpu", precision=precision, threads=self._threads)

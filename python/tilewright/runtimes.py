@@ -1,0 +1,48 @@
+"""Third-party runtimes: loaded at first use, and kept from calling home."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tilewright.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def import_runtime(name: str) -> Any:
+    """The module of a runtime.
+
+    Upscaling a picture is nobody else's business: ONNX Runtime's telemetry is switched off, and OpenVINO, which reports
+    its own import to an analytics service when the package openvino-telemetry is there, is imported without it.
+
+    Args:
+        name: of a module, such as ``"onnxruntime"`` or ``"openvino"``.
+
+    Raises:
+        DeviceError: it is not installed, or broken.
+    """
+    # A user who has set this variable has decided.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        with _hidden("openvino_telemetry"):
+            return importlib.import_module(name)
+    except (ImportError, OSError) as error:  # OSError: a shared library behind it is missing
+        raise DeviceError(f"{name} cannot be loaded: {error}") from error
+
+
+@contextlib.contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """A module that cannot be imported for the time being; whoever has it already keeps it."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
