@@ -180,6 +180,10 @@ def test_a_network_that_cuda_cannot_run_goes_to_the_cpu_unless_cuda_was_asked_fo
     assert "realesr-animevideov3 runs on the CPU: CUDA cannot run" in caplog.text
 
 
+def test_the_services_name_for_real_esrgan_is_understood(upscaler):
+    assert upscaler.session("runware:504@1").spec.name == "realesrgan-x4plus"
+
+
 def test_a_network_has_one_session_by_whatever_name(upscaler):
     assert upscaler.session() is upscaler.session("auto") is upscaler.session("realesr-animevideov3")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tilewright.engine.sessions import open_session, resolve_device
 from tilewright.errors import DeviceError
+from tilewright.models.catalog import ALIASES
 from tilewright.models.source import load_model
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class Networks:
             self._sessions.clear()
 
     def _resolve(self, name: str | Path) -> str | Path:
-        return AUTO_MODELS[self.device] if name == "auto" else name
+        if name == "auto":
+            return AUTO_MODELS[self.device]
+        return ALIASES.get(name, name) if isinstance(name, str) else name
 
     def _open(self, model: Model, precision: str) -> Session:
         """A network that CUDA cannot run goes to the CPU, unless CUDA was asked for by name."""

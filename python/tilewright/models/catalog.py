@@ -219,3 +219,6 @@ _ENTRIES = (
 )
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
+
+# The service's identifiers of networks that are here too.
+ALIASES = {"runware:504@1": "realesrgan-x4plus"}
