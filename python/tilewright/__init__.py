@@ -10,7 +10,7 @@
 choose network, device or store. The runtimes and the codec are loaded at first use too, not with this module.
 """
 
-from tilewright.default import models, run, upload, upscale
+from tilewright.default import astream, aupscale, models, run, upload, upscale
 from tilewright.errors import TaskError, TilewrightError
 from tilewright.picture import Picture
 from tilewright.responses import raise_for_errors
@@ -26,6 +26,8 @@ __all__ = [
     "TaskError",
     "TilewrightError",
     "Upscaler",
+    "astream",
+    "aupscale",
     "models",
     "new_task",
     "raise_for_errors",

@@ -9,7 +9,9 @@ from tilewright.models.source import list_models
 from tilewright.upscaler import Upscaler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator
+
+    from tilewright.runner import Tasks
 
 _lock = threading.Lock()
 _upscaler: Upscaler | None = None
@@ -23,14 +25,24 @@ def _default() -> Upscaler:
         return _upscaler
 
 
-def upscale(task: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def upscale(task: Tasks) -> dict[str, Any]:
     """Runs ``imageUpscale`` requests: see `Upscaler.upscale`."""
     return _default().upscale(task)
 
 
-def run(tasks: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def run(tasks: Tasks) -> dict[str, Any]:
     """Runs requests of any kind: see `Upscaler.run`."""
     return _default().run(tasks)
+
+
+async def aupscale(task: Tasks) -> dict[str, Any]:
+    """`upscale` for asyncio: see `Upscaler.aupscale`."""
+    return await _default().aupscale(task)
+
+
+def astream(tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
+    """Yields the envelope of each request as it is finished: see `Upscaler.astream`."""
+    return _default().astream(tasks)
 
 
 def upload(image: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@
     ├── ModelError           an unknown network, absent weights, or a graph we do not understand
     ├── DeviceError          the requested device cannot run
     ├── InferenceError       the network failed while running
+    ├── CancelledError       the caller asked to stop
     ├── SettingsError        an environment variable with a value that is not understood
     ├── ParameterError       one parameter of a task that is missing, malformed, or not offered
     ├── InvalidTaskError     a task with one or more such faults, all of them
@@ -93,6 +94,10 @@ class DeviceError(TilewrightError):
 
 class InferenceError(TilewrightError):
     """The network failed while running, or gave values that are not finite even in float32."""
+
+
+class CancelledError(TilewrightError):
+    """The caller asked to stop; nothing of the task that was at work was stored."""
 
 
 class SettingsError(TilewrightError):

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright import tasks
-from tilewright.errors import ParameterError, TilewrightError
-from tilewright.responses import envelope, error_items, upload_result, upscale_result
+from tilewright.errors import TilewrightError
+from tilewright.runner import Runner
 from tilewright.settings import Settings
 from tilewright.store import ImageStore
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
     from tilewright.engine.progress import OnProgress
     from tilewright.engine.sessions import Session
+    from tilewright.models.spec import Model
     from tilewright.picture import Picture, Pixels
-    from tilewright.tasks import UploadTask, UpscaleTask
-
-_log = logging.getLogger("tilewright")
-
-Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    from tilewright.runner import Tasks
 
 
 class Upscaler:
@@ -91,6 +86,7 @@ class Upscaler:
         )
         self._store = store or settings.store
         self._opening_store = threading.Lock()
+        self._runner = Runner(self)
 
     def __enter__(self) -> Upscaler:
         return self
@@ -135,10 +131,12 @@ class Upscaler:
         Raises:
             TypeError: a task that is no mapping.
         """
-        return self._run(task, uploads=False)
+        return self._runner.run(task, uploads=False)
 
     def run(self, tasks: Tasks) -> dict[str, Any]:
-        """Runs requests of any kind: ``imageUpload`` as well as those that `upscale` takes, one after the other.
+        """Runs requests of any kind: ``imageUpload`` as well as those that `upscale` takes.
+
+        Requests flow: one picture is decoded while another is in the network and a third is encoded.
 
         Returns:
             The envelope, as `upscale`.
@@ -146,7 +144,21 @@ class Upscaler:
         Raises:
             TypeError: a task that is no mapping.
         """
-        return self._run(tasks, uploads=True)
+        return self._runner.run(tasks, uploads=True)
+
+    async def aupscale(self, task: Tasks) -> dict[str, Any]:
+        """`upscale` for asyncio: the event loop stays free, and cancelling stops the work after the tile at hand."""
+        return await self._runner.arun(task, uploads=False)
+
+    def astream(self, tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
+        """Runs requests of any kind and yields the envelope of each, with its ``taskUUID``, as it is finished.
+
+        Leaving the loop early, or being cancelled, stops the others after the tile at hand.
+
+        Raises:
+            TypeError: a task that is no mapping.
+        """
+        return self._runner.astream(tasks)
 
     def upload(self, image: object) -> dict[str, Any]:
         """Stores a picture, so that its ``imageUUID`` can be an ``inputImage``.
@@ -157,7 +169,7 @@ class Upscaler:
         Returns:
             The envelope; its one item has ``taskType``, ``taskUUID``, ``imageUUID`` and ``imageURL``.
         """
-        return self._run({"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": image}, uploads=True)
+        return self.run({"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": image})
 
     def upscale_array(self, pixels: Pixels, factor: int, *, on_progress: OnProgress | None = None) -> Pixels:
         """Upscales pixels.
@@ -206,78 +218,13 @@ class Upscaler:
         """The open network for a model and factor, for measuring it bare; its results hold until it runs again."""
         return self._networks.session(model or self.model, _whole(factor), self.precision)
 
-    def _run(self, task: Tasks, *, uploads: bool) -> dict[str, Any]:
-        requests = list(task) if isinstance(task, Sequence) and not isinstance(task, (str, bytes)) else [task]
-        for request in requests:
-            if not isinstance(request, Mapping):
-                raise TypeError(f"a task must be a mapping such as a dict, not {type(request).__name__}")
-        data: list[dict[str, Any]] = []
-        errors: list[dict[str, Any]] = []
-        taken: set[str] = set()
-        for request in requests:
-            try:
-                parsed = tasks.parse_task(request, taken=taken)
-                taken.add(parsed.task_uuid.lower())
-                if isinstance(parsed, tasks.UpscaleTask):
-                    data.append(self._upscale(parsed))
-                elif uploads:
-                    data.append(self._upload(parsed))
-                else:
-                    raise ParameterError(
-                        "imageUpload is not an upscale; use tilewright.upload, or tilewright.run for tasks of any kind",
-                        code="unsupportedTaskType",
-                        parameter="taskType",
-                        allowed_values=["imageUpscale", "upscale"],
-                    )
-            except Exception as error:  # a fault of one task, whatever it is, must not stop the others
-                if not isinstance(error, TilewrightError):
-                    _log.exception("task %s failed", request.get("taskUUID"))
-                errors.extend(error_items(error, request))
-        return envelope(data, errors)
+    def find(self, model: str | Path, factor: int) -> Model:
+        """Finds a network, and converts it if need be, without opening it.
 
-    def _upload(self, task: UploadTask) -> dict[str, Any]:
-        from tilewright.sources import load_picture
-
-        _, image_uuid = load_picture(
-            task.image, self.store, max_pixels=self.settings.max_input_pixels, parameter="image"
-        )
-        return upload_result(task, image_uuid=image_uuid, image_url=self.store.url(image_uuid))
-
-    def _upscale(self, task: UpscaleTask) -> dict[str, Any]:
-        from tilewright.codecs.encode import check_format_limits, encode, extension
-        from tilewright.sources import load_picture
-
-        factor = task.upscale_factor
-        model = self._task_model(task)
-        self._networks.model(model, factor)  # an unknown network is found before any pixel is read
-        picture, input_image_uuid = load_picture(
-            task.input_image,
-            self.store,
-            max_pixels=self.settings.max_input_pixels,
-            parameter=task.image_parameter,
-        )
-        check_format_limits(picture.width * factor, picture.height * factor, task.output_format)
-        result = self.upscale_picture(picture, factor, model=model)
-        data = encode(result, task.output_format, task.output_quality)
-        image_uuid = self.store.put(data, extension(task.output_format))
-        return upscale_result(
-            task,
-            image_uuid=image_uuid,
-            input_image_uuid=input_image_uuid,
-            image_url=self.store.url(image_uuid),
-            data=data,
-        )
-
-    def _task_model(self, task: UpscaleTask) -> str | Path:
-        """A task may come from anywhere, so it can name networks of the catalog, but no file of this machine."""
-        if task.model is not None and task.model.endswith(".onnx"):
-            raise ParameterError(
-                f"model {task.model!r} looks like a file; tasks name networks of the catalog, a file of your own is "
-                "given to Upscaler(model=...)",
-                code="invalidModel",
-                parameter="model",
-            )
-        return task.model or self.model
+        Raises:
+            ModelError: an unknown network, absent weights, or a factor it does not offer.
+        """
+        return self._networks.model(model, factor)
 
     def _enlarge(
         self,

@@ -1,0 +1,175 @@
+"""Several requests at once: order, overlap, asyncio, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+
+import pytest
+
+import tilewright
+from tilewright import Upscaler
+from tilewright.errors import CancelledError
+from tilewright.testing import make_picture
+
+
+def tasks_of(count, side=12):
+    return [tilewright.new_task(make_picture(side + i, side), 2, outputType="base64Data") for i in range(count)]
+
+
+@pytest.fixture
+def small_tiles():
+    """Pictures of 100 pixels take many tiles here."""
+    return Upscaler(device="cpu", tile=40, store="memory://runner")
+
+
+def test_the_envelope_keeps_the_order_of_the_tasks(upscaler):
+    tasks = tasks_of(8)
+    tasks[3]["upscaleFactor"] = 7
+    response = upscaler.run(tasks)
+    assert [item["taskUUID"] for item in response["data"]] == [
+        task["taskUUID"] for i, task in enumerate(tasks) if i != 3
+    ]
+    assert [item["taskUUID"] for item in response["errors"]] == [tasks[3]["taskUUID"]]
+
+
+def test_one_picture_is_decoded_while_another_is_in_the_network(upscaler, monkeypatch):
+    """Either network waits until both pictures are decoded; with one task after the other that would never be."""
+    decoded = threading.Barrier(2, timeout=20)
+    upscale_picture = upscaler.upscale_picture
+
+    def when_both_are_decoded(*arguments, **options):
+        decoded.wait()
+        return upscale_picture(*arguments, **options)
+
+    monkeypatch.setattr(upscaler, "upscale_picture", when_both_are_decoded)
+    assert "errors" not in upscaler.run(tasks_of(2))
+
+
+def test_a_task_under_way_keeps_its_uuid_to_itself(upscaler, monkeypatch):
+    task = tasks_of(1)[0]
+    seen = []
+    upscale_picture = upscaler.upscale_picture
+
+    def meanwhile(*arguments, **options):
+        seen.append(upscaler.run(dict(task))["errors"][0]["code"])
+        return upscale_picture(*arguments, **options)
+
+    monkeypatch.setattr(upscaler, "upscale_picture", meanwhile)
+    assert "errors" not in upscaler.run(task)
+    assert seen == ["conflictTaskUUID"]
+    monkeypatch.undo()
+    assert "errors" not in upscaler.run(task), "free again"
+
+
+def test_asyncio_is_served_beside_the_event_loop(upscaler):
+    async def main():
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.001)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        response = await upscaler.aupscale(tasks_of(3, side=100))
+        ticking.cancel()
+        return response, ticks
+
+    response, ticks = asyncio.run(main())
+    assert len(response["data"]) == 3
+    assert ticks > 3
+
+
+def test_a_stream_gives_every_task_its_envelope(upscaler):
+    tasks = [*tasks_of(5), tilewright.new_task("no picture.png", 2)]
+
+    async def main():
+        return [envelope async for envelope in upscaler.astream(tasks)]
+
+    envelopes = asyncio.run(main())
+    uuids = {(envelope["data"] or envelope["errors"])[0]["taskUUID"] for envelope in envelopes}
+    assert uuids == {task["taskUUID"] for task in tasks}
+    assert sum("errors" in envelope for envelope in envelopes) == 1
+
+
+def idle(upscaler):
+    """Waits for the network to be free, and tells whether it soon is."""
+    got = upscaler._networks.running.acquire(timeout=20)
+    upscaler._networks.running.release()
+    return got
+
+
+def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, monkeypatch):
+    began = threading.Event()
+    heard = []
+    upscale_picture = small_tiles.upscale_picture
+
+    def watched(picture, factor, *, model, on_progress):
+        def listen(progress):
+            heard.append(progress.done)
+            if progress.done == 2:
+                began.set()
+                time.sleep(0.2)  # time for the cancellation to arrive
+            on_progress(progress)
+
+        return upscale_picture(picture, factor, model=model, on_progress=listen)
+
+    monkeypatch.setattr(small_tiles, "upscale_picture", watched)
+    monkeypatch.setattr(small_tiles.store, "put", lambda *_: "00000000-0000-4000-8000-000000000000")
+    small_tiles.session(factor=2)
+
+    async def main():
+        work = asyncio.create_task(small_tiles.aupscale(tasks_of(1, side=200)))
+        await asyncio.to_thread(began.wait, 20)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(main())
+    assert idle(small_tiles)
+    assert heard[-1] == 2
+
+
+def test_leaving_a_stream_early_stops_the_rest(small_tiles):
+    async def main():
+        async with contextlib.aclosing(small_tiles.astream(tasks_of(12, side=100))) as stream:
+            return await anext(stream)
+
+    assert "errors" not in asyncio.run(main())
+    assert idle(small_tiles)
+    assert "errors" not in small_tiles.run(tasks_of(1)), "still usable"
+
+
+def test_ctrl_c_in_one_of_several_tasks_stops_all(upscaler, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upscaler, "upscale_picture", interrupted)
+    with pytest.raises((KeyboardInterrupt, CancelledError)):
+        upscaler.run(tasks_of(4))
+
+
+def test_many_threads_and_event_loops_share_one_upscaler(upscaler):
+    results = []
+
+    def in_a_loop(count):
+        async def main():
+            responses = await asyncio.gather(*(upscaler.aupscale(task) for task in tasks_of(count)))
+            results.extend(responses)
+
+        asyncio.run(main())
+
+    def in_a_thread(count):
+        results.extend(upscaler.run(task) for task in tasks_of(count))
+
+    threads = [threading.Thread(target=target, args=(4,)) for target in [in_a_loop] * 4 + [in_a_thread] * 12]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(results) == 64
+    assert not any("errors" in response for response in results)
