@@ -6,6 +6,7 @@ import base64
 import errno
 import io
 import json
+import logging
 import os
 import re
 import signal
@@ -548,7 +549,7 @@ def test_log_records_are_shown_on_request_and_only_by_the_command_line(capsys, c
     assert "realesr-animevideov3 x2 on" not in capsys.readouterr().err
     assert main(["upscale", "a.png", "-o", "2.png", "-x", "2", "-v"]) == 0
     assert re.search(r"^tilewright: realesr-animevideov3 x2 on .*, fp32$", capsys.readouterr().err, re.MULTILINE)
-    tilewright.upscaler._log.error("afterwards")
+    logging.getLogger("tilewright").error("afterwards")
     assert "afterwards" in caplog.text
     assert "afterwards" not in capsys.readouterr().err
 
