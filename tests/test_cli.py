@@ -375,6 +375,22 @@ def test_an_existing_result_is_refused_without_overwrite(capsys):
 
 
 @pytest.mark.usefixtures("copying")
+def test_repeating_a_folder_does_what_is_missing(capsys):
+    picture("in/a.png")
+    picture("in/b.png")
+    assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
+    Path("out/a.png").write_text("precious")
+    Path("out/b.png").unlink()
+    capsys.readouterr()
+    assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
+    err = capsys.readouterr().err
+    assert "1 skipped, their results exist; --overwrite makes them again" in err
+    assert Path("out/a.png").read_text() == "precious"
+    assert kind_and_size("out/b.png") == ("PNG", (48, 32))
+    assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0, "nothing left to do is no failure"
+
+
+@pytest.mark.usefixtures("copying")
 def test_overwrite_replaces_a_result():
     picture("a.png")
     Path("large.png").write_text("old")

@@ -49,10 +49,12 @@ class Plan:
     Attributes:
         jobs: in the order of the command line, folders and patterns sorted; every target is another file.
         problems: an input and what is wrong with it, for every input that gives no job.
+        done: pictures whose results are in the folder already: nothing to do, as after a run that was stopped.
     """
 
     jobs: list[Job]
     problems: list[tuple[str, str]]
+    done: list[Path]
 
 
 def plan_jobs(inputs: Sequence[str], out: str, *, file_format: Format | None, recursive: bool, overwrite: bool) -> Plan:
@@ -85,10 +87,13 @@ def plan_jobs(inputs: Sequence[str], out: str, *, file_format: Format | None, re
         else:
             jobs.append(Job(source, Path(out), _file_format(out, file_format)))
     _check_targets(jobs)
-    if not overwrite:
-        problems += [(str(job.source), existing_problem(job.target)) for job in jobs if os.path.lexists(job.target)]
-        jobs = [job for job in jobs if not os.path.lexists(job.target)]
-    return Plan(jobs, problems)
+    existing = [] if overwrite else [job for job in jobs if os.path.lexists(job.target)]
+    if existing:
+        jobs = [job for job in jobs if job not in existing]
+    if existing and not folder:
+        problems += [(str(job.source), existing_problem(job.target)) for job in existing]
+        existing = []
+    return Plan(jobs, problems, [job.source for job in existing])
 
 
 def _file_format(out: str, asked: Format | None) -> Format:

@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     )
     for name, problem in plan.problems:
         complain(console, f"{name}: {problem}")
+    if plan.done and not arguments.quiet:
+        say(console, f"{len(plan.done)} skipped, their results exist; --overwrite makes them again")
     failed = len(plan.problems)
     if plan.jobs:
         failed += _run_jobs(plan.jobs, arguments, console)
