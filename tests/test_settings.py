@@ -19,8 +19,10 @@ def test_defaults():
     settings = Settings.from_environment({})
     assert (settings.model, settings.device, settings.precision) == ("auto", "auto", "auto")
     assert (settings.memory_budget, settings.max_input_pixels) == (None, 200_000_000)
+    assert (settings.store_ttl, settings.store_public_url) == (None, None)
     assert settings.cache_dir.is_absolute()
     assert Path(settings.store).is_absolute()
+    assert settings.fetch_urls == "off"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no CPU affinity on this system")
@@ -33,23 +35,29 @@ def test_every_variable_is_read(tmp_path):
         {
             "TILEWRIGHT_CACHE_DIR": str(tmp_path),
             "TILEWRIGHT_STORE": "memory://images",
+            "TILEWRIGHT_STORE_TTL": "86400",
+            "TILEWRIGHT_STORE_PUBLIC_URL": "https://img.example.org/results/",
             "TILEWRIGHT_MODEL": "mine.onnx",
             "TILEWRIGHT_DEVICE": "CUDA",
             "TILEWRIGHT_PRECISION": "fp32",
             "TILEWRIGHT_THREADS": "3",
             "TILEWRIGHT_MEMORY_BUDGET": "1.5G",
             "TILEWRIGHT_MAX_INPUT_PIXELS": "1000",
+            "TILEWRIGHT_FETCH_URLS": "public",
         }
     )
     assert settings == Settings(
         cache_dir=tmp_path,
         store="memory://images",
+        store_ttl=86400,
+        store_public_url="https://img.example.org/results/",
         model="mine.onnx",
         device="cuda",
         precision="fp32",
         threads=3,
         memory_budget=3 * 2**29,
         max_input_pixels=1000,
+        fetch_urls="public",
     )
 
 
@@ -79,6 +87,11 @@ def test_an_empty_variable_counts_as_unset():
         ("TILEWRIGHT_MEMORY_BUDGET", "2 gallons"),
         ("TILEWRIGHT_MEMORY_BUDGET", "0"),
         ("TILEWRIGHT_MAX_INPUT_PIXELS", "1e6"),
+        ("TILEWRIGHT_STORE_TTL", "0"),
+        ("TILEWRIGHT_STORE_TTL", "1 day"),
+        ("TILEWRIGHT_STORE_PUBLIC_URL", "img.example.org"),
+        ("TILEWRIGHT_STORE_PUBLIC_URL", "https://img.example.org/?name="),
+        ("TILEWRIGHT_FETCH_URLS", "on"),
     ],
 )
 def test_a_bad_value_is_an_error_that_names_variable_and_value(name, value):

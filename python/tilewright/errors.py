@@ -21,10 +21,25 @@ where there is one. Foreign exceptions (codec, runtime, file system) are mapped 
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+def shown(value: object) -> str:
+    """A value for a message: one line, never long, whatever it is."""
+    try:
+        text = _REPR.repr(value)
+    except ValueError:  # an integer of more digits than Python turns to text
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+_SHOWN = 60
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 2 * _SHOWN
 
 
 class TilewrightError(Exception):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -36,3 +40,23 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def remove_left_overs(folder: Path, *, older_than: float) -> None:
+    """Removes the ``.partial`` files of writers that crashed.
+
+    Args:
+        folder: where they wrote; it may be absent.
+        older_than: files last written before this time, in seconds since 1970, go; one that is younger may belong to a
+            writer at work.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _PARTIAL.fullmatch(entry.name):
+                # Another process may remove it first; somebody else's may not be ours to remove.
+                with contextlib.suppress(FileNotFoundError, PermissionError):
+                    if entry.stat().st_mtime < older_than:
+                        (folder / entry.name).unlink()

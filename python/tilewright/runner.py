@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import CancelledError, InvalidTaskError, ParameterError, TilewrightError
+from tilewright.errors import CancelledError, ParameterError, TilewrightError
 from tilewright.responses import envelope, error_items, upload_result, upscale_result
+from tilewright.store import is_uuid4
 from tilewright.tasks import UploadTask, UpscaleTask, parse_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from tilewright.engine.progress import Progress
@@ -35,7 +36,8 @@ class _Job:
 
     request: Mapping[str, Any]
     task: UpscaleTask | UploadTask | None
-    fault: TilewrightError | None
+    fault: Exception | None
+    taken: str | None  # the taskUUID that is its own until it is done, in lower case
 
 
 # What a finished job adds to `data` and to `errors`.
@@ -49,6 +51,11 @@ class Runner:
         self._upscaler = upscaler
         self._under_way: set[str] = set()
         self._entering = threading.Lock()
+        self._fetcher: Callable[[str], bytes] | None = None
+        if upscaler.settings.fetch_urls == "public":
+            from tilewright.fetch import fetch
+
+            self._fetcher = fetch
 
     def run(self, tasks: Tasks, *, uploads: bool, stop: threading.Event | None = None) -> dict[str, Any]:
         """Runs requests; the envelope keeps their order.
@@ -110,10 +117,14 @@ class Runner:
             return [self._checked(request, uploads=uploads) for request in requests]
 
     def _checked(self, request: Mapping[str, Any], *, uploads: bool) -> _Job:
+        task_uuid = request.get("taskUUID")
+        taken = None
+        if isinstance(task_uuid, str) and is_uuid4(task_uuid) and task_uuid.lower() not in self._under_way:
+            taken = task_uuid.lower()
         try:
-            task = parse_task(request, taken=self._under_way)
-        except InvalidTaskError as error:
-            return _Job(request, None, error)
+            task = parse_task(request, taken=self._under_way, urls=self._fetcher is not None)
+        except Exception as error:  # a fault of one task, whatever it is, must not stop the others
+            return _Job(request, None, error, self._take(taken))
         if isinstance(task, UploadTask) and not uploads:
             fault = ParameterError(
                 "imageUpload is not an upscale; use tilewright.upload, or tilewright.run for tasks of any kind",
@@ -121,13 +132,17 @@ class Runner:
                 parameter="taskType",
                 allowed_values=["imageUpscale", "upscale"],
             )
-            return _Job(request, None, fault)
-        self._under_way.add(task.task_uuid.lower())
-        return _Job(request, task, None)
+            return _Job(request, None, fault, self._take(taken))
+        return _Job(request, task, None, self._take(taken))
+
+    def _take(self, task_uuid: str | None) -> str | None:
+        if task_uuid is not None:
+            self._under_way.add(task_uuid)
+        return task_uuid
 
     def _leave(self, jobs: Sequence[_Job]) -> None:
         with self._entering:
-            self._under_way.difference_update(job.task.task_uuid.lower() for job in jobs if job.task is not None)
+            self._under_way.difference_update(job.taken for job in jobs if job.taken is not None)
 
     def _finish(self, job: _Job, stop: threading.Event) -> _Outcome:
         try:
@@ -150,7 +165,11 @@ class Runner:
 
         upscaler = self._upscaler
         _, image_uuid = load_picture(
-            task.image, upscaler.store, max_pixels=upscaler.settings.max_input_pixels, parameter="image"
+            task.image,
+            upscaler.store,
+            max_pixels=upscaler.settings.max_input_pixels,
+            parameter="image",
+            fetcher=self._fetcher,
         )
         return upload_result(task, image_uuid=image_uuid, image_url=upscaler.store.url(image_uuid))
 
@@ -169,6 +188,7 @@ class Runner:
             upscaler.store,
             max_pixels=upscaler.settings.max_input_pixels,
             parameter=task.image_parameter,
+            fetcher=self._fetcher,
         )
         check_format_limits(picture.width * factor, picture.height * factor, task.output_format)
         result = upscaler.upscale_picture(picture, factor, model=model, on_progress=listen)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32"]
+FetchUrls = Literal["off", "public"]
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -34,22 +35,28 @@ class Settings:
     Attributes:
         cache_dir: where converted networks are kept.
         store: where images are kept: a folder or an fsspec URL.
+        store_ttl: seconds after which an image in the store counts as gone; None for never.
+        store_public_url: http(s) address under which the store's files are served by name; None where they are not.
         model: catalog name, path of an ONNX file, or ``"auto"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"`` or ``"fp32"``.
         threads: threads of the network's runtime, at least 1.
         memory_budget: bytes for a network's activations, by estimate; None to let the planner decide.
         max_input_pixels: largest picture accepted, width times height.
+        fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) addresses on the public internet.
     """
 
     cache_dir: Path
     store: str
+    store_ttl: int | None = None
+    store_public_url: str | None = None
     model: str
     device: Device
     precision: Precision
     threads: int
     memory_budget: int | None
     max_input_pixels: int
+    fetch_urls: FetchUrls = "off"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -67,12 +74,15 @@ class Settings:
         return cls(
             cache_dir=read.folder("CACHE_DIR") or platformdirs.user_cache_path("tilewright"),
             store=read.text("STORE") or str(platformdirs.user_data_path("tilewright") / "images"),
+            store_ttl=read.count("STORE_TTL"),
+            store_public_url=read.web_address("STORE_PUBLIC_URL"),
             model=read.text("MODEL") or "auto",
             device=read.choice("DEVICE", get_args(Device)),
             precision=read.choice("PRECISION", get_args(Precision)),
             threads=read.count("THREADS", most=_MOST_THREADS) or _usable_cpus(),
             memory_budget=read.size("MEMORY_BUDGET"),
             max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
+            fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls)),
         )
 
 
@@ -98,6 +108,13 @@ class _Reader:
             return Path(text).expanduser() if text else None
         except RuntimeError as error:
             raise self._fault(name, f"a folder ({error})") from error
+
+    def web_address(self, name: str) -> str | None:
+        text = self.text(name)
+        # File names are appended to it, so nothing may come after the path.
+        if text is not None and not re.fullmatch(r"https?://[^\s?#]+", text, re.IGNORECASE):
+            raise self._fault(name, "an address such as https://img.example.org/results, without ? or #")
+        return text
 
     def count(self, name: str, *, most: int = 10**18) -> int | None:
         text = self.text(name)

@@ -16,9 +16,10 @@ from tilewright.codecs.decode import decode, picture_from_array, picture_from_pi
 from tilewright.codecs.encode import encode, extension
 from tilewright.errors import DecodeError, SourceError, TilewrightError
 from tilewright.store import ImageStore, is_uuid4
+from tilewright.web_address import is_remote_url, shown_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tilewright.picture import Picture
 
@@ -44,7 +45,12 @@ class LoadedPicture(NamedTuple):
 
 
 def load_picture(
-    value: object, store: ImageStore, *, max_pixels: int | None = None, parameter: ImageParameter = "inputImage"
+    value: object,
+    store: ImageStore,
+    *,
+    max_pixels: int | None = None,
+    parameter: ImageParameter = "inputImage",
+    fetcher: Callable[[str], bytes] | None = None,
 ) -> LoadedPicture:
     """Read a picture in any of the accepted forms.
 
@@ -53,19 +59,21 @@ def load_picture(
 
     Args:
         value: UUID of a stored image, data URI, base64 text, `pathlib.Path`, bytes-like object, binary file object
-            (read from where it stands), NumPy array (see `picture_from_array`) or Pillow image.
+            (read from where it stands), NumPy array (see `picture_from_array`) or Pillow image; with a `fetcher` also
+            an http or https address.
         store: where UUIDs are looked up and new pictures kept.
         max_pixels: refuse pictures of more than this many pixels.
         parameter: the request parameter the value came in, for the error's ``parameter`` and ``code``.
+        fetcher: gives the bytes at a web address, as `tilewright.fetch.fetch` does; None to refuse web addresses.
 
     Raises:
-        SourceError: an unknown UUID, a form that is not accepted, a file that cannot be read.
+        SourceError: an unknown UUID, a form that is not accepted, a file or web address that cannot be read.
         DecodeError: not a picture, or a broken one.
         ImageTooLargeError: more than `max_pixels`.
         StoreError: the store cannot be read or written.
     """
     with _blaming(parameter):
-        if problem := form_problem(value):
+        if problem := form_problem(value, urls=fetcher is not None):
             raise SourceError(problem, code="invalidInputImage")
         if isinstance(value, str) and is_uuid4(value):
             return LoadedPicture(decode(store.get(value), max_pixels=max_pixels), value.lower())
@@ -74,27 +82,27 @@ def load_picture(
         elif _is_pillow_image(value):
             picture, data = picture_from_pillow(value, max_pixels=max_pixels), None
         else:
-            data = _read_bytes(value)
+            data = fetcher(value) if fetcher and is_remote_url(value) else _read_bytes(value)
             picture = decode(data, max_pixels=max_pixels)
         if data is None:
             return LoadedPicture(picture, store.put(encode(picture, "PNG"), extension("PNG")))
         return LoadedPicture(picture, store.put(data, picture.source_format.lower()))
 
 
-def form_problem(value: object) -> str | None:
-    """What keeps `value` from being an accepted form of picture; None when it is one, whatever its content."""
+def form_problem(value: object, *, urls: bool = False) -> str | None:
+    """What keeps `value` from being an accepted form of picture; None when it is one, whatever its content.
+
+    Args:
+        value: anything.
+        urls: whether web addresses are accepted.
+    """
     if isinstance(value, str):
-        return _text_problem(value)
+        return None if urls and is_remote_url(value) else _text_problem(value)
     if isinstance(value, (os.PathLike, bytes, bytearray, memoryview, np.ndarray)):
         return None
     if hasattr(value, "read") or _is_pillow_image(value):
         return None
     return f"a picture cannot be given as {type(value).__name__}; give {_FORMS}"
-
-
-def is_remote_url(value: object) -> bool:
-    """Whether `value` is the address of a picture on the web."""
-    return isinstance(value, str) and re.match(r"https?://", value, re.IGNORECASE) is not None
 
 
 def _text_problem(text: str) -> str | None:
@@ -104,7 +112,7 @@ def _text_problem(text: str) -> str | None:
     if text[:5].lower() == "data:":
         return f"the data URI {shown} must begin with data:image/...;base64,"
     if is_remote_url(text):
-        return f"{shown} is a web address, and fetching pictures is not enabled here; give {_FORMS}"
+        return f"{shown_url(text)!r} is a web address, and fetching pictures is not enabled here (TILEWRIGHT_FETCH_URLS=public enables it); give {_FORMS}"  # fmt: skip  # noqa: E501
     if text[:7].lower() == "file://":
         return f"{shown} is a file URL; pass the image's UUID, or pathlib.Path for a file"
     if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
+import time
 import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
-from tilewright.errors import SourceError, StoreError
-from tilewright.files import write_whole
+from tilewright.errors import SourceError, StoreError, TilewrightError
+from tilewright.places import open_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_log = logging.getLogger("tilewright")
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 # The kinds of file that are ever put: looked up one by one, as listing a folder of many images would be slow.
 _EXTENSIONS = ("jpg", "png", "webp", "gif")
+
+# Between an image's counting as gone and its removal: a reader that found it in time has renewed it by then, and
+# clocks of machines that share a store may differ by as much.
+_GRACE_SECONDS = 60
+
+_LEFT_OVER_SECONDS = 3600
+
+# Writing tidies up at most this often, as it lists the whole store.
+_TIDY_SECONDS = 3600
+
+# The longest that S3 (signature version 4) and Google Cloud Storage sign a URL for: seven days.
+_LONGEST_SIGNATURE_SECONDS = 604_800
 
 
 def is_uuid4(text: str) -> bool:
@@ -30,35 +44,37 @@ def is_uuid4(text: str) -> bool:
 class ImageStore:
     """Encoded images in a local folder, or in anything fsspec reaches by URL.
 
-    An image appears under its UUID complete or not at all. Any number of threads and processes may share a store.
+    An image appears under its UUID complete or not at all. Any number of threads and processes may share a store;
+    they should agree on `ttl`.
 
     Args:
-        location: a folder (made when first needed), or a URL such as ``memory://images``.
+        location: a folder (made when first needed), or a URL such as ``s3://bucket/prefix`` or ``memory://images``.
+        ttl: seconds after which an image counts as gone, None for never. A local folder counts them from the last time
+            the image was written, read, or its URL asked for; other stores, which keep no time of reading, from when
+            it was written.
+        public_url: where the store's files are served under their names, such as ``https://img.example.org/results``.
 
     Raises:
         StoreError: a URL of a kind that fsspec does not know, whose driver is not installed, or that cannot be reached.
+        ValueError: a `ttl` that is not positive.
     """
 
-    def __init__(self, location: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, location: str | os.PathLike[str], *, ttl: float | None = None, public_url: str | None = None
+    ) -> None:
+        if ttl is not None and not ttl > 0:
+            raise ValueError(f"ttl must be a positive number of seconds, or None for ever, not {ttl!r}")
         self.location = os.fspath(location)
-        self._folder: Path | None = None
-        self._remote: Any = None
-        if "://" in self.location and not self.location.startswith("file://"):
-            import fsspec
-
-            try:
-                self._remote, self._root = fsspec.core.url_to_fs(self.location)
-            except Exception as error:  # whatever a file system's driver raises when it cannot connect
-                raise StoreError(f"the image store {self.location!r} cannot be opened: {error}") from error
-        else:
-            path = unquote(urlsplit(self.location).path) if self.location.startswith("file://") else self.location
-            try:
-                self._folder = Path(path).expanduser().absolute()
-            except RuntimeError as error:  # the home folder of nobody
-                raise StoreError(f"the image store {self.location!r} cannot be opened: {error}") from error
+        self.ttl = ttl
+        self.public_url = public_url.rstrip("/") if public_url else None
+        self._signed_for = min(ttl or _LONGEST_SIGNATURE_SECONDS, _LONGEST_SIGNATURE_SECONDS)
+        with self._mapped_errors("opened"):
+            self._place = open_place(self.location)
+        # A folder whose images never expire has only a crash's left-overs to tidy: not the first thing to do.
+        self._tidy_at = time.monotonic() + (_TIDY_SECONDS if ttl is None else 0)
 
     def put(self, data: bytes, extension: str) -> str:
-        """Keep an encoded image.
+        """Keep an encoded image; now and then this also calls `expire`.
 
         Args:
             data: the file's bytes.
@@ -72,14 +88,10 @@ class ImageStore:
         """
         if extension not in _EXTENSIONS:
             raise ValueError(f"extension must be one of {', '.join(_EXTENSIONS)}, not {extension!r}")
+        self._expire_now_and_then()  # before the image: it may make the room that this one needs
         image_uuid = str(uuid.uuid4())
-        name = f"{image_uuid}.{extension}"
         with self._mapped_errors("written"):
-            if self._folder is not None:
-                write_whole(self._folder / name, data)
-            else:
-                self._remote.makedirs(self._root, exist_ok=True)
-                self._remote.pipe_file(f"{self._root}/{name}", data)
+            self._place.write(f"{image_uuid}.{extension}", data)
         return image_uuid
 
     def get(self, image_uuid: str) -> bytes:
@@ -95,13 +107,15 @@ class ImageStore:
         with self._mapped_errors("read"):
             for name in self._names(image_uuid):
                 with contextlib.suppress(FileNotFoundError):
-                    if self._folder is not None:
-                        return (self._folder / name).read_bytes()
-                    return bytes(self._remote.cat_file(f"{self._root}/{name}"))
+                    if self.ttl is None or self._renewed(name):
+                        return self._place.read(name)
         raise self._unknown(image_uuid)
 
     def url(self, image_uuid: str) -> str:
-        """Where the image can be opened: a ``file://`` URL for a local folder, else the store's own URL.
+        """Where the image can be opened.
+
+        Under `public_url` where one is given; else a ``file://`` URL for a local folder, a signed URL where the file
+        system offers one (valid for `ttl` seconds, at most seven days), and the file system's own URL elsewhere.
 
         Raises:
             SourceError: no such image (code ``invalidInputImage``).
@@ -109,12 +123,87 @@ class ImageStore:
         """
         with self._mapped_errors("read"):
             for name in self._names(image_uuid):
-                if self._folder is not None:
-                    if (self._folder / name).exists():
-                        return (self._folder / name).as_uri()
-                elif self._remote.exists(f"{self._root}/{name}"):
-                    return str(self._remote.unstrip_protocol(f"{self._root}/{name}"))
+                with contextlib.suppress(FileNotFoundError):
+                    if self._renewed(name):
+                        if self.public_url is not None:
+                            return f"{self.public_url}/{name}"
+                        return self._place.url(name, self._signed_for)
         raise self._unknown(image_uuid)
+
+    def delete(self, image_uuid: str) -> None:
+        """Remove an image at once.
+
+        Args:
+            image_uuid: its UUID in any letter case.
+
+        Raises:
+            SourceError: no such image (code ``invalidInputImage``).
+            StoreError: it is there and cannot be removed.
+        """
+        with self._mapped_errors("changed"):
+            for name in self._names(image_uuid):
+                with contextlib.suppress(FileNotFoundError):
+                    alive = self._renewed(name)
+                    self._place.remove(name)
+                    if alive:
+                        return
+        raise self._unknown(image_uuid)
+
+    def expire(self) -> int:
+        """Remove images whose `ttl` has passed, and what crashed writers left in a local folder over an hour ago.
+
+        Nothing else in the folder is touched. Several processes may do this at once. An image goes a minute later than
+        `get` stops finding it, so that none goes that was just found.
+
+        Returns:
+            How many images this call removed.
+
+        Raises:
+            StoreError: the store cannot be listed, or an image cannot be removed.
+        """
+        removed = 0
+        forbidden: PermissionError | None = None
+        with self._mapped_errors("tidied"):
+            self._place.tidy(older_than=time.time() - _LEFT_OVER_SECONDS)
+            if self.ttl is not None:
+                oldest = time.time() - self.ttl - _GRACE_SECONDS
+                for name, written in self._place.listing():
+                    image_uuid, _, extension = name.partition(".")
+                    if extension in _EXTENSIONS and is_uuid4(image_uuid) and written < oldest:
+                        try:
+                            self._place.remove(name)
+                            removed += 1
+                        except FileNotFoundError:  # another process was faster
+                            pass
+                        except PermissionError as error:  # somebody else's, or open on Windows: the others go first
+                            forbidden = error
+            if forbidden is not None:
+                raise forbidden
+        return removed
+
+    def _expire_now_and_then(self) -> None:
+        if time.monotonic() < self._tidy_at:
+            return
+        # Without a lock: two threads that both come this far do no harm.
+        self._tidy_at = time.monotonic() + _TIDY_SECONDS
+        try:
+            self.expire()
+        except StoreError as error:  # no reason to refuse the image that is to be put
+            _log.warning("expired images stay for now: %s", error)
+
+    def _renewed(self, name: str) -> bool:
+        """Whether a file still counts; if it does, its time starts anew where the place can do that.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        if self.ttl is None:
+            self._place.check(name)
+            return True
+        if self._place.written(name) < time.time() - self.ttl:
+            return False
+        self._place.touch(name)
+        return True
 
     def _names(self, image_uuid: str) -> list[str]:
         if not is_uuid4(image_uuid):  # also keeps "../" and the like out of file names
@@ -129,7 +218,11 @@ class ImageStore:
 
     @contextlib.contextmanager
     def _mapped_errors(self, verb: str) -> Iterator[None]:
+        """The one place where what file systems raise becomes ours; drivers of remote ones raise anything at all."""
         try:
             yield
-        except OSError as error:
-            raise StoreError(f"the image store {self.location!r} cannot be {verb}: {error}") from error
+        except TilewrightError:
+            raise
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise StoreError(f"the image store {self.location!r} cannot be {verb}: {reason}") from error

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from tilewright.codecs.encode import FORMATS, Format
-from tilewright.errors import InvalidTaskError, ParameterError
-from tilewright.sources import ImageParameter, form_problem, is_remote_url
+from tilewright.errors import InvalidTaskError, ParameterError, shown
+from tilewright.sources import ImageParameter, form_problem
 from tilewright.store import is_uuid4
+from tilewright.web_address import is_remote_url
 
 OutputType = Literal["URL", "base64Data", "dataURI"]
 _Kind = Literal["missing", "invalid", "unsupported"]
@@ -25,6 +26,8 @@ _UPSCALE_TYPES = ("imageUpscale", "upscale")
 _UPLOAD_TYPE = "imageUpload"
 _FACTORS = (2, 3, 4)
 _QUALITIES = range(20, 100)
+# No field has a name this long: what is longer need not be repeated whole.
+_LONGEST_NAME = 100
 _COMMON = ("taskType", "taskUUID")
 _UPSCALE_FIELDS = (
     *_COMMON, "inputImage", "inputs", "upscaleFactor", "model", "outputType", "outputFormat", "outputQuality",
@@ -93,7 +96,7 @@ def new_task(input_image: object, upscale_factor: int = 2, **fields: Any) -> dic
     }
 
 
-def parse_task(task: Mapping[str, Any], *, taken: Container[str] = ()) -> UpscaleTask | UploadTask:
+def parse_task(task: Mapping[str, Any], *, taken: Container[str] = (), urls: bool = False) -> UpscaleTask | UploadTask:
     """Check a request.
 
     A field that is None counts as absent. Known fields without meaning here are named in one log warning.
@@ -101,6 +104,7 @@ def parse_task(task: Mapping[str, Any], *, taken: Container[str] = ()) -> Upscal
     Args:
         task: the request.
         taken: taskUUIDs in lower case that may not be used again.
+        urls: whether a picture may be given as a web address.
 
     Raises:
         InvalidTaskError: with every fault of the request.
@@ -108,7 +112,7 @@ def parse_task(task: Mapping[str, Any], *, taken: Container[str] = ()) -> Upscal
     """
     if not isinstance(task, Mapping):
         raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}")
-    request = _Request({key: value for key, value in task.items() if value is not None})
+    request = _Request({key: value for key, value in task.items() if value is not None}, urls=urls)
     task_type = request.task_type()
     task_uuid = request.task_uuid(taken)
     parsed: UpscaleTask | UploadTask | None = None
@@ -126,8 +130,9 @@ def parse_task(task: Mapping[str, Any], *, taken: Container[str] = ()) -> Upscal
 class _Request:
     """Reads fields and collects faults; a faulty field yields a value of the right type, which is never used."""
 
-    def __init__(self, fields: Mapping[Any, Any]) -> None:
+    def __init__(self, fields: Mapping[Any, Any], *, urls: bool) -> None:
         self.fields = fields
+        self._urls = urls
         self.faults: list[ParameterError] = []
 
     def task_type(self) -> str:
@@ -176,6 +181,7 @@ class _Request:
             inputs = {}
             if "inputImage" not in self.fields:
                 return "inputs.image", None
+        inputs = {key: value for key, value in inputs.items() if value is not None}
         if "video" in inputs:
             self._fault(
                 "unsupported", "inputs", "inputs.video is not served, only pictures are upscaled", "inputs.video"
@@ -194,9 +200,13 @@ class _Request:
     def _image(self, name: str, parameter: ImageParameter, value: object) -> object:
         if value is None:
             self._missing(name)
-        elif problem := form_problem(value):
+        elif problem := form_problem(value, urls=self._urls):
             self._fault(
-                "unsupported" if is_remote_url(value) else "invalid", name, f"{parameter}: {problem}", parameter
+                "unsupported" if is_remote_url(value) else "invalid",
+                name,
+                f"{parameter}: {problem}",
+                parameter,
+                expected_type=None if isinstance(value, str) else "string",
             )
         return value
 
@@ -277,18 +287,18 @@ class _Request:
     def _unknown(self, parameter: str, known: Sequence[str]) -> None:
         lower = {name.lower(): name for name in known}
         near = difflib.get_close_matches(parameter.lower(), lower, n=1, cutoff=0.0)
-        message = f"there is no parameter {_shown(parameter)}; the nearest known one is {lower[near[0]]}"
-        self.faults.append(ParameterError(message, code="unknownParameter", parameter=parameter))
+        message = f"there is no parameter {shown(parameter)}; the nearest known one is {lower[near[0]]}"
+        self.faults.append(ParameterError(message, code="unknownParameter", parameter=parameter[:_LONGEST_NAME]))
 
     def _missing(self, name: str) -> None:
         self._fault("missing", name, f"{name} is required")
 
     def _invalid(self, name: str, value: object, wanted: str, expected_type: str) -> None:
-        self._fault("invalid", name, f"{name} must be {wanted}, not {_shown(value)}", expected_type=expected_type)
+        self._fault("invalid", name, f"{name} must be {wanted}, not {shown(value)}", expected_type=expected_type)
 
     def _unsupported(self, name: str, value: object, allowed: Sequence[Any]) -> None:
         choices = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(str, allowed))
-        message = f"{name} {_shown(value)} is not offered; choose {'' if len(allowed) == 1 else 'from: '}{choices}"
+        message = f"{name} {shown(value)} is not offered; choose {'' if len(allowed) == 1 else 'from: '}{choices}"
         self._fault("unsupported", name, message, allowed_values=allowed)
 
     def _fault(
@@ -310,9 +320,3 @@ class _Request:
                 allowed_values=allowed_values,
             )
         )
-
-
-def _shown(value: object) -> str:
-    """A value for a message: one line, never long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -114,7 +114,8 @@ class Upscaler:
         """
         with self._opening_store:
             if not isinstance(self._store, ImageStore):
-                self._store = ImageStore(self._store)
+                settings = self.settings
+                self._store = ImageStore(self._store, ttl=settings.store_ttl, public_url=settings.store_public_url)
             return self._store
 
     def upscale(self, task: Tasks) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import ModelError
+from tilewright.errors import ModelError, shown
 from tilewright.models import cache
 from tilewright.models.catalog import CATALOG, CatalogEntry
 from tilewright.models.spec import Model, ModelSpec
@@ -87,7 +87,7 @@ def _unknown(name: str) -> ModelError:
     near = difflib.get_close_matches(name, CATALOG, n=3)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return ModelError(
-        f"There is no network named {name!r}.{hint} Installed are {', '.join(installed) or 'none'}; "
+        f"There is no network named {shown(name)}.{hint} Installed are {', '.join(installed) or 'none'}; "
         "an ONNX file is given by its path, ending in .onnx.",
         parameter="model",
         allowed_values=installed,
