@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,3 +56,17 @@ def shared_data():
     if not SHARED_DATA.is_dir():
         pytest.skip("the shared pictures are not here")
     return SHARED_DATA
+
+
+@pytest.fixture
+def pass_time(monkeypatch):
+    """Puts the store's clocks forward by so many seconds; the files' own times stay, and so does any other clock."""
+    ahead = 0
+
+    def forward(seconds):
+        nonlocal ahead
+        ahead += seconds
+
+    clock = SimpleNamespace(time=lambda: time.time() + ahead, monotonic=lambda: time.monotonic() + ahead)
+    monkeypatch.setattr("tilewright.store.time", clock)
+    return forward

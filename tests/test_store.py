@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
 import fsspec
@@ -32,20 +31,6 @@ def location(request, tmp_path):
 @pytest.fixture
 def store(location):
     return ImageStore(location)
-
-
-@pytest.fixture
-def pass_time(monkeypatch):
-    """Puts the store's clock forward by so many seconds; the files' own times stay."""
-    ahead = 0
-
-    def forward(seconds):
-        nonlocal ahead
-        ahead += seconds
-
-    clock = SimpleNamespace(time=lambda: time.time() + ahead, monotonic=lambda: time.monotonic() + ahead)
-    monkeypatch.setattr("tilewright.store.time", clock)
-    return forward
 
 
 def files(store):

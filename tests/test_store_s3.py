@@ -6,11 +6,9 @@ import importlib.util
 import subprocess
 import sys
 import textwrap
-import time
 import urllib.error
 import urllib.request
 import uuid
-from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -79,20 +77,6 @@ def bucket(server):  # noqa: ARG001
 @pytest.fixture
 def location(bucket):
     return f"s3://{bucket}/{uuid.uuid4()}/results"
-
-
-@pytest.fixture
-def pass_time(monkeypatch):
-    """Puts the store's clock forward, but not the one that signatures are made with."""
-    ahead = 0
-
-    def forward(seconds):
-        nonlocal ahead
-        ahead += seconds
-
-    clock = SimpleNamespace(time=lambda: time.time() + ahead, monotonic=time.monotonic)
-    monkeypatch.setattr("tilewright.store.time", clock)
-    return forward
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg", "webp", "gif"])

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import CancelledError, ParameterError, TilewrightError
+from tilewright.errors import CancelledError, ParameterError, TilewrightError, shown
 from tilewright.responses import envelope, error_items, upload_result, upscale_result
 from tilewright.store import is_uuid4
 from tilewright.tasks import UploadTask, UpscaleTask, parse_task
@@ -94,10 +94,10 @@ class Runner:
 
     async def astream(self, tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
         """Yields every task's envelope as it is finished. Leaving the loop early stops the others."""
-        jobs = self._enter(tasks, uploads=True)
-        stop = threading.Event()
         import asyncio
 
+        jobs = self._enter(tasks, uploads=True)
+        stop = threading.Event()
         pool = _pool()
         loop = asyncio.get_running_loop()
         running = [loop.run_in_executor(pool, self._finish, job, stop) for job in jobs]
@@ -120,28 +120,31 @@ class Runner:
             return [self._checked(request, uploads=uploads) for request in requests]
 
     def _checked(self, request: Mapping[str, Any], *, uploads: bool) -> _Job:
-        task_uuid = request.get("taskUUID")
-        taken = None
-        if isinstance(task_uuid, str) and is_uuid4(task_uuid) and task_uuid.lower() not in self._under_way:
-            taken = task_uuid.lower()
+        task: UpscaleTask | UploadTask | None = None
+        fault: Exception | None = None
         try:
-            task = parse_task(request, taken=self._under_way, urls=self._fetcher is not None)
+            task = self._parsed(request, uploads=uploads)
         except Exception as error:  # a fault of one task, whatever it is, must not stop the others
-            return _Job(request, None, error, self._take(taken))
+            fault = error
+        return _Job(request, task, fault, self._take(request.get("taskUUID")))
+
+    def _parsed(self, request: Mapping[str, Any], *, uploads: bool) -> UpscaleTask | UploadTask:
+        task = parse_task(request, taken=self._under_way, urls=self._fetcher is not None)
         if isinstance(task, UploadTask) and not uploads:
-            fault = ParameterError(
+            raise ParameterError(
                 "imageUpload is not an upscale; use tilewright.upload, or tilewright.run for tasks of any kind",
                 code="unsupportedTaskType",
                 parameter="taskType",
                 allowed_values=["imageUpscale", "upscale"],
             )
-            return _Job(request, None, fault, self._take(taken))
-        return _Job(request, task, None, self._take(taken))
+        return task
 
-    def _take(self, task_uuid: str | None) -> str | None:
-        if task_uuid is not None:
-            self._under_way.add(task_uuid)
-        return task_uuid
+    def _take(self, task_uuid: object) -> str | None:
+        """Makes a taskUUID its task's own, whatever else is wrong with the task; None when it is none, or another's."""
+        if not isinstance(task_uuid, str) or not is_uuid4(task_uuid) or task_uuid.lower() in self._under_way:
+            return None
+        self._under_way.add(task_uuid.lower())
+        return task_uuid.lower()
 
     def _leave(self, jobs: Sequence[_Job]) -> None:
         with self._entering:
@@ -210,8 +213,8 @@ class Runner:
         """A task may come from anywhere, so it can name networks of the catalog, but no file of this machine."""
         if task.model is not None and task.model.endswith(".onnx"):
             raise ParameterError(
-                f"model {task.model!r} looks like a file; tasks name networks of the catalog, a file of your own is "
-                "given to Upscaler(model=...)",
+                f"model {shown(task.model)} looks like a file; tasks name networks of the catalog, a file of your own "
+                "is given to Upscaler(model=...)",
                 code="invalidModel",
                 parameter="model",
             )

@@ -13,6 +13,9 @@ from tilewright.errors import DeviceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The severity above that of errors.
+_FATAL = 4
+
 
 def import_runtime(name: str) -> Any:
     """The module of a runtime.
@@ -33,6 +36,17 @@ def import_runtime(name: str) -> Any:
             return importlib.import_module(name)
     except (ImportError, OSError) as error:  # OSError: a shared library behind it is missing
         raise DeviceError(f"{name} cannot be loaded: {error}") from error
+
+
+def onnxruntime_options() -> Any:
+    """Session options of ONNX Runtime that keep its messages off stderr: what it says there it raises as well.
+
+    Raises:
+        DeviceError: as `import_runtime`.
+    """
+    options = import_runtime("onnxruntime").SessionOptions()
+    options.log_severity_level = _FATAL
+    return options
 
 
 @contextlib.contextmanager

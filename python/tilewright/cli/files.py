@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from tilewright.codecs.decode import sniff
 from tilewright.codecs.encode import FORMATS, Format, extension
 from tilewright.errors import TilewrightError
+from tilewright.web_address import is_remote_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,13 +87,15 @@ def plan_jobs(inputs: Sequence[str], out: str, *, file_format: Format | None, re
         else:
             jobs.append(Job(source, Path(out), _file_format(out, file_format)))
     _check_targets(jobs)
-    existing = [] if overwrite else [job for job in jobs if os.path.lexists(job.target)]
-    if existing:
-        jobs = [job for job in jobs if job not in existing]
-    if existing and not folder:
-        problems += [(str(job.source), existing_problem(job.target)) for job in existing]
-        existing = []
-    return Plan(jobs, problems, [job.source for job in existing])
+    to_do, done = [], []
+    for job in jobs:
+        if overwrite or not os.path.lexists(job.target):
+            to_do.append(job)
+        elif folder:
+            done.append(job.source)
+        else:
+            problems.append((str(job.source), existing_problem(job.target)))
+    return Plan(to_do, problems, done)
 
 
 def _file_format(out: str, asked: Format | None) -> Format:
@@ -138,7 +140,7 @@ class _Search:
 
     def add(self, name: str) -> None:
         """Takes a file, a folder or a pattern."""
-        if re.match(r"https?://", name, re.IGNORECASE):
+        if is_remote_url(name):
             self.problems.append((name, "a web address; download the picture first, and give the file"))
             return
         # Path.glob takes no absolute patterns.

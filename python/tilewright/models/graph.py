@@ -6,14 +6,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import onnx
 from onnx import helper, shape_inference
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 # Shapes are inferred at this size when the graph leaves it open: a multiple of what networks commonly demand.
 _SIZE = 64
@@ -77,19 +72,20 @@ def _node_flops(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> flo
 
 
 def _input_pixels(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) -> float:
-    image = next(iter(_images(model)))
+    image = images(model)[0]
     shape = shapes[image.name]
-    height, width = shape[1:3] if _is_nhwc(image) else shape[2:4]
+    height, width = shape[1:3] if is_nhwc(image) else shape[2:4]
     return float(shape[0] * height * width)
 
 
-def _images(model: onnx.ModelProto) -> Iterator[onnx.ValueInfoProto]:
+def images(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """The graph's inputs that are no weights (old exporters list those too)."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    return (value for value in model.graph.input if value.name not in weights)
+    return [value for value in model.graph.input if value.name not in weights]
 
 
-def _is_nhwc(image: onnx.ValueInfoProto) -> bool:
+def is_nhwc(image: onnx.ValueInfoProto) -> bool:
+    """Whether an input of four dimensions has its channels last."""
     dims = image.type.tensor_type.shape.dim
     return dims[3].dim_value in (1, 3) and dims[1].dim_value not in (1, 3)
 
@@ -100,10 +96,10 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     skeleton.opset_import.extend(model.opset_import)
     skeleton.graph.name = model.graph.name
     skeleton.graph.node.extend(model.graph.node)
-    for image in _images(model):
+    for image in images(model):
         value = skeleton.graph.input.add()
         value.CopyFrom(image)
-        spatial = (1, 2) if _is_nhwc(image) else (2, 3)
+        spatial = (1, 2) if is_nhwc(image) else (2, 3)
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if dim.dim_value <= 0:
                 dim.dim_value = _SIZE if axis in spatial else 3 if axis else 1

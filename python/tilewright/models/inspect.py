@@ -16,11 +16,11 @@ from onnx import TensorProto
 
 from tilewright.errors import ModelError
 from tilewright.models.catalog import EXACT_SEAM_ERROR
-from tilewright.models.graph import bytes_per_pixel, flops_per_pixel
+from tilewright.models.graph import bytes_per_pixel, flops_per_pixel, images, is_nhwc
 from tilewright.models.probe import natural_patch
 from tilewright.models.reach import receptive_radius
 from tilewright.models.spec import ModelSpec
-from tilewright.runtimes import import_runtime
+from tilewright.runtimes import import_runtime, onnxruntime_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ _FEATHER = 16
 # of 1); beyond this it is another picture.
 _LARGEST_LIKENESS_ERROR = 0.2
 
-_DTYPES = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
+_DTYPES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 
 _Image = npt.NDArray[np.float32]
 
@@ -109,15 +109,14 @@ def _checked(overrides: Mapping[str, object]) -> dict[str, Any]:
 
 def _static_facts(model: onnx.ModelProto) -> dict[str, Any]:
     """Layout, channels, element type and fixed size, as far as the graph tells."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    images = [value for value in model.graph.input if value.name not in weights]
-    if len(images) != 1 or len(model.graph.output) != 1:
+    pictures = images(model)
+    if len(pictures) != 1 or len(model.graph.output) != 1:
         raise ModelError(
-            f"A network with one input and one output is expected; this one has {len(images)} and "
+            f"A network with one input and one output is expected; this one has {len(pictures)} and "
             f"{len(model.graph.output)}.",
             parameter="model",
         )
-    tensor = images[0].type.tensor_type
+    tensor = pictures[0].type.tensor_type
     dtype = _DTYPES.get(tensor.elem_type)
     if dtype is None:
         name = TensorProto.DataType.Name(tensor.elem_type)
@@ -130,7 +129,7 @@ def _static_facts(model: onnx.ModelProto) -> dict[str, Any]:
             f"A network with input [N, C, H, W] or [N, H, W, C] is expected, not {dims}.", parameter="model"
         )
 
-    layout = "NHWC" if dims[3] in (1, 3) and dims[1] not in (1, 3) else "NCHW"
+    layout = "NHWC" if is_nhwc(pictures[0]) else "NCHW"
     channels, height, width = (dims[3], dims[1], dims[2]) if layout == "NHWC" else (dims[1], dims[2], dims[3])
     if channels not in (None, 1, 3):
         raise ModelError(f"The network takes {channels} channels; 1 and 3 are supported.", parameter="model")
@@ -162,11 +161,8 @@ class _Probe:
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
         ort = import_runtime("onnxruntime")
-        options = ort.SessionOptions()
-        # Runs that fail are part of the search and no news to the user.
-        options.log_severity_level = 4
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(str(path), onnxruntime_options(), providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's exceptions share no base class
             raise ModelError(f"onnxruntime cannot open {path}: {error}", parameter="model") from error
         self._input = self._session.get_inputs()[0].name

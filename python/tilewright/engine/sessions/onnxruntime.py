@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.engine.sessions.base import from_graph, to_graph
 from tilewright.errors import DeviceError, InferenceError, ModelError
-from tilewright.runtimes import import_runtime
+from tilewright.runtimes import import_runtime, onnxruntime_options
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from tilewright.models.spec import Model
-
-# Messages of severity error and below: the runtime prints them to stderr on top of raising.
-_FATAL = 4
 
 
 class OnnxRuntimeSession:
@@ -44,8 +41,7 @@ class OnnxRuntimeSession:
             options = _cuda_options()
             providers = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})]
         else:
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level = _FATAL
+            options = onnxruntime_options()
             options.intra_op_num_threads = threads
             providers = ["CPUExecutionProvider"]
         try:
@@ -132,8 +128,6 @@ def _convolution_problem() -> str | None:
 
 def _cuda_options() -> Any:
     """Session options under which a node that CUDA does not take is an error, not a slow answer."""
-    onnxruntime = import_runtime("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL
+    options = onnxruntime_options()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
