@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import time
 import uuid
 from functools import cache
 from pathlib import Path
@@ -48,21 +49,48 @@ def all_cases():
 def server(tmp_path_factory):
     # Of the user's environment only the cache: whoever has switched web addresses on would have them fetched here.
     cache_dir = os.environ["TILEWRIGHT_CACHE_DIR"]
-    settings = Settings.from_environment({"TILEWRIGHT_CACHE_DIR": cache_dir, "TILEWRIGHT_MAX_INPUT_PIXELS": "10000"})
+    limits = {"TILEWRIGHT_MAX_INPUT_PIXELS": "10000", "TILEWRIGHT_MAX_OUTPUT_PIXELS": "80000"}
+    settings = Settings.from_environment({"TILEWRIGHT_CACHE_DIR": cache_dir, **limits})
     with Upscaler(settings=settings, device="cpu", store=tmp_path_factory.mktemp("contract")) as upscaler:
         yield upscaler
 
 
 @pytest.mark.parametrize("case", all_cases())
-def test_case(case, server):
+def test_case(case, server, monkeypatch):
+    equip(server, case.get("server"), monkeypatch)
     filled = Filled(server)
     request = filled.value(case["request"])
     expected_validity = case.get("valid", "errors" not in case["expect"])
     if expected_validity is not None:
         assert TASK.is_valid(request) == expected_validity, "by the schema of requests"
-    envelope = json.loads(json.dumps(server.run(request)))
+    check_reply(server.run(request), request, case["expect"], filled)
+    for step in case.get("then", ()):
+        request = filled.value(step["request"])
+        check_reply(answer_when_done(server, request), request, step["expect"], filled)
+
+
+def equip(server, equipment, monkeypatch):
+    """Gives the server a stand-in for the classifier, or takes an installed one away."""
+    if equipment is not None:
+        problem = {"classifier": None, "no classifier": "no classifier is installed; install one"}[equipment]
+        monkeypatch.setattr("tilewright.nsfw.nsfw_problem", lambda: problem)
+        monkeypatch.setattr(server, "is_nsfw", lambda _: False)
+
+
+def check_reply(reply, request, expected, filled):
+    envelope = json.loads(json.dumps(reply))
     assert not list(ENVELOPE.iter_errors(envelope)), "by the schema of replies"
-    Expectation(request, filled.stored).check(envelope, case["expect"], "envelope")
+    Expectation(request, filled.stored).check(envelope, expected, "envelope")
+
+
+def answer_when_done(server, request):
+    deadline = time.monotonic() + 60
+    while True:
+        reply = server.run(request)
+        if not any(item.get("status") == "processing" for item in reply["data"]):
+            return reply
+        assert time.monotonic() < deadline, "still processing"
+        time.sleep(0.01)
 
 
 class Filled:
@@ -173,6 +201,8 @@ class Expectation:
                 assert found == self.stored, key
             case "uuid4":
                 assert (str(uuid.UUID(found)), uuid.UUID(found).version) == (found, 4)
+            case "boolean":
+                assert isinstance(found, bool), key
             case "url":
                 check_file(Path(unquote(urlsplit(found).path)).read_bytes(), *arguments)
                 assert found.endswith(f".{arguments[0]}")
@@ -198,7 +228,8 @@ def check_file(data, file_format, size):
 def test_every_code_is_produced_or_no_request_can():
     """By a case that is kept, as a case that is known to fail proves nothing."""
     cases = [case for cases in CASES.values() for case in cases if "xfail" not in case]
-    produced = {item["code"] for case in cases for item in case["expect"].get("errors", [])}
+    replies = [step["expect"] for case in cases for step in (case, *case.get("then", ()))]
+    produced = {item["code"] for reply in replies for item in reply.get("errors", [])}
     assert produced | set(NO_REQUEST_CAUSES) == ERROR_CODES
     assert not produced & set(NO_REQUEST_CAUSES)
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import time
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -61,18 +62,20 @@ valid_tasks = st.fixed_dictionaries(
         "outputFormat": st.sampled_from(["PNG", "jpg", "Webp"]),
         "outputQuality": st.integers(20, 99),
         "includeCost": st.booleans(),
+        "deliveryMethod": st.sampled_from(["sync", "async"]),
         "settings": json_values,
     },
 ) | st.fixed_dictionaries(
     {"taskType": st.just("imageUpload"), "taskUUID": st.sampled_from(UUIDS), "image": st.just(PICTURE)}
 )
+polls = st.fixed_dictionaries({"taskType": st.just("getResponse"), "taskUUID": st.sampled_from(UUIDS)})
 mutations = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=12), plausible | json_values, max_size=3)
 deletions = st.sets(st.sampled_from(FIELDS), max_size=2)
 
 
 @st.composite
 def mutated_tasks(draw):
-    task = {**draw(valid_tasks), **draw(mutations)}
+    task = {**draw(valid_tasks | polls), **draw(mutations)}
     for key in draw(deletions) if draw(st.booleans()) else ():
         task.pop(key, None)
     return task
@@ -86,12 +89,21 @@ def server(tmp_path_factory):
         yield upscaler
 
 
-def answer(server, request):
-    envelope = server.run(request)
-    envelope = json.loads(json.dumps(envelope))
+def reply_to(server, request):
+    envelope = json.loads(json.dumps(server.run(request)))
     assert not list(ENVELOPE.iter_errors(envelope))
     items = [*envelope["data"], *envelope.get("errors", [])]
     assert "internalServerError" not in [item.get("code") for item in items], "a fault of ours"
+    return envelope, items
+
+
+def answer(server, request):
+    envelope, items = reply_to(server, request)
+    for item in envelope["data"]:
+        if "imageUUID" not in item:  # acknowledged: its taskUUID is free when it is done
+            poll = {"taskType": "getResponse", "taskUUID": item["taskUUID"]}
+            while "processing" in [later.get("status") for later in reply_to(server, poll)[1]]:
+                time.sleep(0.001)
     tasks = request if isinstance(request, list) else [request]
     # Every task is answered under the taskUUID it came with, and nothing else is.
     sent = {task["taskUUID"] for task in tasks if isinstance(task.get("taskUUID"), str)}

@@ -9,7 +9,7 @@ import pytest
 
 from tilewright import errors
 from tilewright.errors import ERROR_CODES, ImageTooLargeError, InvalidTaskError, TaskError, TilewrightError
-from tilewright.responses import envelope, error_items, raise_for_errors, upload_result, upscale_result
+from tilewright.responses import Upscaled, envelope, error_items, raise_for_errors, upload_result, upscale_result
 from tilewright.tasks import parse_task
 
 TASK_UUID = "19ABAD0D-6ec5-40a6-b7af-203775fa5b7f"
@@ -28,11 +28,10 @@ def request(**fields):
     }
 
 
-def result(**fields):
+def result(*, nsfw=None, status=None, **fields):
     task = parse_task(request(**fields))
-    return upscale_result(
-        task, image_uuid=RESULT_UUID, input_image_uuid=IMAGE_UUID, image_url=URL, data=b"picture", cost=0.25
-    )
+    upscaled = Upscaled(task=task, image_uuid=RESULT_UUID, input_image_uuid=IMAGE_UUID, nsfw=nsfw, cost=0.25)
+    return upscale_result(upscaled, image_url=URL, data=b"picture", status=status)
 
 
 def test_result_of_the_plain_request_has_exactly_the_documented_keys_in_order():
@@ -52,6 +51,14 @@ def test_all_output_types_come_in_the_documented_order_whatever_order_was_asked(
     assert item["cost"] == 0.25
     assert base64.b64decode(item["imageBase64Data"], validate=True) == b"picture"
     assert item["imageDataURI"] == "data:image/jpeg;base64," + item["imageBase64Data"]
+
+
+def test_status_comes_after_the_task_and_nsfw_before_the_cost():
+    item = result(nsfw=True, status="success", includeCost=True)
+    assert list(item) == [
+        "taskType", "taskUUID", "status", "imageUUID", "inputImageUUID", "imageURL", "NSFWContent", "cost"
+    ]  # fmt: skip
+    assert item["NSFWContent"] is True
 
 
 @pytest.mark.parametrize(("asked", "media_type"), [("png", "image/png"), ("JPG", "image/jpeg"), ("Webp", "image/webp")])

@@ -1,17 +1,22 @@
-"""Several requests at once: order, overlap, asyncio, stopping."""
+"""Requests several at a time: order, overlap, asyncio, stopping, answers later, what they cost."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import dataclasses
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
 import tilewright
-from tilewright import Upscaler
+from tilewright import Settings, Upscaler
 from tilewright.errors import CancelledError
+from tilewright.pricing import Price
 from tilewright.testing import make_picture
 
 
@@ -173,3 +178,149 @@ def test_many_threads_and_event_loops_share_one_upscaler(upscaler):
         thread.join(timeout=60)
     assert len(results) == 64
     assert not any("errors" in response for response in results)
+
+
+def later(task, **fields):
+    return {**task, "deliveryMethod": "async", **fields}
+
+
+def poll_of(task):
+    return {"taskType": "getResponse", "taskUUID": task["taskUUID"]}
+
+
+def until_done(upscaler, task):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        reply = upscaler.run(poll_of(task))
+        if [item.get("status") for item in reply["data"]] != ["processing"]:
+            return reply
+        time.sleep(0.005)
+    raise AssertionError("still processing")
+
+
+@pytest.fixture
+def held_back(upscaler, monkeypatch):
+    """Pictures wait before the network until this is set."""
+    go = threading.Event()
+    upscale_picture = upscaler.upscale_picture
+
+    def wait(*arguments, **options):
+        assert go.wait(timeout=60)
+        return upscale_picture(*arguments, **options)
+
+    monkeypatch.setattr(upscaler, "upscale_picture", wait)
+    yield go
+    go.set()
+
+
+def test_a_task_for_later_is_acknowledged_then_processing_then_done(upscaler, held_back):
+    task = later(tasks_of(1)[0], taskType="upscale")
+    named = {"taskType": "upscale", "taskUUID": task["taskUUID"]}
+    assert upscaler.run(task) == {"data": [named]}
+    assert upscaler.run(poll_of(task)) == {"data": [{**named, "status": "processing"}]}
+    held_back.set()
+    [item] = until_done(upscaler, task)["data"]
+    assert (item["status"], item["taskType"]) == ("success", "upscale")
+    assert base64.b64decode(item["imageBase64Data"]) == upscaler.store.get(item["imageUUID"])
+    assert upscaler.run(poll_of(task))["data"] == [item], "as often as one likes"
+
+
+def test_a_task_for_later_keeps_its_uuid_until_it_is_done(upscaler, held_back):
+    task = later(tasks_of(1)[0])
+    upscaler.run(task)
+    for again in (task, tilewright.new_task(b"", 2, taskUUID=task["taskUUID"])):
+        assert [item["code"] for item in upscaler.run(again)["errors"]] == ["conflictTaskUUID"]
+    held_back.set()
+    until_done(upscaler, task)
+    assert upscaler.run(task)["data"] == [{"taskType": "imageUpscale", "taskUUID": task["taskUUID"]}]
+    assert until_done(upscaler, task)["data"][0]["status"] == "success"
+
+
+def test_a_task_and_the_question_about_it_fit_one_call(upscaler, held_back):
+    task = later(tasks_of(1)[0])
+    reply = upscaler.run([poll_of(task), task])
+    assert [item.get("status") for item in reply["data"]] == ["processing", None]
+    held_back.set()
+    assert until_done(upscaler, task)["data"][0]["status"] == "success"
+
+
+def test_a_failure_that_nobody_waits_for_is_kept(upscaler):
+    task = later(tasks_of(1)[0], inputImage=b"no picture", model="auto")
+    upscaler.run(task)
+    reply = until_done(upscaler, task)
+    assert reply["data"] == []
+    [item] = reply["errors"]
+    assert (item["code"], item["status"]) == ("invalidInputImage", "error")
+    assert (item["taskUUID"], item["taskType"]) == (task["taskUUID"], "imageUpscale")
+
+
+def test_a_result_that_was_deleted_meanwhile_is_an_error(upscaler):
+    task = later(tasks_of(1)[0])
+    upscaler.run(task)
+    upscaler.store.delete(until_done(upscaler, task)["data"][0]["imageUUID"])
+    assert [item["code"] for item in upscaler.run(poll_of(task))["errors"]] == ["invalidInputImage"]
+
+
+def test_upscale_takes_no_questions(upscaler):
+    reply = upscaler.upscale({"taskType": "getResponse", "taskUUID": tasks_of(1)[0]["taskUUID"]})
+    assert [item["code"] for item in reply["errors"]] == ["unsupportedTaskType"]
+
+
+def test_outcomes_are_forgotten_oldest_first(upscaler, monkeypatch):
+    monkeypatch.setattr("tilewright.deliveries._KEPT", 2)
+    tasks = [later(task) for task in tasks_of(5)]
+    for task in tasks:
+        upscaler.run(task)
+        until_done(upscaler, task)
+    replies = [upscaler.run(poll_of(task)) for task in tasks]
+    assert ["errors" in reply for reply in replies] == [True, True, False, False, False]
+    assert replies[0]["errors"][0]["code"] == "taskNotFound"
+
+
+def test_closing_waits_for_what_was_accepted(small_tiles):
+    tasks = [later(task) for task in tasks_of(4, side=60)]
+    with small_tiles:
+        small_tiles.run(tasks)
+    statuses = [small_tiles.run(poll_of(task))["data"][0]["status"] for task in tasks]
+    assert statuses == ["success"] * 4
+
+
+def test_leaving_by_an_exception_stops_what_was_accepted(small_tiles):
+    tasks = [later(task) for task in tasks_of(12, side=150)]
+
+    def leave():
+        with small_tiles:
+            small_tiles.run(tasks)
+            raise KeyError("left")
+
+    with pytest.raises(KeyError, match="left"):
+        leave()
+    replies = [small_tiles.run(poll_of(task)) for task in tasks]
+    assert not any(item["status"] == "processing" for reply in replies for item in reply["data"])
+    assert "stopped" in replies[-1]["errors"][0]["message"]
+    [again] = [later(task) for task in tasks_of(1)]
+    small_tiles.run(again)
+    assert until_done(small_tiles, again)["data"][0]["status"] == "success", "still usable"
+
+
+def test_an_outcome_that_is_kept_holds_no_picture(upscaler):
+    picture = make_picture(12, 12)
+    kept = weakref.ref(picture)
+    task = later(tilewright.new_task(picture, 2))
+    upscaler.run(task)
+    until_done(upscaler, task)
+    del picture, task
+    gc.collect()
+    assert kept() is None
+
+
+@pytest.mark.parametrize(("unit", "least"), [("megapixel", 2 * 24 * 24 / 1e6), ("second", 1e-9)])
+def test_the_cost_follows_the_pricing_rule(unit, least):
+    settings = dataclasses.replace(Settings.from_environment(), price=Price(2.0, unit))
+    priced = Upscaler(settings=settings, device="cpu", store="memory://priced")
+    [item] = priced.run({**tasks_of(1)[0], "includeCost": True})["data"]
+    if unit == "megapixel":
+        assert item["cost"] == least
+    else:
+        assert least < item["cost"] < 120
+    assert "cost" not in priced.run(tasks_of(1))["data"][0]

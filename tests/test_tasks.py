@@ -120,9 +120,8 @@ def test_whole_factors_become_plain_ints(factor):
         ({"outputQuality": "95"}, "invalidOutputQuality"),
         ({"includeCost": 1}, "invalidIncludeCost"),
         ({"model": 504}, "invalidModel"),
-        ({"deliveryMethod": "async"}, "unsupportedDeliveryMethod"),
+        ({"deliveryMethod": "stream"}, "unsupportedDeliveryMethod"),
         ({"deliveryMethod": 1}, "invalidDeliveryMethod"),
-        ({"checkNSFW": True}, "unsupportedCheckNSFW"),
         ({"checkNSFW": "yes"}, "invalidCheckNSFW"),
         ({"targetMegapixels": 4}, "unsupportedTargetMegapixels"),
         ({"upscalefactor": 2}, "unknownParameter"),
@@ -150,7 +149,7 @@ def test_faults_say_what_would_be_right():
     assert (fault.parameter, fault.allowed_values) == ("upscaleFactor", [2, 3, 4])
     assert "5" in fault.message
     assert only_fault(request(upscaleFactor="2")).expected_type == "integer"
-    assert only_fault(request(deliveryMethod="async")).allowed_values == ["sync"]
+    assert only_fault(request(deliveryMethod="later")).allowed_values == ["sync", "async"]
     assert only_fault(request(outputType="url")).allowed_values == ["URL", "base64Data", "dataURI"]
 
 
@@ -239,6 +238,41 @@ def test_a_task_that_is_no_mapping_is_misuse(task):
 )
 def test_every_in_process_form_of_picture_is_accepted_as_it_is(image):
     assert parse_task(request(inputImage=image)).input_image is image
+
+
+def test_nsfw_can_be_checked_only_where_there_is_a_classifier():
+    assert parse_task(request(checkNSFW=True)).check_nsfw
+    fault = only_fault(request(checkNSFW=True), nsfw_problem="install this")
+    assert (fault.code, fault.allowed_values) == ("unsupportedCheckNSFW", [False])
+    assert "install this" in fault.message
+    assert not parse_task(request(checkNSFW=False), nsfw_problem="install this").check_nsfw
+
+
+def test_an_answer_can_be_wanted_later():
+    assert parse_task(request(deliveryMethod="async")).later
+    assert not parse_task(request(deliveryMethod="sync")).later
+
+
+def test_a_question_about_a_task_uses_a_uuid_that_is_taken():
+    poll = parse_task({"taskType": "getResponse", "taskUUID": TASK_UUID}, taken={TASK_UUID})
+    assert (poll.task_type, poll.task_uuid) == ("getResponse", TASK_UUID)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"key{i}": i for i in range(5000)},
+        {"outputType": [f"type{i}" for i in range(5000)]},
+        {"inputs": dict.fromkeys(map(str, range(5000)), 1)},
+    ],
+    ids=["keys", "output types", "inputs"],
+)
+def test_faults_without_end_are_counted_to_a_hundred(fields):
+    assert len(faults(request(**fields))) == 100
+
+
+def test_a_wrong_value_that_is_repeated_is_one_fault():
+    assert only_fault(request(outputType=["URL", *["url"] * 1000])).code == "unsupportedOutputType"
 
 
 def test_new_task_is_a_valid_request_with_a_fresh_uuid():

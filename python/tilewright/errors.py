@@ -197,6 +197,7 @@ ERROR_CODES = frozenset(
         "missingTaskType",
         "missingTaskUUID",
         "missingUpscaleFactor",
+        "taskNotFound",
         "unknownParameter",
         "unsupportedCheckNSFW",
         "unsupportedDeliveryMethod",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tilewright.codecs.encode import media_type
@@ -14,25 +15,39 @@ if TYPE_CHECKING:
     from tilewright.tasks import UploadTask, UpscaleTask
 
 
-def upscale_result(
-    task: UpscaleTask, *, image_uuid: str, input_image_uuid: str, image_url: str, data: bytes, cost: float = 0
-) -> dict[str, Any]:
-    """The ``data`` item of a finished upscale.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upscaled:
+    """What became of an upscale: all that its response tells, but the picture itself.
 
-    Args:
+    Attributes:
         task: what was asked; decides which of the image fields and whether ``cost`` appear.
         image_uuid: of the stored result.
         input_image_uuid: of the stored input.
+        nsfw: whether the result is likely not safe for work; None when it was not checked.
+        cost: in the currency of the pricing rule.
+    """
+
+    task: UpscaleTask
+    image_uuid: str
+    input_image_uuid: str
+    nsfw: bool | None = None
+    cost: float = 0
+
+
+def upscale_result(upscaled: Upscaled, *, image_url: str, data: bytes, status: str | None = None) -> dict[str, Any]:
+    """The ``data`` item of a finished upscale.
+
+    Args:
+        upscaled: what became of it.
         image_url: where the stored result opens.
         data: the result's file.
-        cost: in the unit of the pricing rule.
+        status: told only to those who asked for it, by ``getResponse``.
     """
-    item: dict[str, Any] = {
-        "taskType": task.task_type,
-        "taskUUID": task.task_uuid,
-        "imageUUID": image_uuid,
-        "inputImageUUID": input_image_uuid,
-    }
+    task = upscaled.task
+    item: dict[str, Any] = {"taskType": task.task_type, "taskUUID": task.task_uuid}
+    if status is not None:
+        item["status"] = status
+    item |= {"imageUUID": upscaled.image_uuid, "inputImageUUID": upscaled.input_image_uuid}
     if "URL" in task.output_types:
         item["imageURL"] = image_url
     if "base64Data" in task.output_types:
@@ -40,9 +55,17 @@ def upscale_result(
     if "dataURI" in task.output_types:
         encoded = base64.b64encode(data).decode("ascii")
         item["imageDataURI"] = f"data:{media_type(task.output_format)};base64,{encoded}"
+    if upscaled.nsfw is not None:
+        item["NSFWContent"] = upscaled.nsfw
     if task.include_cost:
-        item["cost"] = cost
+        item["cost"] = upscaled.cost
     return item
+
+
+def acknowledgement(task: UpscaleTask, *, status: str | None = None) -> dict[str, Any]:
+    """The ``data`` item of an upscale that is answered later; with a status, the answer to those who ask too early."""
+    item = {"taskType": task.task_type, "taskUUID": task.task_uuid}
+    return item if status is None else {**item, "status": status}
 
 
 def upload_result(task: UploadTask, *, image_uuid: str, image_url: str) -> dict[str, Any]:

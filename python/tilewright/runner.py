@@ -1,24 +1,24 @@
-"""Requests through decoding, network and encoding, several at a time."""
+"""Requests in, envelopes out: several at a time, now or later, on threads or for asyncio."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import CancelledError, ParameterError, TilewrightError, shown
-from tilewright.responses import envelope, error_items, upload_result, upscale_result
+from tilewright.deliveries import Deliveries
+from tilewright.errors import CancelledError, ParameterError, TilewrightError
+from tilewright.handlers import Handlers, go_on
+from tilewright.responses import Upscaled, acknowledgement, envelope, error_items
 from tilewright.store import is_uuid4
-from tilewright.tasks import UploadTask, UpscaleTask, parse_task
+from tilewright.tasks import PollTask, Task, UploadTask, UpscaleTask, is_poll, parse_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from concurrent.futures import ThreadPoolExecutor
-    from pathlib import Path
 
-    from tilewright.engine.progress import Progress
     from tilewright.upscaler import Upscaler
 
 _log = logging.getLogger("tilewright")
@@ -34,9 +34,18 @@ class _Job:
     """A request, and what became of checking it."""
 
     request: Mapping[str, Any]
-    task: UpscaleTask | UploadTask | None
+    task: Task | None
     fault: Exception | None
     taken: str | None  # the taskUUID that is its own until it is done, in lower case
+
+    @property
+    def later(self) -> UpscaleTask | None:
+        """Its task, if that is answered later."""
+        return self.task if isinstance(self.task, UpscaleTask) and self.task.later else None
+
+
+# What became of a request that is answered later: it was done, or its faults.
+_Delivery = Upscaled | Sequence[dict[str, Any]]
 
 
 # What a finished job adds to `data` and to `errors`.
@@ -47,28 +56,24 @@ class Runner:
     """Runs requests on an `Upscaler`. taskUUIDs that are under way cannot be used again until they are done."""
 
     def __init__(self, upscaler: Upscaler) -> None:
-        self._upscaler = upscaler
+        self._handlers = Handlers(upscaler)
         self._under_way: set[str] = set()
         self._entering = threading.Lock()
-        self._fetcher: Callable[[str], bytes] | None = None
-        if upscaler.settings.fetch_urls == "public":
-            from tilewright.fetch import fetch
+        self._deliveries: Deliveries[UpscaleTask, _Delivery] = Deliveries(_pool)
 
-            self._fetcher = fetch
-
-    def run(self, tasks: Tasks, *, uploads: bool, stop: threading.Event | None = None) -> dict[str, Any]:
+    def run(self, tasks: Tasks, *, upscales_only: bool, stop: threading.Event | None = None) -> dict[str, Any]:
         """Runs requests; the envelope keeps their order.
 
         Args:
             tasks: one request, or several.
-            uploads: whether ``imageUpload`` is among what is asked for.
+            upscales_only: whether requests of other kinds are faults.
             stop: when it is set, work ends after the tile at hand.
 
         Raises:
             TypeError: a task that is no mapping.
             CancelledError: `stop` was set.
         """
-        jobs = self._enter(tasks, uploads=uploads)
+        jobs = self._enter(tasks, upscales_only=upscales_only)
         stop = stop or threading.Event()
         try:
             if len(jobs) == 1:
@@ -82,13 +87,13 @@ class Runner:
         finally:
             self._leave(jobs)
 
-    async def arun(self, tasks: Tasks, *, uploads: bool) -> dict[str, Any]:
+    async def arun(self, tasks: Tasks, *, upscales_only: bool) -> dict[str, Any]:
         """`run` off the event loop. Being cancelled stops the work after the tile at hand."""
         import asyncio
 
         stop = threading.Event()
         try:
-            return await asyncio.to_thread(self.run, tasks, uploads=uploads, stop=stop)
+            return await asyncio.to_thread(self.run, tasks, upscales_only=upscales_only, stop=stop)
         finally:
             stop.set()
 
@@ -96,7 +101,7 @@ class Runner:
         """Yields every task's envelope as it is finished. Leaving the loop early stops the others."""
         import asyncio
 
-        jobs = self._enter(tasks, uploads=True)
+        jobs = self._enter(tasks, upscales_only=False)
         stop = threading.Event()
         pool = _pool()
         loop = asyncio.get_running_loop()
@@ -111,28 +116,47 @@ class Runner:
             pool.shutdown(wait=False, cancel_futures=True)
             self._leave(jobs)
 
-    def _enter(self, tasks: Tasks, *, uploads: bool) -> list[_Job]:
+    def wait(self) -> None:
+        """Returns when all requests accepted for later are done."""
+        self._deliveries.wait()
+
+    def stop(self) -> None:
+        """Ends all requests accepted for later after the tile at hand."""
+        self._deliveries.stop()
+
+    def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Job]:
         requests = list(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) else [tasks]
         for request in requests:
             if not isinstance(request, Mapping):
                 raise TypeError(f"a task must be a mapping such as a dict, not {type(request).__name__}")
         with self._entering:
-            return [self._checked(request, uploads=uploads) for request in requests]
+            jobs = [self._checked(request, upscales_only=upscales_only) for request in requests]
+        for job in jobs:  # before any of them is run: one may ask about another
+            if job.later is not None:
+                self._accept(job, job.later)
+        return jobs
 
-    def _checked(self, request: Mapping[str, Any], *, uploads: bool) -> _Job:
-        task: UpscaleTask | UploadTask | None = None
+    def _checked(self, request: Mapping[str, Any], *, upscales_only: bool) -> _Job:
+        task: Task | None = None
         fault: Exception | None = None
         try:
-            task = self._parsed(request, uploads=uploads)
+            task = self._parsed(request, upscales_only=upscales_only)
         except Exception as error:  # a fault of one task, whatever it is, must not stop the others
             fault = error
-        return _Job(request, task, fault, self._take(request.get("taskUUID")))
+        return _Job(request, task, fault, None if is_poll(request) else self._take(request.get("taskUUID")))
 
-    def _parsed(self, request: Mapping[str, Any], *, uploads: bool) -> UpscaleTask | UploadTask:
-        task = parse_task(request, taken=self._under_way, urls=self._fetcher is not None)
-        if isinstance(task, UploadTask) and not uploads:
+    def _parsed(self, request: Mapping[str, Any], *, upscales_only: bool) -> Task:
+        from tilewright.nsfw import nsfw_problem
+
+        task = parse_task(
+            request,
+            taken=self._under_way,
+            urls=self._handlers.fetcher is not None,
+            nsfw_problem=nsfw_problem() if request.get("checkNSFW") else None,
+        )
+        if upscales_only and not isinstance(task, UpscaleTask):
             raise ParameterError(
-                "imageUpload is not an upscale; use tilewright.upload, or tilewright.run for tasks of any kind",
+                f"{task.task_type} is not an upscale; tilewright.run takes tasks of any kind",
                 code="unsupportedTaskType",
                 parameter="taskType",
                 allowed_values=["imageUpscale", "upscale"],
@@ -147,78 +171,71 @@ class Runner:
         return task_uuid.lower()
 
     def _leave(self, jobs: Sequence[_Job]) -> None:
+        """Gives up the taskUUIDs of jobs that are done; those that are answered later do that by themselves."""
+        self._release({job.taken for job in jobs if job.taken is not None and job.later is None})
+
+    def _release(self, taken: set[str]) -> None:
         with self._entering:
-            self._under_way.difference_update(job.taken for job in jobs if job.taken is not None)
+            self._under_way -= taken
+
+    def _accept(self, job: _Job, task: UpscaleTask) -> None:
+        taken = job.taken
+        assert taken is not None, "a task without a fault has a taskUUID of its own"
+        kept = replace(task, input_image=None)  # the picture goes when it is done, what was asked stays
+
+        def work(stop: threading.Event) -> _Delivery:
+            try:
+                go_on(stop)
+                upscaled, _ = self._handlers.upscale(task, stop)
+                return replace(upscaled, task=kept)
+            except Exception as error:  # there is nobody to raise it to
+                return _faults(error, job.request)
+            finally:
+                self._release({taken})
+
+        self._deliveries.accept(taken, kept, work)
 
     def _finish(self, job: _Job, stop: threading.Event) -> _Outcome:
         try:
             if job.fault is not None:
                 raise job.fault
-            _go_on(stop)
-            if isinstance(job.task, UploadTask):
-                return [self._upload(job.task)], []
-            assert job.task is not None
-            return [self._upscale(job.task, stop)], []
+            go_on(stop)
+            match job.task:
+                case UploadTask():
+                    return [self._handlers.upload(job.task)], []
+                case PollTask():
+                    return self._poll(job.task)
+                case UpscaleTask(later=True):
+                    return [acknowledgement(job.task)], []
+                case UpscaleTask():
+                    return [self._handlers.answer(*self._handlers.upscale(job.task, stop))], []
+            raise AssertionError("a job has a fault or a task")
         except CancelledError:
             raise
         except Exception as error:  # a fault of one task, whatever it is, must not stop the others
-            if not isinstance(error, TilewrightError):
-                _log.exception("task %s failed", job.request.get("taskUUID"))
-            return [], error_items(error, job.request)
+            return [], _faults(error, job.request)
 
-    def _upload(self, task: UploadTask) -> dict[str, Any]:
-        from tilewright.sources import load_picture
-
-        upscaler = self._upscaler
-        _, image_uuid = load_picture(
-            task.image,
-            upscaler.store,
-            max_pixels=upscaler.settings.max_input_pixels,
-            parameter="image",
-            fetcher=self._fetcher,
-        )
-        return upload_result(task, image_uuid=image_uuid, image_url=upscaler.store.url(image_uuid))
-
-    def _upscale(self, task: UpscaleTask, stop: threading.Event) -> dict[str, Any]:
-        from tilewright.codecs.encode import check_format_limits, encode, extension
-        from tilewright.sources import load_picture
-
-        def listen(_: Progress) -> None:
-            _go_on(stop)
-
-        upscaler, factor = self._upscaler, task.upscale_factor
-        model = self._model(task)
-        upscaler.find(model, factor)  # an unknown network is known before any pixel is read
-        picture, input_image_uuid = load_picture(
-            task.input_image,
-            upscaler.store,
-            max_pixels=upscaler.settings.max_input_pixels,
-            parameter=task.image_parameter,
-            fetcher=self._fetcher,
-        )
-        check_format_limits(picture.width * factor, picture.height * factor, task.output_format)
-        result = upscaler.upscale_picture(picture, factor, model=model, on_progress=listen)
-        data = encode(result, task.output_format, task.output_quality)
-        _go_on(stop)
-        image_uuid = upscaler.store.put(data, extension(task.output_format))
-        return upscale_result(
-            task,
-            image_uuid=image_uuid,
-            input_image_uuid=input_image_uuid,
-            image_url=upscaler.store.url(image_uuid),
-            data=data,
-        )
-
-    def _model(self, task: UpscaleTask) -> str | Path:
-        """A task may come from anywhere, so it can name networks of the catalog, but no file of this machine."""
-        if task.model is not None and task.model.endswith(".onnx"):
+    def _poll(self, task: PollTask) -> _Outcome:
+        found = self._deliveries.find(task.task_uuid.lower())
+        if found is None:
             raise ParameterError(
-                f"model {shown(task.model)} looks like a file; tasks name networks of the catalog, a file of your own "
-                "is given to Upscaler(model=...)",
-                code="invalidModel",
-                parameter="model",
+                f"there is no task {task.task_uuid} with deliveryMethod async, or its outcome is no longer kept",
+                code="taskNotFound",
+                parameter="taskUUID",
             )
-        return task.model or self._upscaler.model
+        # Under the taskUUID as it was asked for now: that is what the caller looks for.
+        asked, delivery = replace(found.about, task_uuid=task.task_uuid), found.outcome()
+        if delivery is None:
+            return [acknowledgement(asked, status="processing")], []
+        if isinstance(delivery, Upscaled):
+            return [self._handlers.answer(replace(delivery, task=asked), status="success")], []
+        return [], [{**item, "taskUUID": task.task_uuid, "status": "error"} for item in delivery]
+
+
+def _faults(error: Exception, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if not isinstance(error, TilewrightError):
+        _log.exception("task %s failed", request.get("taskUUID"))
+    return error_items(error, request)
 
 
 def _pool() -> ThreadPoolExecutor:
@@ -226,11 +243,6 @@ def _pool() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tilewright")
-
-
-def _go_on(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise CancelledError("stopped; nothing of the task was stored")
 
 
 def _joined(outcomes: Sequence[_Outcome]) -> dict[str, Any]:

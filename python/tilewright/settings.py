@@ -12,6 +12,7 @@ import platformdirs
 
 from tilewright import _core
 from tilewright.errors import SettingsError
+from tilewright.pricing import Price, PriceUnit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,10 @@ class Settings:
         threads: threads of the network's runtime, at least 1.
         memory_budget: bytes for a network's activations, by estimate; None to let the planner decide.
         max_input_pixels: largest picture accepted, width times height.
+        max_output_pixels: largest result that is made, width times height; None for no limit.
         fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) addresses on the public internet.
+        check_nsfw: whether every result is checked, as if all tasks asked for it.
+        price: the pricing rule behind ``cost``; None for 0.
     """
 
     cache_dir: Path
@@ -56,7 +60,10 @@ class Settings:
     threads: int
     memory_budget: int | None
     max_input_pixels: int
+    max_output_pixels: int | None = None
     fetch_urls: FetchUrls = "off"
+    check_nsfw: bool = False
+    price: Price | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -82,7 +89,10 @@ class Settings:
             threads=read.count("THREADS", most=_MOST_THREADS) or _usable_cpus(),
             memory_budget=read.size("MEMORY_BUDGET"),
             max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
+            max_output_pixels=read.count("MAX_OUTPUT_PIXELS"),
             fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls)),
+            check_nsfw=read.choice("CHECK_NSFW", ("off", "on")) == "on",
+            price=read.price("PRICE"),
         )
 
 
@@ -132,6 +142,16 @@ class _Reader:
         if match is None or (size := int(float(match[1]) * _UNITS[match[2].upper()])) < 1:
             raise self._fault(name, "a number of bytes such as 512M or 2G")
         return size
+
+    def price(self, name: str) -> Price | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        amount, _, unit = (part.strip() for part in text.partition("/"))
+        for known in get_args(PriceUnit):
+            if unit == known and re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", amount):
+                return Price(float(amount), known)
+        raise self._fault(name, "a price such as 0.0006/second or 0.002/megapixel")
 
     def _fault(self, name: str, wanted: str) -> SettingsError:
         value = self._environ[f"TILEWRIGHT_{name}"]

@@ -24,16 +24,21 @@ _log = logging.getLogger("tilewright")
 
 _UPSCALE_TYPES = ("imageUpscale", "upscale")
 _UPLOAD_TYPE = "imageUpload"
+_POLL_TYPE = "getResponse"
+_DELIVERIES = ("sync", "async")
 _FACTORS = (2, 3, 4)
 _QUALITIES = range(20, 100)
 # No field has a name this long: what is longer need not be repeated whole.
 _LONGEST_NAME = 100
+# A request with more faults than this has one reason for all of them.
+_MOST_FAULTS = 100
 _COMMON = ("taskType", "taskUUID")
 _UPSCALE_FIELDS = (
     *_COMMON, "inputImage", "inputs", "upscaleFactor", "model", "outputType", "outputFormat", "outputQuality",
     "includeCost", "deliveryMethod", "checkNSFW", "targetMegapixels", "inputMedia",
 )  # fmt: skip
 _UPLOAD_FIELDS = (*_COMMON, "image")
+_POLL_FIELDS = _COMMON
 # Fields of the service that have no meaning here and do not change the picture.
 _IGNORED = (
     "webhookURL", "uploadEndpoint", "ttl", "settings", "providerSettings", "safety", "acceleratorOptions", "routing",
@@ -55,6 +60,8 @@ class UpscaleTask:
         output_types: what the response carries, each once, in the response's order.
         output_quality: 20 to 99, for JPG and WEBP.
         include_cost: whether the response tells the cost.
+        check_nsfw: whether the response tells if the result is likely not safe for work.
+        later: whether the request is only acknowledged, and its result asked for with ``getResponse``.
         model: a network's name, or None for the default.
     """
 
@@ -67,6 +74,8 @@ class UpscaleTask:
     output_types: tuple[OutputType, ...]
     output_quality: int
     include_cost: bool
+    check_nsfw: bool
+    later: bool
     model: str | None
 
 
@@ -77,6 +86,17 @@ class UploadTask:
     task_type: str
     task_uuid: str
     image: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PollTask:
+    """A checked ``getResponse`` request: `task_uuid` is that of the request asked about."""
+
+    task_type: str
+    task_uuid: str
+
+
+Task = UpscaleTask | UploadTask | PollTask
 
 
 def new_task(input_image: object, upscale_factor: int = 2, **fields: Any) -> dict[str, Any]:
@@ -96,7 +116,9 @@ def new_task(input_image: object, upscale_factor: int = 2, **fields: Any) -> dic
     }
 
 
-def parse_task(task: Mapping[str, Any], *, taken: Container[str] = (), urls: bool = False) -> UpscaleTask | UploadTask:
+def parse_task(
+    task: Mapping[str, Any], *, taken: Container[str] = (), urls: bool = False, nsfw_problem: str | None = None
+) -> Task:
     """Check a request.
 
     A field that is None counts as absent. Known fields without meaning here are named in one log warning.
@@ -105,21 +127,25 @@ def parse_task(task: Mapping[str, Any], *, taken: Container[str] = (), urls: boo
         task: the request.
         taken: taskUUIDs in lower case that may not be used again.
         urls: whether a picture may be given as a web address.
+        nsfw_problem: why ``checkNSFW`` cannot be served; None where it can.
 
     Raises:
-        InvalidTaskError: with every fault of the request.
+        InvalidTaskError: with every fault of the request, up to a hundred.
         TypeError: `task` is no mapping.
     """
     if not isinstance(task, Mapping):
         raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}")
-    request = _Request({key: value for key, value in task.items() if value is not None}, urls=urls)
+    fields = {key: value for key, value in task.items() if value is not None}
+    request = _Request(fields, urls=urls, nsfw_problem=nsfw_problem)
     task_type = request.task_type()
-    task_uuid = request.task_uuid(taken)
-    parsed: UpscaleTask | UploadTask | None = None
+    task_uuid = request.task_uuid(() if is_poll(task) else taken)
+    parsed: Task | None = None
     if task_type in _UPSCALE_TYPES:
         parsed = request.upscale(task_type, task_uuid)
     elif task_type == _UPLOAD_TYPE:
         parsed = request.upload(task_type, task_uuid)
+    elif task_type == _POLL_TYPE:
+        parsed = request.poll(task_type, task_uuid)
     if request.faults or parsed is None:
         raise InvalidTaskError(request.faults)
     if ignored := [name for name in _IGNORED if name in request.fields]:
@@ -127,17 +153,23 @@ def parse_task(task: Mapping[str, Any], *, taken: Container[str] = (), urls: boo
     return parsed
 
 
+def is_poll(task: Mapping[str, Any]) -> bool:
+    """Whether a request, valid or not, asks about another one: then its taskUUID is not its own."""
+    return bool(task.get("taskType") == _POLL_TYPE)
+
+
 class _Request:
     """Reads fields and collects faults; a faulty field yields a value of the right type, which is never used."""
 
-    def __init__(self, fields: Mapping[Any, Any], *, urls: bool) -> None:
+    def __init__(self, fields: Mapping[Any, Any], *, urls: bool, nsfw_problem: str | None) -> None:
         self.fields = fields
         self._urls = urls
+        self._nsfw_problem = nsfw_problem
         self.faults: list[ParameterError] = []
 
     def task_type(self) -> str:
         task_type = self._text("taskType", required=True)
-        known = (*_UPSCALE_TYPES, _UPLOAD_TYPE)
+        known = (*_UPSCALE_TYPES, _UPLOAD_TYPE, _POLL_TYPE)
         if task_type and task_type not in known:
             self._unsupported("taskType", task_type, known)
         return task_type or ""
@@ -148,8 +180,12 @@ class _Request:
             self._invalid("taskUUID", task_uuid, "a UUID of version 4; tilewright.new_task makes one", "string")
         elif task_uuid is not None and task_uuid.lower() in taken:
             message = f"taskUUID {task_uuid} is already used by another task; give every task its own"
-            self.faults.append(ParameterError(message, code="conflictTaskUUID", parameter="taskUUID"))
+            self._add(ParameterError(message, code="conflictTaskUUID", parameter="taskUUID"))
         return task_uuid or ""
+
+    def poll(self, task_type: str, task_uuid: str) -> PollTask:
+        self._refuse_unknown(self.fields, _POLL_FIELDS)
+        return PollTask(task_type=task_type, task_uuid=task_uuid)
 
     def upload(self, task_type: str, task_uuid: str) -> UploadTask:
         image = self._image("image", "image", self.fields.get("image"))
@@ -169,6 +205,8 @@ class _Request:
             output_format=self._output_format(),
             output_quality=self._output_quality(),
             include_cost=self._flag("includeCost"),
+            later=self._delivery_method() == "async",
+            check_nsfw=self._check_nsfw(),
         )
         self._refuse_unserved()
         self._refuse_unknown(self.fields, _UPSCALE_FIELDS)
@@ -194,7 +232,7 @@ class _Request:
             return "inputImage", self._image("inputImage", "inputImage", self.fields.get("inputImage"))
         if "inputImage" in self.fields:
             message = "inputImage and inputs.image mean the same; give one of them"
-            self.faults.append(ParameterError(message, code="incompatibleParameters", parameter="inputs.image"))
+            self._add(ParameterError(message, code="incompatibleParameters", parameter="inputs.image"))
         return "inputs.image", self._image("inputImage", "inputs.image", nested)
 
     def _image(self, name: str, parameter: ImageParameter, value: object) -> object:
@@ -237,7 +275,7 @@ class _Request:
         if not asked or not all(isinstance(entry, str) for entry in asked):
             self._invalid("outputType", value, f"one of {', '.join(known)}, or a list of them", "string|string[]")
             return ("URL",)
-        for entry in asked:
+        for entry in dict.fromkeys(asked):
             if entry not in known:
                 self._unsupported("outputType", entry, known)
         return tuple(entry for entry in known if entry in asked)
@@ -267,13 +305,20 @@ class _Request:
             return value
         return None
 
+    def _delivery_method(self) -> str:
+        method = self._text("deliveryMethod") or "sync"
+        if method not in _DELIVERIES:
+            self._unsupported("deliveryMethod", method, _DELIVERIES)
+        return method
+
+    def _check_nsfw(self) -> bool:
+        wanted = self._flag("checkNSFW")
+        if wanted and self._nsfw_problem is not None:  # silence would look like an answer
+            self._fault("unsupported", "checkNSFW", f"checkNSFW: {self._nsfw_problem}", allowed_values=[False])
+        return wanted
+
     def _refuse_unserved(self) -> None:
         """Known fields whose wish would change the result, and is not fulfilled here."""
-        method = self._text("deliveryMethod")
-        if method is not None and method != "sync":
-            self._unsupported("deliveryMethod", method, ["sync"])
-        if self._flag("checkNSFW"):
-            self._unsupported("checkNSFW", True, [False])
         if "targetMegapixels" in self.fields:
             self._fault("unsupported", "targetMegapixels", "targetMegapixels is not served; use upscaleFactor")
         if "inputMedia" in self.fields:
@@ -285,10 +330,12 @@ class _Request:
                 self._unknown(str(key), known)
 
     def _unknown(self, parameter: str, known: Sequence[str]) -> None:
+        if len(self.faults) == _MOST_FAULTS:  # not even looked for: there may be a million keys
+            return
         lower = {name.lower(): name for name in known}
         near = difflib.get_close_matches(parameter.lower(), lower, n=1, cutoff=0.0)
         message = f"there is no parameter {shown(parameter)}; the nearest known one is {lower[near[0]]}"
-        self.faults.append(ParameterError(message, code="unknownParameter", parameter=parameter[:_LONGEST_NAME]))
+        self._add(ParameterError(message, code="unknownParameter", parameter=parameter[:_LONGEST_NAME]))
 
     def _missing(self, name: str) -> None:
         self._fault("missing", name, f"{name} is required")
@@ -311,7 +358,7 @@ class _Request:
         expected_type: str | None = None,
         allowed_values: Sequence[Any] | None = None,
     ) -> None:
-        self.faults.append(
+        self._add(
             ParameterError(
                 message,
                 code=f"{kind}{name[0].upper()}{name[1:]}",
@@ -320,3 +367,7 @@ class _Request:
                 allowed_values=allowed_values,
             )
         )
+
+    def _add(self, fault: ParameterError) -> None:
+        if len(self.faults) < _MOST_FAULTS:
+            self.faults.append(fault)

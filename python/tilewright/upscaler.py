@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.errors import TilewrightError
+from tilewright.errors import SettingsError, TilewrightError
 from tilewright.runner import Runner
 from tilewright.settings import Settings
 from tilewright.store import ImageStore
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tilewright.engine.progress import OnProgress
     from tilewright.engine.sessions import Session
     from tilewright.models.spec import Model
+    from tilewright.nsfw import NsfwClassifier
     from tilewright.picture import Picture, Pixels
     from tilewright.runner import Tasks
 
@@ -63,11 +64,13 @@ class Upscaler:
 
         Raises:
             DeviceError: ``device="cuda"`` where CUDA cannot run; the message says why.
+            SettingsError: results are to be checked (``TILEWRIGHT_CHECK_NSFW``) and no classifier is installed.
             TilewrightError: an argument out of range.
         """
         # The runtimes load here rather than with the package.
         from tilewright.engine.networks import Networks
         from tilewright.engine.planner import check_limits
+        from tilewright.nsfw import nsfw_problem
 
         settings = settings or Settings.from_environment()
         self.settings = settings
@@ -85,7 +88,10 @@ class Upscaler:
             overrides={self.model: spec} if spec else {},
         )
         self._store = store or settings.store
-        self._opening_store = threading.Lock()
+        self._classifier: NsfwClassifier | None = None
+        self._opening = threading.Lock()
+        if settings.check_nsfw and (problem := nsfw_problem()):
+            raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
         self._runner = Runner(self)
 
     def __enter__(self) -> Upscaler:
@@ -94,10 +100,17 @@ class Upscaler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._runner.stop()
         self.close()
 
     def close(self) -> None:
-        """Lets go of all networks. The Upscaler can still be used: they are opened again when needed."""
+        """Waits for requests with ``deliveryMethod`` async, and lets go of all networks.
+
+        The Upscaler can still be used: networks are opened again when needed. As a context manager it stops such
+        requests after the tile at hand when it is left by an exception.
+        """
+        self._runner.wait()
         self._networks.close()
 
     @property
@@ -112,7 +125,7 @@ class Upscaler:
         Raises:
             StoreError: a store that cannot be opened.
         """
-        with self._opening_store:
+        with self._opening:
             if not isinstance(self._store, ImageStore):
                 settings = self.settings
                 self._store = ImageStore(self._store, ttl=settings.store_ttl, public_url=settings.store_public_url)
@@ -132,10 +145,10 @@ class Upscaler:
         Raises:
             TypeError: a task that is no mapping.
         """
-        return self._runner.run(task, uploads=False)
+        return self._runner.run(task, upscales_only=True)
 
     def run(self, tasks: Tasks) -> dict[str, Any]:
-        """Runs requests of any kind: ``imageUpload`` as well as those that `upscale` takes.
+        """Runs requests of any kind: ``imageUpload`` and ``getResponse`` as well as those that `upscale` takes.
 
         Requests flow: one picture is decoded while another is in the network and a third is encoded.
 
@@ -145,11 +158,11 @@ class Upscaler:
         Raises:
             TypeError: a task that is no mapping.
         """
-        return self._runner.run(tasks, uploads=True)
+        return self._runner.run(tasks, upscales_only=False)
 
     async def aupscale(self, task: Tasks) -> dict[str, Any]:
         """`upscale` for asyncio: the event loop stays free, and cancelling stops the work after the tile at hand."""
-        return await self._runner.arun(task, uploads=False)
+        return await self._runner.arun(task, upscales_only=True)
 
     def astream(self, tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
         """Runs requests of any kind and yields the envelope of each, with its ``taskUUID``, as it is finished.
@@ -214,6 +227,18 @@ class Upscaler:
         """
         pixels, alpha = self._enlarge(picture.pixels, picture.alpha, factor, model=model, on_progress=on_progress)
         return replace(picture, pixels=pixels, alpha=alpha)
+
+    def is_nsfw(self, picture: Picture) -> bool:
+        """Whether a picture is likely not safe for work, as far as a classifier can tell: it errs both ways.
+
+        Raises:
+            ModelError: no classifier is installed; the message says how to get one.
+        """
+        from tilewright.nsfw import NSFW_FROM, NsfwClassifier
+
+        with self._opening:
+            self._classifier = self._classifier or NsfwClassifier()
+        return self._classifier.probability(picture) >= NSFW_FROM
 
     def session(self, model: str | Path | None = None, factor: int = 4) -> Session:
         """The open network for a model and factor, for measuring it bare; its results hold until it runs again."""

@@ -1,0 +1,151 @@
+"""One request of each kind, from checked task to answer: resolve, decode, upscale, check, encode, store."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tilewright.errors import CancelledError, ImageTooLargeError, ParameterError, shown
+from tilewright.pricing import cost
+from tilewright.responses import Upscaled, upload_result, upscale_result
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tilewright.engine.progress import Progress
+    from tilewright.tasks import UploadTask, UpscaleTask
+    from tilewright.upscaler import Upscaler
+
+
+class Handlers:
+    """Serves checked tasks on an `Upscaler`, each on the calling thread.
+
+    Attributes:
+        fetcher: gives the bytes at a web address; None where web addresses are refused.
+    """
+
+    def __init__(self, upscaler: Upscaler) -> None:
+        self._upscaler = upscaler
+        self.fetcher: Callable[[str], bytes] | None = None
+        if upscaler.settings.fetch_urls == "public":
+            from tilewright.fetch import fetch
+
+            self.fetcher = fetch
+
+    def upload(self, task: UploadTask) -> dict[str, Any]:
+        """The ``data`` item of an upload, which is stored.
+
+        Raises:
+            TilewrightError: see `load_picture`.
+        """
+        from tilewright.sources import load_picture
+
+        upscaler = self._upscaler
+        _, image_uuid = load_picture(
+            task.image,
+            upscaler.store,
+            max_pixels=upscaler.settings.max_input_pixels,
+            parameter="image",
+            fetcher=self.fetcher,
+        )
+        return upload_result(task, image_uuid=image_uuid, image_url=upscaler.store.url(image_uuid))
+
+    def upscale(self, task: UpscaleTask, stop: threading.Event) -> tuple[Upscaled, bytes]:
+        """Upscales and stores a picture.
+
+        Returns:
+            What became of it, and the result's file.
+
+        Raises:
+            TilewrightError: a fault of the task or the machine; nothing of the result was stored.
+            CancelledError: `stop` was set.
+        """
+        from tilewright.codecs.encode import check_format_limits, encode, extension
+        from tilewright.sources import load_picture
+
+        began = 0.0
+
+        def listen(progress: Progress) -> None:
+            nonlocal began
+            go_on(stop)
+            if progress.done == 0:
+                began = time.perf_counter()
+
+        upscaler, factor = self._upscaler, task.upscale_factor
+        settings = upscaler.settings
+        model = self._model(task)
+        upscaler.find(model, factor)  # an unknown network is known before any pixel is read
+        picture, input_image_uuid = load_picture(
+            task.input_image,
+            upscaler.store,
+            max_pixels=settings.max_input_pixels,
+            parameter=task.image_parameter,
+            fetcher=self.fetcher,
+        )
+        width, height = picture.width * factor, picture.height * factor
+        _check_result_size(width, height, settings.max_output_pixels)
+        check_format_limits(width, height, task.output_format)
+        result = upscaler.upscale_picture(picture, factor, model=model, on_progress=listen)
+        seconds = time.perf_counter() - began
+        nsfw = upscaler.is_nsfw(result) if task.check_nsfw or settings.check_nsfw else None
+        data = encode(result, task.output_format, task.output_quality)
+        go_on(stop)
+        upscaled = Upscaled(
+            task=task,
+            image_uuid=upscaler.store.put(data, extension(task.output_format)),
+            input_image_uuid=input_image_uuid,
+            nsfw=nsfw,
+            cost=cost(settings.price, seconds=seconds, pixels=width * height),
+        )
+        return upscaled, data
+
+    def answer(self, upscaled: Upscaled, data: bytes | None = None, *, status: str | None = None) -> dict[str, Any]:
+        """The ``data`` item of a finished upscale.
+
+        Args:
+            upscaled: what became of it.
+            data: the result's file; None to read it from the store, if it is wanted.
+            status: see `upscale_result`.
+
+        Raises:
+            SourceError: the result is no longer in the store.
+            StoreError: the store cannot be read.
+        """
+        store = self._upscaler.store
+        image_url = store.url(upscaled.image_uuid)
+        if data is None:
+            wanted = set(upscaled.task.output_types) != {"URL"}
+            data = store.get(upscaled.image_uuid) if wanted else b""
+        return upscale_result(upscaled, image_url=image_url, data=data, status=status)
+
+    def _model(self, task: UpscaleTask) -> str | Path:
+        """A task may come from anywhere, so it can name networks of the catalog, but no file of this machine."""
+        if task.model is not None and task.model.endswith(".onnx"):
+            raise ParameterError(
+                f"model {shown(task.model)} looks like a file; tasks name networks of the catalog, a file of your own "
+                "is given to Upscaler(model=...)",
+                code="invalidModel",
+                parameter="model",
+            )
+        return task.model or self._upscaler.model
+
+
+def go_on(stop: threading.Event) -> None:
+    """Returns unless work is to stop.
+
+    Raises:
+        CancelledError: `stop` is set.
+    """
+    if stop.is_set():
+        raise CancelledError("stopped; nothing of the task was stored")
+
+
+def _check_result_size(width: int, height: int, max_pixels: int | None) -> None:
+    if max_pixels is not None and width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"the result would have {width} x {height} = {width * height} pixels, the limit is {max_pixels}; "
+            "choose a smaller upscaleFactor, or raise TILEWRIGHT_MAX_OUTPUT_PIXELS",
+            parameter="upscaleFactor",
+        )

@@ -1,0 +1,45 @@
+"""Pricing rules, and how they are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from tilewright import Settings
+from tilewright.errors import SettingsError
+from tilewright.pricing import Price, cost
+
+
+def test_without_a_rule_everything_is_free():
+    assert cost(None, seconds=100, pixels=10**9) == 0
+
+
+def test_seconds_and_megapixels():
+    assert cost(Price(0.0006, "second"), seconds=2.5, pixels=10**9) == 0.0015
+    assert cost(Price(0.002, "megapixel"), seconds=100, pixels=16_777_216) == 0.033554432
+
+
+def test_binary_rounding_does_not_show():
+    assert cost(Price(0.1, "second"), seconds=3, pixels=1) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("0.0006/second", Price(0.0006, "second")),
+        ("2/megapixel", Price(2, "megapixel")),
+        (" 0.5 / second ", Price(0.5, "second")),
+        ("0/second", Price(0, "second")),
+        ("", None),
+    ],
+)
+def test_a_rule_is_read_from_the_environment(text, price):
+    assert Settings.from_environment({"TILEWRIGHT_PRICE": text}).price == price
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0.0006", "second", "-1/second", "1/minute", "1/Second", "1e3/second", "1/2/second", "nan/second", "١/second"],
+)
+def test_a_rule_that_is_not_understood_is_an_error(text):
+    with pytest.raises(SettingsError, match="TILEWRIGHT_PRICE must be a price such as"):
+        Settings.from_environment({"TILEWRIGHT_PRICE": text})
