@@ -7,10 +7,15 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import pytest
 
 from tilewright import Settings, Upscaler
+
+# No test depends on a time: a busy machine is no fault of the code.
+hypothesis.settings.register_profile("tilewright", deadline=None)
+hypothesis.settings.load_profile("tilewright")
 
 # Pictures that cannot be carried in the repository; tests that need them are skipped where they are absent.
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -14,7 +14,7 @@ import numpy as np
 
 from tilewright.codecs.decode import decode, picture_from_array, picture_from_pillow
 from tilewright.codecs.encode import encode, extension
-from tilewright.errors import DecodeError, SourceError, TilewrightError
+from tilewright.errors import DecodeError, SourceError, StoreError, TilewrightError
 from tilewright.store import ImageStore, is_uuid4
 from tilewright.web_address import is_remote_url, shown_url
 
@@ -190,6 +190,8 @@ def _blaming(parameter: ImageParameter) -> Iterator[None]:
     """Give errors about the picture the name of the parameter it came in."""
     try:
         yield
+    except StoreError:  # no fault of the picture's
+        raise
     except TilewrightError as error:
         error.parameter = error.parameter or parameter
         if parameter == "image" and error.code == "invalidInputImage":

@@ -177,7 +177,7 @@ class _Request:
     def task_uuid(self, taken: Container[str]) -> str:
         task_uuid = self._text("taskUUID", required=True)
         if task_uuid is not None and not is_uuid4(task_uuid):
-            self._invalid("taskUUID", task_uuid, "a UUID of version 4; tilewright.new_task makes one", "string")
+            self._invalid("taskUUID", task_uuid, "a UUID of version 4 (tilewright.new_task makes one)", "string")
         elif task_uuid is not None and task_uuid.lower() in taken:
             message = f"taskUUID {task_uuid} is already used by another task; give every task its own"
             self._add(ParameterError(message, code="conflictTaskUUID", parameter="taskUUID"))
