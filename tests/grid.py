@@ -12,6 +12,9 @@ SAMPLES = [np.uint8, np.uint16]
 ELEMENTS = [np.float32, np.float16]
 VALUE_RANGES = [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)]
 
+# Around the registers' widths of every path and element, the blocks that rare strides go through, and two of them.
+WIDTHS = [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 255, 256, 257, 500]
+
 
 def random_picture(height: int, width: int, channels: int, dtype: type, seed: int = 0, padding: int = 0) -> np.ndarray:
     """Random samples [H,W,C]; with ``padding`` the rows are that many pixels apart from each other."""

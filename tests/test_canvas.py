@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, plans, random_picture
+from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, WIDTHS, plans, random_picture
 from tilewright import _core
 
 
@@ -65,12 +65,69 @@ def test_a_pointwise_network_gives_the_picture_back(isa, sample, plan, scale, ch
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_ties_round_to_even_and_the_range_is_clamped(isa):
-    levels = np.array([-3.0, -0.0, 0.49999997, 0.5, 1.5, 2.5, 254.5, 254.50002, 255.4, 1e9], np.float32)
-    plan = _core.TilePlan(len(levels), 1, tile_width=len(levels), tile_height=1)
-    band = np.empty((1, len(levels), 1), np.uint8)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize(
+    ("planes", "target_channels", "channels"),
+    [(1, 1, 1), (1, 2, 1), (3, 3, 3), (3, 4, 3), (3, 5, 3), (3, 1, 1), (3, 2, 1), (3, 4, 1)],
+)
+def test_equals_numpy_for_every_type_layout_and_width(isa, element, sample, planes, target_channels, channels):
+    for width in WIDTHS:
+        plan = _core.TilePlan(width, 2, tile_width=width, tile_height=2)
+        result = random_results(plan, 1, planes, element, seed=width)[0]
+        first = target_channels - channels
+        # Rows are apart from each other, and what lies between them is seen too.
+        padded = np.full((2, width + 3, target_channels), 77, sample)
+        target = padded[:, :width]
+        canvas = _core.Canvas(plan, 1, planes=planes, isa=isa)
+        assert canvas.blend(0, result, target, first_channel=first, channels=channels) == 0
+        values = result.astype(np.float32)
+        if channels < planes:
+            values = ((values[0] + values[1]) + values[2])[None] / np.float32(3)
+        want = np.full_like(padded, 77)
+        want[:, :width, first:] = reference.quantise(values.transpose(1, 2, 0), sample, (0.0, 1.0))
+        np.testing.assert_array_equal(padded, want)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("length", [10, 130])
+def test_ties_round_to_even_and_the_range_is_clamped(isa, length):
+    levels = np.array([-3.0, -0.0, 0.49999997, 0.5, 1.5, 2.5, 254.5, 254.50002, 255.4, 3e9], np.float32)
+    levels = np.resize(levels, length)
+    plan = _core.TilePlan(length, 1, tile_width=length, tile_height=1)
+    band = np.empty((1, length, 1), np.uint8)
     _core.Canvas(plan, 1, planes=1, value_range=(0.0, 255.0), isa=isa).blend(0, levels[None, None], band)
-    assert band.ravel().tolist() == [0, 0, 0, 0, 2, 2, 254, 255, 255, 255]
+    assert band.ravel().tolist() == np.resize([0, 0, 0, 0, 2, 2, 254, 255, 255, 255], length).tolist()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_range_whose_gain_is_infinite_has_black_and_white(isa, sample):
+    """Black times infinity is NaN, and must still be black."""
+    values = np.resize(np.array([0.0, 1.0, -1.0], np.float32), (1, 1, 130))
+    plan = _core.TilePlan(130, 1, tile_width=130, tile_height=1)
+    band = np.empty((1, 130, 1), sample)
+    canvas = _core.Canvas(plan, 1, planes=1, value_range=(0.0, 1e-39), isa=isa)
+    assert canvas.blend(0, values, band) == 0
+    np.testing.assert_array_equal(band.ravel(), np.resize([0, np.iinfo(sample).max, 0], 130))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("feather", [0, 8])
+def test_every_half_is_read_exactly(isa, feather):
+    """All 65536, in ranges where subnormal and where large ones count; with a feather also by way of floats."""
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16).reshape(1, 256, 256)
+    halves = np.where(np.isnan(halves), np.float16(np.inf), halves)
+    plan = _core.TilePlan(512, 256, tile_width=256 + feather // 2, tile_height=256, feather=feather)
+    results = [np.resize(np.roll(halves, shift, 2), (1, 256, plan.tile_width)) for shift in (0, 3)]
+    finite = [np.where(np.isfinite(result), result, np.float16(1)) for result in results]
+    for value_range in [(0.0, 1.0), (0.0, 6e-5), (-65504.0, 65504.0)]:
+        got, counts = blend_all(plan, 1, finite, np.uint16, isa, target_channels=1, value_range=value_range)
+        whole = reference.blend(plan, 1, finite).transpose(1, 2, 0)
+        np.testing.assert_array_equal(got, reference.quantise(whole, np.uint16, value_range))
+        assert counts == [0, 0]
+    for result, count in zip(results, blend_all(plan, 1, results, np.uint16, isa, target_channels=1)[1], strict=True):
+        assert count == np.count_nonzero(~np.isfinite(result))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -95,6 +152,26 @@ def test_values_that_are_not_finite_are_counted(isa, element):
     results[0][1, 7, last] = np.nan
     results[1][1, 7, last - plan[1].x.origin] = np.nan
     assert blend_all(plan, 1, results, np.uint8, isa)[1] == [4, 1]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize(("planes", "target_channels"), [(3, 3), (3, 4), (3, 1), (1, 1)])
+def test_no_value_that_is_not_finite_is_missed(isa, element, sample, planes, target_channels):
+    """Wherever in a row it is, and whatever it is; of equal values on all paths the same samples."""
+    width = 150
+    plan = _core.TilePlan(width, 1, tile_width=width, tile_height=1)
+    result = random_results(plan, 1, planes, element)[0]
+    target = np.empty((1, width, target_channels), sample)
+    expected = np.empty_like(target)
+    count = min(planes, target_channels)
+    for at in range(width):
+        spoilt = result.copy()
+        spoilt[at % planes, 0, at] = [np.nan, np.inf, -np.inf][at // planes % 3]
+        assert _core.Canvas(plan, 1, planes=planes, isa=isa).blend(0, spoilt, target, channels=count) == 1
+        assert _core.Canvas(plan, 1, planes=planes, isa="scalar").blend(0, spoilt, expected, channels=count) == 1
+        np.testing.assert_array_equal(target[:, :, :count], expected[:, :, :count])
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -17,8 +17,41 @@ Span scaled(const Span& span, index_t scale) {
   return Span{span.origin * scale, span.begin * scale, span.end * scale, span.lead * scale, span.trail * scale};
 }
 
+// No row kernel takes more samples at a time: what is narrower it does one by one.
+constexpr index_t kWidestBlock = 64;
+
+// How many of `owned` columns take the way through floats when the first `lead` must: those, and as many as it takes to
+// leave no narrow rest on either side.
+index_t detour_of(index_t lead, index_t owned) {
+  if (lead == 0) return 0;
+  const index_t detour = std::max(lead, kWidestBlock);
+  return owned - detour < kWidestBlock ? owned : detour;
+}
+
 std::vector<float> floats(index_t a, index_t b, index_t c) {
   return std::vector<float>(static_cast<std::size_t>(a * b * c));
+}
+
+index_t as_floats(const FloatKernels& kernels, const float* row, index_t width, float* out) {
+  return kernels.from_float(row, width, out);
+}
+
+index_t as_floats(const FloatKernels& kernels, const Half* row, index_t width, float* out) {
+  return kernels.from_half(row, width, out);
+}
+
+// Writes planes into as many adjacent samples of every pixel, or their mean into one. `stride`: samples per pixel.
+template <class Element, class Sample>
+index_t store_row(const Element* const planes[3], index_t count, index_t width, index_t channels, ValueRange range,
+                  Isa isa, Sample* pixels, index_t stride) {
+  const auto& kernels = store_kernels<Element, Sample>(isa);
+  if (channels < count) return kernels.mean(planes, width, range, pixels, stride);
+  if (channels == 3 && stride <= 4) return kernels.three(planes, width, range, pixels, stride);
+  index_t not_finite = 0;
+  for (index_t channel = 0; channel < channels; ++channel) {
+    not_finite += kernels.one(planes[channel], width, range, pixels + channel, stride);
+  }
+  return not_finite;
 }
 
 }  // namespace
@@ -40,7 +73,7 @@ Canvas::Canvas(TilePlan plan, index_t scale, index_t planes, ValueRange range, I
     rows_.kept = floats(planes, feather, plan_.width() * scale);
     rows_.faded = rows_.kept;
   }
-  scratch_ = floats(planes + 1, 1, plan_.tile_width() * scale);
+  scratch_ = floats(planes, 1, plan_.tile_width() * scale);
 }
 
 Band Canvas::band(index_t row) const {
@@ -63,13 +96,11 @@ index_t Canvas::blend(index_t index, PlanarView<const Element> result, ImageView
   }
 
   const FloatKernels& kernels = float_kernels(isa_);
-  const StoreKernels<Sample>& store = store_kernels<Sample>(isa_);
   const Tile tile = plan_.tile(index);
   const Span x = scaled(tile.x, scale_);
   const Span y = scaled(tile.y, scale_);
   const index_t left = x.begin - x.origin;  // first column of the result that counts
   const index_t owned = x.end - x.begin;    // columns that become final in this row of tiles
-  const index_t used = owned + x.trail;     // columns that count
   const index_t output_width = plan_.width() * scale_;
   const index_t feather = plan_.feather() * scale_;
   index_t not_finite = 0;
@@ -78,51 +109,40 @@ index_t Canvas::blend(index_t index, PlanarView<const Element> result, ImageView
     const index_t tile_row = row - y.origin;
     const bool fades_in = row < y.begin + y.lead;
     const bool fades_out = row >= y.end;
-    const float* planes[3];
+    // Columns that take the way through a row of floats. The others go straight from the result to samples.
+    const index_t detour = fades_in || fades_out ? owned : detour_of(x.lead, owned);
+    const float* faded[3];
+    const Element* straight[3];
 
     for (index_t plane = 0; plane < planes_; ++plane) {
-      float* scratch = scratch_.data() + plane * plan_.tile_width() * scale_;
-      const float* values;
-      if constexpr (std::is_same_v<Element, Half>) {
-        kernels.from_half(result.row(plane, tile_row) + left, used, scratch);
-        values = scratch;
-      } else {
-        values = result.row(plane, tile_row) + left;
+      const Element* values = result.row(plane, tile_row) + left;
+      // What fades out goes to where it is kept for the tile below.
+      float* on_the_way = fades_out ? rows_.kept.data() + (plane * feather + (row - y.end)) * output_width + x.begin
+                                    : scratch_.data() + plane * plan_.tile_width() * scale_;
+      not_finite += as_floats(kernels, values, detour, on_the_way);
+      if (x.lead > 0) {
+        const index_t strip = (plane * plan_.tile_height() * scale_ + tile_row) * feather;
+        kernels.fade_columns(columns_.faded.data() + strip, ramp_.data(), x.lead, on_the_way);
       }
-      not_finite += kernels.count_not_finite(values, used);
-
-      const index_t strip = (plane * plan_.tile_height() * scale_ + tile_row) * feather;
-      if (x.trail > 0) std::copy_n(values + owned, x.trail, columns_.kept.data() + strip);
-
-      // Straight from the result where nothing fades; through the scratch row otherwise.
-      if (values != scratch && (x.lead > 0 || fades_in)) {
-        std::copy_n(values, owned, scratch);
-        values = scratch;
-      }
-      if (x.lead > 0) kernels.fade_columns(columns_.faded.data() + strip, ramp_.data(), x.lead, scratch);
       if (fades_in) {
         const float* above = rows_.faded.data() + (plane * feather + (row - y.begin)) * output_width + x.begin;
-        kernels.fade_row(above, ramp_[static_cast<std::size_t>(row - y.begin)], owned, scratch);
+        kernels.fade_row(above, ramp_[static_cast<std::size_t>(row - y.begin)], owned, on_the_way);
       }
-      if (fades_out) {
-        std::copy_n(values, owned, rows_.kept.data() + (plane * feather + (row - y.end)) * output_width + x.begin);
-      }
-      planes[plane] = values;
+      faded[plane] = on_the_way;
+      straight[plane] = values + detour;
     }
 
-    if (fades_out) continue;
-    Sample* pixels = target.row(row - y.begin) + x.begin * target.channels + first_channel;
-    const bool adjacent = target.channels == 3 || target.channels == 4;
-    if (channels == 3 && adjacent) {
-      store.three(planes, owned, range_, pixels, target.channels);
-    } else if (channels == planes_) {
-      for (index_t plane = 0; plane < planes_; ++plane) {
-        store.one(planes[plane], owned, range_, pixels + plane, target.channels);
-      }
-    } else {
-      float* mean = scratch_.data() + planes_ * plan_.tile_width() * scale_;
-      kernels.mean_of_three(planes, owned, mean);
-      store.one(mean, owned, range_, pixels, target.channels);
+    if (!fades_out) {
+      Sample* pixels = target.row(row - y.begin) + x.begin * target.channels + first_channel;
+      // What came through the floats has been counted.
+      store_row(faded, planes_, detour, channels, range_, isa_, pixels, target.channels);
+      pixels += detour * target.channels;
+      not_finite += store_row(straight, planes_, owned - detour, channels, range_, isa_, pixels, target.channels);
+    }
+    // Last, so that every row is read from left to right.
+    for (index_t plane = 0; x.trail > 0 && plane < planes_; ++plane) {
+      const index_t strip = (plane * plan_.tile_height() * scale_ + tile_row) * feather;
+      not_finite += as_floats(kernels, straight[plane] + owned - detour, x.trail, columns_.kept.data() + strip);
     }
   }
   return not_finite;

@@ -59,7 +59,7 @@ class Canvas {
   std::vector<float> ramp_;
   Strip columns_;               // planes x tile rows x feather
   Strip rows_;                  // planes x feather x output width
-  std::vector<float> scratch_;  // (planes + 1) x tile width: one row on its way, and the mean of its planes
+  std::vector<float> scratch_;  // planes x tile width: one row on its way
 };
 
 }  // namespace tilewright

@@ -6,10 +6,26 @@
 
 #include "core/rows.h"
 
+#if TILEWRIGHT_X86_ROWS
+#include <cpuid.h>
+#endif
+
 namespace tilewright {
 namespace {
 
 constexpr Isa kAll[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512};
+
+#if TILEWRIGHT_X86_ROWS
+// Not every compiler knows the name in __builtin_cpu_supports(). Asked once: a virtual machine traps the question,
+// which then takes as long as a small tile.
+bool cpu_supports_f16c() {
+  static const bool supported = [] {
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+  }();
+  return supported;
+}
+#endif
 
 bool cpu_supports(Isa isa) {
 #if TILEWRIGHT_X86_ROWS
@@ -17,7 +33,7 @@ bool cpu_supports(Isa isa) {
     case Isa::kScalar:
       return true;
     case Isa::kAvx2:
-      return __builtin_cpu_supports("avx2") != 0;
+      return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && cpu_supports_f16c();
     case Isa::kAvx512:
       return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
              __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&

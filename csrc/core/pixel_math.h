@@ -54,6 +54,8 @@ TILEWRIGHT_MATH float feather_weight(index_t i, index_t n) {
   return t * t * (3.0F - 2.0F * t);
 }
 
+TILEWRIGHT_MATH float mean_of(float a, float b, float c) { return ((a + b) + c) / 3.0F; }
+
 TILEWRIGHT_MATH bool is_finite(float value) { return value - value == 0.0F; }
 
 // Mirrors without repeating the edge pixel: -1 is 1, size is size - 2; any overshoot.

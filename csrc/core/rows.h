@@ -23,27 +23,30 @@ struct LoadKernels {
   void (*one)(const Sample* pixels, index_t stride, index_t width, ValueRange range, Element* plane);
 };
 
-// Network planes to interleaved samples. `stride`: samples per pixel.
-template <class Sample>
+// Network planes to interleaved samples. `stride`: samples per pixel. All return how many values were not finite.
+template <class Element, class Sample>
 struct StoreKernels {
-  void (*three)(const float* const planes[3], index_t width, ValueRange range, Sample* pixels, index_t stride);
-  void (*one)(const float* plane, index_t width, ValueRange range, Sample* pixels, index_t stride);
+  // Three planes into the first three samples of every pixel. stride: 3 or 4.
+  index_t (*three)(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels, index_t stride);
+  // One plane, or the mean of three, into the sample that `pixels` points to, of every pixel.
+  index_t (*one)(const Element* plane, index_t width, ValueRange range, Sample* pixels, index_t stride);
+  index_t (*mean)(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels, index_t stride);
 };
 
+// A row on its way through a feather.
 struct FloatKernels {
+  // out[i] = row[i], as a float. Both return how many were not finite.
+  index_t (*from_float)(const float* row, index_t width, float* out);
+  index_t (*from_half)(const Half* row, index_t width, float* out);
   // to[i] = cross_fade(from[i], to[i], weights[i]); `weight` is the same for the whole row in the second form.
   void (*fade_columns)(const float* from, const float* weights, index_t width, float* to);
   void (*fade_row)(const float* from, float weight, index_t width, float* to);
-  // mean[i] = ((a[i] + b[i]) + c[i]) / 3
-  void (*mean_of_three)(const float* const planes[3], index_t width, float* mean);
-  void (*from_half)(const Half* row, index_t width, float* out);
-  index_t (*count_not_finite)(const float* row, index_t width);
 };
 
 template <class Sample, class Element>
 const LoadKernels<Sample, Element>& load_kernels(Isa isa);
-template <class Sample>
-const StoreKernels<Sample>& store_kernels(Isa isa);
+template <class Element, class Sample>
+const StoreKernels<Element, Sample>& store_kernels(Isa isa);
 const FloatKernels& float_kernels(Isa isa);
 
 }  // namespace tilewright
