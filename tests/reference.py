@@ -81,3 +81,30 @@ def blend(plan: _core.TilePlan, scale: int, results: list[np.ndarray]) -> np.nda
             strip[:, :lead] = above + fade[:, None] * (strip[:, :lead] - above)
         whole[:, first:last] = strip
     return whole
+
+
+def png_bytes(pixels: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
+    """Rows [H,W,C], with ``alpha`` [H,W] as the last channel if there is one, as big-endian bytes [H, row bytes]."""
+    whole = pixels if alpha is None else np.dstack([pixels, alpha])
+    return whole.astype(whole.dtype.newbyteorder(">")).reshape(len(whole), -1).view(np.uint8)
+
+
+def png_predictions(row: np.ndarray, above: np.ndarray, pixel: int) -> list[np.ndarray]:
+    """What each of PNG's five filters predicts for a row of bytes (specification, third edition, clause 9)."""
+    row, b = row.astype(int), above.astype(int)
+    a, c = (np.concatenate([np.zeros(pixel, int), line])[: len(line)] for line in (row, b))
+    p = a + b - c
+    pa, pb, pc = abs(p - a), abs(p - b), abs(p - c)
+    paeth = np.where((pa <= pb) & (pa <= pc), a, np.where(pb <= pc, b, c))
+    return [np.zeros_like(a), a, b, (a + b) // 2, paeth]
+
+
+def png_filter(rows: np.ndarray, above: np.ndarray, pixel: int) -> np.ndarray:
+    """Rows of bytes [H, row bytes], ``pixel`` bytes each pixel, filtered [H, 1 + row bytes]."""
+    filtered = []
+    for row in rows:
+        candidates = [(row - predicted).astype(np.uint8) for predicted in png_predictions(row, above, pixel)]
+        best = int(np.argmin([abs(each.view(np.int8).astype(int)).sum() for each in candidates]))
+        filtered.append(np.concatenate([[np.uint8(best)], candidates[best]]))
+        above = row
+    return np.array(filtered)

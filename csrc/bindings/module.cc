@@ -6,13 +6,17 @@ void bind_isa(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
 void bind_gather(pybind11::module_& module);
 void bind_canvas(pybind11::module_& module);
+void bind_png_filter(pybind11::module_& module);
 
 }  // namespace tilewright::bindings
 
 PYBIND11_MODULE(_core, module) {
-  module.doc() = "Tiling and blending kernels. Arrays are never copied or converted: what does not fit is an error.";
+  module.doc() =
+      "Kernels for tiles and for rows of PNG files. Arrays are never copied or converted: what does not fit is an "
+      "error.";
   tilewright::bindings::bind_isa(module);
   tilewright::bindings::bind_plan(module);
   tilewright::bindings::bind_gather(module);
   tilewright::bindings::bind_canvas(module);
+  tilewright::bindings::bind_png_filter(module);
 }

@@ -4,9 +4,10 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "core/isa_paths.h"
 #include "core/rows.h"
 
-#if TILEWRIGHT_X86_ROWS
+#if TILEWRIGHT_X86_PATHS
 #include <cpuid.h>
 #endif
 
@@ -15,7 +16,7 @@ namespace {
 
 constexpr Isa kAll[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512};
 
-#if TILEWRIGHT_X86_ROWS
+#if TILEWRIGHT_X86_PATHS
 // Not every compiler knows the name in __builtin_cpu_supports(). Asked once: a virtual machine traps the question,
 // which then takes as long as a small tile.
 bool cpu_supports_f16c() {
@@ -28,7 +29,7 @@ bool cpu_supports_f16c() {
 #endif
 
 bool cpu_supports(Isa isa) {
-#if TILEWRIGHT_X86_ROWS
+#if TILEWRIGHT_X86_PATHS
   switch (isa) {
     case Isa::kScalar:
       return true;

@@ -1,27 +1,11 @@
 #include "core/rows.h"
 
+#include "core/isa_paths.h"
 #include "core/rows_paths.h"
 
 namespace tilewright {
 
-bool has_row_kernels(Isa isa) { return isa == Isa::kScalar || TILEWRIGHT_X86_ROWS != 0; }
-
-#if TILEWRIGHT_X86_ROWS
-#define TILEWRIGHT_SELECT(...)    \
-  switch (isa) {                  \
-    case Isa::kAvx2:              \
-      return avx2::__VA_ARGS__;   \
-    case Isa::kAvx512:            \
-      return avx512::__VA_ARGS__; \
-    case Isa::kScalar:            \
-      break;                      \
-  }                               \
-  return scalar::__VA_ARGS__
-#else
-#define TILEWRIGHT_SELECT(...) \
-  (void)isa;                   \
-  return scalar::__VA_ARGS__
-#endif
+bool has_row_kernels(Isa isa) { return isa == Isa::kScalar || TILEWRIGHT_X86_PATHS != 0; }
 
 template <class Sample, class Element>
 const LoadKernels<Sample, Element>& load_kernels(Isa isa) {

@@ -4,12 +4,6 @@
 #include "core/cpu_isa.h"
 #include "core/types.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define TILEWRIGHT_X86_ROWS 1
-#else
-#define TILEWRIGHT_X86_ROWS 0
-#endif
-
 namespace tilewright {
 
 bool has_row_kernels(Isa isa);

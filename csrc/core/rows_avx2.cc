@@ -1,6 +1,6 @@
 #include "core/rows_paths.h"
 
-#if TILEWRIGHT_X86_ROWS
+#if TILEWRIGHT_X86_PATHS
 #include <immintrin.h>
 
 #include <array>

@@ -1,6 +1,6 @@
 #include "core/rows_paths.h"
 
-#if TILEWRIGHT_X86_ROWS
+#if TILEWRIGHT_X86_PATHS
 #if !defined(__clang__)
 // GCC 12 takes the undefined operands in its own intrinsics for an oversight (its bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "core/isa_paths.h"
 #include "core/rows.h"
 
 #define TILEWRIGHT_DECLARE_PATH(PATH)                   \
@@ -17,7 +18,7 @@
 namespace tilewright {
 
 TILEWRIGHT_DECLARE_PATH(scalar)
-#if TILEWRIGHT_X86_ROWS
+#if TILEWRIGHT_X86_PATHS
 TILEWRIGHT_DECLARE_PATH(avx2)
 TILEWRIGHT_DECLARE_PATH(avx512)
 #endif

@@ -4,12 +4,6 @@
 #include "core/pixel_math.h"
 #include "core/rows_paths.h"
 
-#if defined(__GNUC__) && !defined(__clang__)
-#define TILEWRIGHT_SCALAR __attribute__((optimize("no-tree-vectorize")))
-#else
-#define TILEWRIGHT_SCALAR
-#endif
-
 namespace tilewright::scalar {
 namespace {
 

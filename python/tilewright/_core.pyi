@@ -1,4 +1,4 @@
-"""Tiling and blending kernels. Arrays are never copied or converted: what does not fit is an error."""
+"""Kernels for tiles and for rows of PNG files. Arrays are never copied or converted: what does not fit is an error."""
 
 from typing import Literal, TypeAlias, final
 
@@ -100,3 +100,12 @@ class Canvas:
         first_channel: int = 0,
         channels: int | None = None,
     ) -> int: ...
+
+def png_filter(
+    pixels: _Samples,
+    above: NDArray[np.uint8],
+    filtered: NDArray[np.uint8],
+    *,
+    alpha: _Samples | None = None,
+    isa: str | None = None,
+) -> None: ...
