@@ -7,6 +7,7 @@ void bind_plan(pybind11::module_& module);
 void bind_gather(pybind11::module_& module);
 void bind_canvas(pybind11::module_& module);
 void bind_png_filter(pybind11::module_& module);
+void bind_deflate_runs(pybind11::module_& module);
 
 }  // namespace tilewright::bindings
 
@@ -19,4 +20,5 @@ PYBIND11_MODULE(_core, module) {
   tilewright::bindings::bind_gather(module);
   tilewright::bindings::bind_canvas(module);
   tilewright::bindings::bind_png_filter(module);
+  tilewright::bindings::bind_deflate_runs(module);
 }

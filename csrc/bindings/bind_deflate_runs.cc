@@ -1,0 +1,43 @@
+#include <memory>
+
+#include "bindings/arrays.h"
+#include "core/deflate_runs.h"
+
+namespace tilewright::bindings {
+namespace {
+
+py::bytes deflate(const py::array& data) {
+  if (element_code(data) != "u1") throw_dtype("data", "uint8", data);
+  if (data.ndim() != 1) throw py::value_error("data must have one axis, not " + std::to_string(data.ndim()));
+  check_planar("data", data, {data.shape(0)}, false);
+  const auto* bytes = static_cast<const std::uint8_t*>(data.data());
+  const std::unique_ptr<std::uint8_t[]> deflated(
+      new std::uint8_t[static_cast<std::size_t>(deflate_runs_bound(data.size()))]);
+  index_t length = 0;
+  {
+    const py::gil_scoped_release release;
+    length = deflate_runs(bytes, data.size(), deflated.get());
+  }
+  return {reinterpret_cast<const char*>(deflated.get()), static_cast<std::size_t>(length)};
+}
+
+}  // namespace
+
+void bind_deflate_runs(py::module_& module) {
+  module.def(
+      "deflate_runs", &deflate, py::arg("data"),
+      R"(Deflates bytes (RFC 1951) by Huffman codes and runs of equal bytes alone: for filtered rows of a picture.
+
+Args:
+    data: uint8 [n], C-contiguous.
+
+Returns:
+    Blocks that are not final and end on a whole byte, so that the next ones can follow.
+
+Raises:
+    TypeError: an array of another dtype.
+    ValueError: another layout.
+)");
+}
+
+}  // namespace tilewright::bindings

@@ -1,0 +1,145 @@
+"""Deflate by runs and Huffman codes: zlib reads it back, and it is as small as it should be."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tilewright import _core
+
+# What ends a stream whose blocks so far were not final: an empty one with fixed codes.
+END = b"\3\0"
+SYNC = b"\0\0\0\xff\xff"
+
+
+def deflated(data):
+    """Deflates, checks that zlib reads it back, and that whatever follows begins on a whole byte."""
+    blocks = _core.deflate_runs(data)
+    reader = zlib.decompressobj(-15)
+    assert reader.decompress(blocks + blocks + END) == 2 * data.tobytes()
+    assert reader.eof
+    assert not reader.unused_data
+    assert blocks.endswith(SYNC[1:])
+    return blocks
+
+
+def residuals(count, spread, seed=0):
+    """Like the filtered rows of a photograph."""
+    return np.random.default_rng(seed).normal(0, spread, count).round().astype(np.int8).view(np.uint8)
+
+
+EDGES = [
+    0,
+    1,
+    2,
+    3,
+    6,
+    7,
+    8,
+    9,
+    15,
+    16,
+    17,
+    257,
+    258,
+    259,
+    260,
+    261,
+    266,
+    515,
+    516,
+    65534,
+    65535,
+    65536,
+    131070,
+    200_000,
+]
+
+
+@pytest.mark.parametrize("count", EDGES)
+def test_every_length_of_noise_residuals_and_runs(count):
+    rng = np.random.default_rng(count)
+    for data in (
+        np.zeros(count, np.uint8),
+        np.full(count, 255, np.uint8),
+        np.arange(count).astype(np.uint8),
+        rng.integers(0, 256, count, np.uint8),
+        rng.integers(0, 2, count, np.uint8),
+        residuals(count, 3),
+        np.repeat(rng.integers(0, 256, count // 7 + 1, np.uint8), 7)[:count],
+    ):
+        deflated(data)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 255), st.sampled_from([1, 1, 1, 2, 5, 6, 7, 8, 20, 257, 258, 259, 3000])), max_size=300
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_any_runs(pieces):
+    values = np.array([value for value, _ in pieces], np.uint8)
+    deflated(np.repeat(values, [length for _, length in pieces]))
+
+
+@pytest.mark.parametrize("spread", [0.3, 1, 3, 10, 40])
+def test_size_is_near_the_entropy(spread):
+    """Huffman codes lose at most 0.086 bits a symbol and the commonest one's share (Gallager, 1978); runs only gain."""
+    data = residuals(300_000, spread)
+    counts = np.bincount(data)
+    shares = counts[counts > 0] / len(data)
+    entropy = -(shares * np.log2(shares)).sum() / 8 * len(data)
+    assert len(deflated(data)) < entropy + len(data) * (0.086 + shares.max()) / 8 + 500
+
+
+def test_no_larger_than_what_zlib_finds_in_runs():
+    for spread in (0.3, 1, 3, 10):
+        data = residuals(1 << 20, spread)
+        data[: 1 << 18] = np.repeat(data[: 1 << 14], 16)
+        zlibs = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_RLE)
+        assert len(deflated(data)) < 1.02 * len(zlibs.compress(data) + zlibs.flush())
+
+
+def test_noise_is_stored():
+    data = np.random.default_rng(0).integers(0, 256, 1 << 20, np.uint8)
+    assert len(deflated(data)) <= len(data) + 18 * 5
+
+
+def test_flat_data_takes_almost_nothing():
+    assert len(deflated(np.zeros(1 << 20, np.uint8))) < (1 << 20) / 700
+
+
+def test_codes_of_very_uneven_counts_stay_within_their_limit():
+    """Counts like Fibonacci's numbers make the deepest tree there can be: of more bits than deflate has."""
+    counts = [1, 1]
+    while sum(counts) < 60_000:
+        counts.append(counts[-1] + counts[-2])
+    data = np.repeat(np.arange(len(counts)).astype(np.uint8), counts)
+    np.random.default_rng(0).shuffle(data)
+    assert len(counts) > 20
+    deflated(data)
+
+
+def test_writes_nothing_back_and_takes_read_only_bytes():
+    data = residuals(1000, 3)
+    data.flags.writeable = False
+    before = data.copy()
+    deflated(data)
+    np.testing.assert_array_equal(data, before)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (np.zeros(4, np.int8), TypeError, "data must be uint8, not int8"),
+        (np.zeros((2, 2), np.uint8), ValueError, "data must have one axis, not 2"),
+        (np.zeros(8, np.uint8)[::2], ValueError, "data must be C-contiguous"),
+    ],
+)
+def test_what_does_not_fit_is_refused(data, error, message):
+    with pytest.raises(error, match=message):
+        _core.deflate_runs(data)
