@@ -8,7 +8,7 @@ import sys
 
 import tilewright
 
-HEAVY = ("asyncio", "onnxruntime", "openvino", "onnx", "pyvips", "fsspec", "PIL", "rich")
+HEAVY = ("asyncio", "onnxruntime", "openvino", "onnx", "pyvips", "isal", "fsspec", "PIL", "rich")
 
 
 def test_import_loads_neither_a_runtime_nor_a_codec():

@@ -1,4 +1,4 @@
-"""Bytes to pictures and back, through libvips."""
+"""Bytes to pictures and back: through libvips, and PNG files by our own writer."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from tilewright.errors import EncodeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tilewright.codecs.png import Compression
     from tilewright.picture import Picture, Pixels
 
 Format = Literal["PNG", "JPG", "WEBP"]
@@ -20,16 +22,12 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _EXTENSIONS: dict[Format, str] = {"PNG": "png", "JPG": "jpg", "WEBP": "webp"}
 _MEDIA_TYPES: dict[Format, str] = {"PNG": "image/png", "JPG": "image/jpeg", "WEBP": "image/webp"}
 
-# Longest side that the encoders really write. JPEG's header could say 65535, libjpeg stops at 65500; PNG's could say
-# 2³¹ - 1, libvips stops at 10⁸; WEBP's own limit is 2¹⁴ - 1.
-_LONGEST_SIDE: dict[Format, int] = {"PNG": 100_000_000, "JPG": 65_500, "WEBP": 16_383}
+# Longest side that the encoders really write. PNG's limit, 2³¹ - 1, is ours too, though libvips reads 10⁸ at most.
+# JPEG's header could say 65535, libjpeg stops at 65500; WEBP's own limit is 2¹⁴ - 1.
+_LONGEST_SIDE: dict[Format, int] = {"PNG": 2**31 - 1, "JPG": 65_500, "WEBP": 16_383}
 
 # From this quality up, colour keeps its full resolution (4:4:4).
 _FULL_CHROMA_FROM = 90
-
-# Measured on three photographs (zlib-ng): level 1 "up" 60-100 MP/s at 1.1-1.9 bytes a pixel, level 2 "up" 33-62 MP/s at
-# 0.7-1.3, level 6 "all" 10-15 MP/s at 0.6-1.2. Level 2 is where the files stop shrinking fast.
-_PNG_OPTIONS = {"compression": 2, "filter": "up"}
 
 
 def extension(file_format: Format) -> str:
@@ -60,7 +58,7 @@ def check_format_limits(width: int, height: int, file_format: Format) -> None:
         )
 
 
-def encode(picture: Picture, file_format: Format, quality: int = 95) -> bytes:
+def encode(picture: Picture, file_format: Format, quality: int = 95, *, compression: Compression = "fast") -> bytes:
     """Encode a picture.
 
     The ICC profile goes into the file, and no other metadata. PNG keeps 16 bits and alpha, WEBP keeps alpha, for JPG,
@@ -71,18 +69,19 @@ def encode(picture: Picture, file_format: Format, quality: int = 95) -> bytes:
         picture: what to write.
         file_format: ``"PNG"``, ``"JPG"`` or ``"WEBP"``.
         quality: 1 to 100, for JPG and WEBP.
+        compression: how hard PNG tries, see `PngWriter`.
 
     Raises:
         EncodeError: the format cannot hold the picture, or the encoder failed.
     """
     check_format_limits(picture.width, picture.height, file_format)
+    if file_format == "PNG":
+        return _encode_png(picture, compression)
     pixels, alpha = picture.pixels, picture.alpha
     if file_format == "JPG" and alpha is not None:
         pixels, alpha = on_white(pixels, alpha), None
-    if file_format != "PNG":
-        pixels, alpha = to_8_bit(pixels), None if alpha is None else to_8_bit(alpha)
     try:
-        image = _vips_image(pixels, alpha, picture.icc)
+        image = _vips_image(to_8_bit(pixels), None if alpha is None else to_8_bit(alpha), picture.icc)
         if file_format == "WEBP" and pixels.shape[2] == 1 and picture.icc is not None:
             image = image.icc_transform("srgb", embedded=True, black_point_compensation=True)
             return _save(image, file_format, quality, keep="none")
@@ -91,10 +90,27 @@ def encode(picture: Picture, file_format: Format, quality: int = 95) -> bytes:
         raise EncodeError(f"the {file_format} encoder failed: {reason(error)}") from error
 
 
+def _encode_png(picture: Picture, compression: Compression) -> bytes:
+    from tilewright.codecs.png import PngWriter  # here, so that `import tilewright` loads no codec
+
+    channels = picture.pixels.shape[2] + (picture.alpha is not None)
+    file = io.BytesIO()
+    with PngWriter(
+        file,
+        picture.width,
+        picture.height,
+        channels,
+        picture.pixels.dtype,
+        icc=picture.icc,
+        compression=compression,
+    ) as writer:
+        writer.write(picture.pixels, picture.alpha)
+        writer.finish()
+    return file.getvalue()
+
+
 def _save(image: Any, file_format: Format, quality: int, keep: str = "icc") -> bytes:
-    if file_format == "PNG":
-        data = image.pngsave_buffer(keep=keep, **_PNG_OPTIONS)
-    elif file_format == "JPG":
+    if file_format == "JPG":
         subsampling = "off" if quality >= _FULL_CHROMA_FROM else "on"
         data = image.jpegsave_buffer(keep=keep, Q=quality, subsample_mode=subsampling)
     else:
@@ -102,11 +118,9 @@ def _save(image: Any, file_format: Format, quality: int, keep: str = "icc") -> b
     return bytes(data)
 
 
-def _vips_image(pixels: Pixels, alpha: Pixels | None, icc: bytes | None) -> Any:
+def _vips_image(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, icc: bytes | None) -> Any:
     """A libvips image over the arrays' own memory; the bands are joined while it is written."""
-    wide = pixels.dtype == np.uint16
-    interpretation = (("b-w", "grey16"), ("srgb", "rgb16"))[pixels.shape[2] == 3][wide]
-    image = _vips_plane(pixels).copy(interpretation=interpretation)
+    image = _vips_plane(pixels).copy(interpretation="srgb" if pixels.shape[2] == 3 else "b-w")
     if alpha is not None:
         image = image.bandjoin(_vips_plane(alpha[:, :, None]))
     if icc is not None:
@@ -114,10 +128,9 @@ def _vips_image(pixels: Pixels, alpha: Pixels | None, icc: bytes | None) -> Any:
     return image
 
 
-def _vips_plane(pixels: Pixels) -> Any:
+def _vips_plane(pixels: NDArray[np.uint8]) -> Any:
     height, width, bands = pixels.shape
-    depth = "ushort" if pixels.dtype == np.uint16 else "uchar"
-    return vips().Image.new_from_memory(np.ascontiguousarray(pixels).data, width, height, bands, depth)
+    return vips().Image.new_from_memory(np.ascontiguousarray(pixels).data, width, height, bands, "uchar")
 
 
 def to_8_bit(values: Pixels) -> NDArray[np.uint8]:

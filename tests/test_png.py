@@ -1,0 +1,351 @@
+"""The PNG writer: three independent readers agree, and the bytes depend on nothing but the picture."""
+
+from __future__ import annotations
+
+import gc
+import io
+import shutil
+import struct
+import subprocess
+import threading
+import zlib
+
+import numpy as np
+import pytest
+import pyvips
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from grid import SAMPLES, random_picture
+from tilewright.codecs import png
+from tilewright.codecs.encode import encode
+from tilewright.codecs.png import PngWriter, adler32_combine
+from tilewright.errors import EncodeError, TilewrightError
+from tilewright.picture import Picture
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+COMPRESSIONS = ["fast", "balanced", "small"]
+
+
+def smooth(height, width, channels, dtype=np.uint8):
+    """Like a photograph: slopes and a little noise."""
+    y, x = np.mgrid[:height, :width]
+    planes = np.stack([100 + 60 * np.sin(x / (31 + 5 * c)) + 60 * np.cos(y / 47) for c in range(channels)], axis=2)
+    planes += np.random.default_rng(0).normal(0, 1.5, planes.shape)
+    return (planes.clip(0, 255) * (np.iinfo(dtype).max / 255)).astype(dtype)
+
+
+def lettering(height, width, channels):
+    """Few colours, and shapes that come again."""
+    glyphs = np.random.default_rng(0).integers(0, 2, (8, 12, 8), np.uint8) * np.uint8(200)
+    which = np.random.default_rng(1).integers(0, 8, (height // 12 + 1, width // 8 + 1))
+    page = glyphs[which].transpose(0, 2, 1, 3).reshape(len(which) * 12, -1)[:height, :width]
+    return np.repeat(page[:, :, None], channels, axis=2)
+
+
+def write(pixels, alpha=None, portion=None, **options):
+    height, width, channels = pixels.shape
+    file = io.BytesIO()
+    with PngWriter(file, width, height, channels + (alpha is not None), pixels.dtype, **options) as writer:
+        for top in range(0, height, portion or height):
+            rows = slice(top, top + (portion or height))
+            writer.write(pixels[rows], None if alpha is None else alpha[rows])
+        writer.finish()
+    return file.getvalue()
+
+
+def chunks(data):
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    at = 8
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        body = data[at + 8 : at + 8 + length]
+        assert struct.unpack_from(">I", data, at + 8 + length)[0] == zlib.crc32(kind + body)
+        yield kind, body
+        at += 12 + length
+    assert at == len(data)
+
+
+def check_readers(data, whole):
+    """libvips and Pillow read `whole` [H,W,C]; zlib takes the stream, its checksum included; pngcheck has no word."""
+    image = pyvips.Image.new_from_buffer(data, "", fail_on="warning")
+    got = image.numpy().reshape(whole.shape)
+    assert got.dtype == whole.dtype
+    np.testing.assert_array_equal(got, whole)
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+        if whole.dtype == np.uint8 or whole.shape[2] == 1:
+            np.testing.assert_array_equal(np.asarray(picture).reshape(whole.shape), whole)
+        assert picture.size == whole.shape[1::-1]
+    stream = zlib.decompressobj()
+    rows = stream.decompress(b"".join(body for kind, body in chunks(data) if kind == b"IDAT"))
+    assert stream.eof
+    assert not stream.unused_data
+    assert len(rows) == whole.shape[0] * (1 + whole[0].nbytes)
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize(
+    ("channels", "with_alpha"), [(1, False), (2, False), (3, False), (4, False), (1, True), (3, True)]
+)
+@pytest.mark.parametrize("size", [(1, 1), (1, 37), (41, 1), (17, 23), (700, 1100)])
+def test_readers_agree_for_every_colour_type_depth_and_size(sample, channels, with_alpha, size):
+    for pixels in (
+        smooth(*size, channels, sample),
+        random_picture(*size, channels, sample),
+        np.zeros((*size, channels), sample),
+    ):
+        alpha = random_picture(*size, 1, sample, seed=1)[:, :, 0] if with_alpha else None
+        data = write(pixels, alpha)
+        whole = pixels if alpha is None else np.dstack([pixels, alpha])
+        check_readers(data, whole)
+        header = dict(chunks(data))[b"IHDR"]
+        colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[whole.shape[2]]
+        assert header == struct.pack(">IIBBBBB", *size[::-1], 8 * pixels.itemsize, colour_type, 0, 0, 0)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("kind", [smooth, lettering])
+def test_every_compression_of_every_kind_of_picture(kind, compression):
+    pixels = kind(600, 900, 3)
+    check_readers(write(pixels, compression=compression), pixels)
+
+
+@pytest.mark.skipif(shutil.which("pngcheck") is None, reason="pngcheck is not installed")
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pngcheck_has_nothing_to_say(tmp_path, sample, channels):
+    path = tmp_path / "picture.png"
+    path.write_bytes(write(smooth(700, 500, channels, sample), icc=SRGB if channels > 2 else None))
+    result = subprocess.run(["pngcheck", "-q", path], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_searching_is_chosen_where_it_is_worth_it():
+    page = lettering(900, 900, 3)
+    fast, balanced, small = (len(write(page, compression=compression)) for compression in COMPRESSIONS)
+    runs = len(png._core.deflate_runs(np.frombuffer(zlib.decompress(idat(write(page))), np.uint8)))
+    assert small < balanced < fast < 0.9 * runs
+
+
+def idat(data):
+    return b"".join(body for kind, body in chunks(data) if kind == b"IDAT")
+
+
+def test_photographs_come_out_as_small_as_zlib_makes_them(photo):
+    data = idat(write(photo))
+    assert len(data) < 1.01 * len(zlib.compress(zlib.decompress(data), 6))
+
+
+def test_the_profile_returns():
+    data = write(smooth(20, 30, 3), icc=SRGB)
+    assert pyvips.Image.new_from_buffer(data, "").get("icc-profile-data") == SRGB
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["icc_profile"] == SRGB
+    assert [kind for kind, _ in chunks(data)][:2] == [b"IHDR", b"iCCP"]
+
+
+@pytest.mark.parametrize("compression", ["fast", "balanced"])
+def test_bytes_depend_on_neither_portions_nor_threads(compression):
+    top, bottom = smooth(700, 700, 3), lettering(400, 700, 3)
+    pixels = np.concatenate([top, bottom])
+    alpha = smooth(1100, 700, 1)[:, :, 0]
+    once = write(pixels, alpha, threads=1, compression=compression)
+    assert len(pixels) * 700 * 4 > 2 * png._STRIP_BYTES
+    for portion in (1, 2, 7, 1100):
+        assert write(pixels, alpha, portion, compression=compression) == once
+    for threads in (2, 4):
+        assert write(pixels, alpha, 50, threads=threads, compression=compression) == once
+    assert write(np.dstack([pixels, alpha]), compression=compression) == once
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_picture_in_any_portions_returns(data):
+    sample = data.draw(st.sampled_from(SAMPLES))
+    channels, with_alpha = data.draw(
+        st.sampled_from([(1, False), (2, False), (3, False), (4, False), (1, True), (3, True)])
+    )
+    height, width = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 60))
+    step = data.draw(st.sampled_from([1, 20, 100, 255]))
+    seed = data.draw(st.integers(0, 99))
+    pixels = random_picture(height, width, channels, sample, seed, padding=2) // step
+    alpha = random_picture(height, width, 1, sample, seed + 1)[:, :, 0] if with_alpha else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(png, "_STRIP_BYTES", data.draw(st.integers(1, 4000)))
+        compression = data.draw(st.sampled_from(COMPRESSIONS))
+        written = write(pixels, alpha, data.draw(st.integers(1, height)), compression=compression)
+    check_readers(written, pixels if alpha is None else np.dstack([pixels, alpha]))
+
+
+def test_chunks_of_more_bytes_than_fit_are_cut(monkeypatch):
+    monkeypatch.setattr(png, "_LONGEST_CHUNK", 1000)
+    pixels = random_picture(30, 200, 3, np.uint8)
+    data = write(pixels)
+    assert max(len(body) for _, body in chunks(data)) == 1000
+    check_readers(data, pixels)
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 70_000))
+@settings(deadline=None)
+def test_checksums_of_parts_combine(first, second, repeated):
+    second = second + b"\xff" * repeated
+    assert adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
+
+
+def test_the_callers_array_may_be_used_again_at_once():
+    pixels = smooth(1500, 800, 3)
+    file, rows = io.BytesIO(), np.empty((100, 800, 3), np.uint8)
+    with PngWriter(file, 800, 1500, 3, np.uint8) as writer:
+        for top in range(0, 1500, 100):
+            rows[:] = pixels[top : top + 100]
+            writer.write(rows)
+            rows[:] = 0
+        writer.finish()
+    assert file.getvalue() == write(pixels)
+
+
+def test_rows_reach_the_target_while_others_are_still_to_come():
+    file = io.BytesIO()
+    rows = random_picture(64, 4096, 3, np.uint8)  # 0.75 MiB
+    with PngWriter(file, 4096, 64 * 20, 3, np.uint8, threads=1) as writer:
+        for count in range(20):
+            writer.write(rows)
+            assert file.tell() >= (count - 4) * rows.nbytes
+
+
+def our_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("tilewright-png")]
+
+
+def test_no_thread_is_left_when_finished_abandoned_or_dropped():
+    rows = random_picture(700, 1000, 3, np.uint8)
+    write(rows)
+    assert not our_threads()
+    with PngWriter(io.BytesIO(), 1000, 1400, 3, np.uint8) as writer:
+        writer.write(rows)
+        assert our_threads()
+    assert not our_threads()
+    writer = PngWriter(io.BytesIO(), 1000, 1400, 3, np.uint8)
+    writer.write(rows)
+    left = our_threads()
+    del writer
+    gc.collect()
+    for thread in left:
+        thread.join(10)
+    assert not our_threads()
+
+
+class Full:
+    """A disk that takes so many bytes."""
+
+    def __init__(self, room):
+        self.room = room
+
+    def write(self, data):
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(28, "no space")
+        return len(data)
+
+
+@pytest.mark.parametrize("room", [0, 100, 1_000_000, 6_298_000])
+def test_a_failing_target_reaches_the_caller_and_ends_the_threads(room):
+    pixels = random_picture(2100, 1000, 3, np.uint8)
+
+    def attempt():
+        writer = PngWriter(Full(room), 1000, 2100, 3, np.uint8)
+        for top in range(0, 2100, 300):
+            writer.write(pixels[top : top + 300])
+        writer.finish()
+
+    with pytest.raises(OSError, match="no space"):
+        attempt()
+    assert not our_threads()
+
+
+def test_a_writer_that_failed_says_so():
+    writer = PngWriter(Full(100), 1000, 2000, 3, np.uint8)
+    rows = random_picture(2000, 1000, 3, np.uint8)
+    with pytest.raises(OSError, match="no space"):
+        writer.write(rows)
+    with pytest.raises(TilewrightError, match="closed"):
+        writer.write(rows)
+    with pytest.raises(TilewrightError, match="closed"):
+        writer.finish()
+
+
+def test_a_target_that_takes_less_is_an_error():
+    class Raw(io.BytesIO):
+        def write(self, data):
+            return super().write(data[:5])
+
+    with pytest.raises(TilewrightError, match="took 5 of"):
+        PngWriter(Raw(), 4, 4, 3, np.uint8)
+
+
+def test_a_failing_worker_reaches_the_caller_and_ends_the_threads(monkeypatch):
+    def fail(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(png, "_deflate", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        write(random_picture(2000, 1000, 3, np.uint8))
+    assert not our_threads()
+
+
+def test_too_few_and_too_many_rows():
+    writer = PngWriter(io.BytesIO(), 5, 8, 3, np.uint8)
+    rows = np.zeros((5, 5, 3), np.uint8)
+    writer.write(rows)
+    with pytest.raises(TilewrightError, match="has 8 rows; 5 were written, and 5 more do not fit"):
+        writer.write(rows)
+    writer.write(rows[:0])
+    writer.write(rows[:2])
+    with pytest.raises(TilewrightError, match="has 8 rows, only 7 were written"):
+        writer.finish()
+    with pytest.raises(TilewrightError, match="closed"):
+        writer.write(rows[:1])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "alpha", "message"),
+    [
+        (np.zeros((2, 5, 3), np.uint16), None, r"pixels must be uint8 of shape \[rows, 5, 4\], not uint16"),
+        (np.zeros((2, 5, 3), np.uint8), None, r"shape \[rows, 5, 4\], not uint8 of shape \[2, 5, 3\]"),
+        (np.zeros((2, 5), np.uint8), None, r"not uint8 of shape \[2, 5\]"),
+        (np.zeros((2, 6, 4), np.uint8), None, r"not uint8 of shape \[2, 6, 4\]"),
+        (np.zeros((2, 5, 4), np.uint8), np.zeros((2, 5), np.uint8), r"shape \[rows, 5, 3\]"),
+        (np.zeros((2, 5, 3), np.uint8), np.zeros((3, 5), np.uint8), r"alpha must be uint8 of shape \[2, 5\]"),
+        (np.zeros((2, 5, 3), np.uint8), np.zeros((2, 5), np.uint16), "alpha must be uint8 .*, not uint16"),
+        (np.zeros((2, 5, 8), np.uint8)[:, :, ::2], None, "must have adjacent samples"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(pixels, alpha, message):
+    with PngWriter(io.BytesIO(), 5, 8, 4, np.uint8) as writer, pytest.raises(TilewrightError, match=message):
+        writer.write(pixels, alpha)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"width": 0}, "1 to 2147483647 pixels a side, not 0 x 2"),
+        ({"height": 2**31}, "not 2 x 2147483648"),
+        ({"channels": 5}, "1 to 4 channels, not 5"),
+        ({"dtype": np.float32}, "uint8 or uint16, not float32"),
+        ({"dtype": ">u2"}, "uint8 or uint16, not >u2"),
+        ({"compression": "best"}, "one of fast, balanced, small, not 'best'"),
+        ({"threads": 0}, "at least 1, not 0"),
+    ],
+)
+def test_files_that_do_not_exist_are_refused(arguments, message):
+    with pytest.raises(EncodeError, match=message):
+        PngWriter(io.BytesIO(), **{"width": 2, "height": 2, "channels": 3, "dtype": np.uint8} | arguments)
+
+
+def test_encode_passes_the_compression_on():
+    picture = Picture(lettering(200, 300, 3))
+    for compression in COMPRESSIONS:
+        assert encode(picture, "PNG", compression=compression) == write(picture.pixels, compression=compression)
+    assert encode(picture, "PNG") == write(picture.pixels)
