@@ -32,6 +32,8 @@ def verdict(info: dict[str, Any]) -> str:
     text = f"{median} ({q1}–{q3}) × {info['compared_with']}"
     if added["median"] > 0:
         text += f", +{duration(added['median'])}"
+    if "size_ratio" in info:
+        text += f"; size {info['size_ratio']:.3f} × its"
     if "redundancy" in info:
         text += f"; tiles: {info['tiles']}, redundancy {info['redundancy']:.2f}"
     return text
