@@ -71,8 +71,9 @@ class PngWriter:
         channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
         dtype: uint8 or uint16.
         icc: an ICC profile to put in.
-        compression: ``"fast"``, ``"balanced"`` or ``"small"``. Photographs come out alike, being deflated in the same
-            way; the others take more time over lettering and line art, twenty times as much or more.
+        compression: ``"fast"``, ``"balanced"`` or ``"small"``. Enlarged photographs come out alike, being deflated in
+            the same way; over lettering, line art and sometimes small pictures the last two take more time, ten times
+            as much and a hundred times as much.
         threads: that deflate.
 
     Raises:
@@ -259,8 +260,8 @@ def adler32_combine(first: int, second: int, length: int) -> int:
 def _deflate(strip: NDArray[np.uint8], compression: Compression) -> bytes:
     """Raw deflate blocks that are not final and end on a whole byte: of two kinds, that which does better on a sample.
 
-    Runs and Huffman codes (`deflate_runs`) are the smallest for photographs, at every setting, and fast. For lettering,
-    line art and the like a search for repetitions is worth its time, as much of it as the setting grants.
+    Runs and Huffman codes (`deflate_runs`) are the smallest for enlarged photographs, and fast. For lettering, line art
+    and the like a search for repetitions is worth its time, as much of it as the setting grants.
     """
     middle = len(strip) // 2
     sample = strip[max(0, middle - _SAMPLE_BYTES // 2) : middle + _SAMPLE_BYTES // 2]
