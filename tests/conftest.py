@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,21 @@ def upscaler_for():
 def upscaler(upscaler_for):
     """As users get it, on the CPU."""
     return upscaler_for(device="cpu")
+
+
+@pytest.fixture
+def held_back(upscaler, monkeypatch):
+    """Pictures wait before the network until this is set."""
+    go = threading.Event()
+    upscale_picture = upscaler.upscale_picture
+
+    def wait(*arguments, **options):
+        assert go.wait(timeout=60)
+        return upscale_picture(*arguments, **options)
+
+    monkeypatch.setattr(upscaler, "upscale_picture", wait)
+    yield go
+    go.set()
 
 
 @pytest.fixture(scope="session")

@@ -198,21 +198,6 @@ def until_done(upscaler, task):
     raise AssertionError("still processing")
 
 
-@pytest.fixture
-def held_back(upscaler, monkeypatch):
-    """Pictures wait before the network until this is set."""
-    go = threading.Event()
-    upscale_picture = upscaler.upscale_picture
-
-    def wait(*arguments, **options):
-        assert go.wait(timeout=60)
-        return upscale_picture(*arguments, **options)
-
-    monkeypatch.setattr(upscaler, "upscale_picture", wait)
-    yield go
-    go.set()
-
-
 def test_a_task_for_later_is_acknowledged_then_processing_then_done(upscaler, held_back):
     task = later(tasks_of(1)[0], taskType="upscale")
     named = {"taskType": "upscale", "taskUUID": task["taskUUID"]}
