@@ -56,6 +56,14 @@ def quantise(values: np.ndarray, dtype: Any, value_range: tuple[float, float]) -
     return np.rint(np.clip(np.nan_to_num(level, nan=0.0, posinf=top, neginf=0.0), 0, top)).astype(dtype)
 
 
+def shuffle(head: np.ndarray, scale: int, base: np.ndarray | None = None) -> np.ndarray:
+    """Pixel shuffle of ``head`` [planes * scale², h, w] to float32 [planes, h * scale, w * scale], plus ``base``."""
+    planes, height, width = len(head) // scale**2, *head.shape[1:]
+    parts = head.astype(F32).reshape(planes, scale, scale, height, width).transpose(0, 3, 1, 4, 2)
+    whole = parts.reshape(planes, height * scale, width * scale)
+    return whole if base is None else whole + base.repeat(scale, 1).repeat(scale, 2)
+
+
 def blend(plan: _core.TilePlan, scale: int, results: list[np.ndarray]) -> np.ndarray:
     """All tiles' results [planes,h,w] as one float picture [planes,H,W]: columns are faded first, then rows."""
     planes = results[0].shape[0]

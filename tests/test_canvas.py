@@ -254,3 +254,89 @@ def test_what_does_not_fit_is_refused(arguments, error, message):
 def test_a_canvas_that_cannot_be_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         _core.Canvas(CANVAS_PLAN, **({"scale": 2} | arguments))
+
+
+def shuffled_results(plan, scale, planes, element, seed=0):
+    """Results before the pixel shuffle, and what the network was given."""
+    rng = np.random.default_rng(seed)
+    size = (plan.tile_height, plan.tile_width)
+    heads = [rng.uniform(-0.2, 1.2, (planes * scale**2, *size)).astype(element) for _ in range(len(plan))]
+    bases = [rng.uniform(0, 1, (planes, *size)).astype(np.float32) for _ in range(len(plan))]
+    return heads, bases
+
+
+def blend_shuffled(plan, scale, heads, bases, sample, isa, *, adds_base, channels=3):
+    planes = len(bases[0])
+    canvas = _core.Canvas(plan, scale, planes=planes, shuffle=scale, adds_base=adds_base, isa=isa)
+    target = np.full((plan.height * scale, plan.width * scale, channels), 99, sample)
+    for index, (head, base) in enumerate(zip(heads, bases, strict=True)):
+        begin, end = canvas.band(index // plan.columns)
+        added = {"base": base} if adds_base else {}
+        assert canvas.blend(index, head, target[begin:end], 0, channels, **added) == 0
+    return target
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("sample", SAMPLES)
+@given(
+    plan=plans(longest=90),
+    scale=st.integers(2, 5),
+    adds_base=st.booleans(),
+    planes_and_channels=st.sampled_from([(3, 3), (3, 1), (1, 1)]),
+)
+@settings(max_examples=15)
+def test_a_shuffle_equals_numpy_for_any_plan(isa, element, sample, plan, scale, adds_base, planes_and_channels):
+    planes, channels = planes_and_channels
+    heads, bases = shuffled_results(plan, scale, planes, element)
+    got = blend_shuffled(plan, scale, heads, bases, sample, isa, adds_base=adds_base, channels=channels)
+    results = [
+        reference.shuffle(head, scale, base if adds_base else None) for head, base in zip(heads, bases, strict=True)
+    ]
+    whole = reference.blend(plan, scale, results).transpose(1, 2, 0)
+    if channels < planes:
+        whole = ((whole[:, :, :1] + whole[:, :, 1:2]) + whole[:, :, 2:]) / np.float32(3)
+    np.testing.assert_array_equal(got, reference.quantise(whole, sample, (0.0, 1.0)))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_shuffle_of_every_width(isa, element, scale):
+    for width in WIDTHS:
+        plan = _core.TilePlan(width, 2, tile_width=width, tile_height=2)
+        heads, bases = shuffled_results(plan, scale, 3, element, seed=width)
+        got = blend_shuffled(plan, scale, heads, bases, np.uint16, isa, adds_base=True)
+        whole = reference.shuffle(heads[0], scale, bases[0]).transpose(1, 2, 0)
+        np.testing.assert_array_equal(got, reference.quantise(whole, np.uint16, (0.0, 1.0)))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_values_that_are_not_finite_are_counted_after_a_shuffle(isa):
+    plan = _core.TilePlan(40, 3, tile_width=40, tile_height=3)
+    heads, bases = shuffled_results(plan, 4, 3, np.float32)
+    heads[0][5, 1, 7] = np.nan
+    heads[0][20, 2, 39] = np.inf
+    canvas = _core.Canvas(plan, 4, shuffle=4, adds_base=True, isa=isa)
+    assert canvas.blend(0, heads[0], np.empty((12, 160, 3), np.uint8), base=bases[0]) == 2
+
+
+def test_a_shuffle_and_a_base_are_checked():
+    plan = _core.TilePlan(8, 8, tile_width=8, tile_height=8)
+    with pytest.raises(ValueError, match="shuffle must be 1 or the scale, not 2"):
+        _core.Canvas(plan, 4, shuffle=2)
+    with pytest.raises(ValueError, match="a base is added to shuffled results only"):
+        _core.Canvas(plan, 4, adds_base=True)
+    target, head = np.empty((16, 16, 3), np.uint8), np.zeros((12, 8, 8), np.float32)
+    adding, plain = _core.Canvas(plan, 2, shuffle=2, adds_base=True), _core.Canvas(plan, 2, shuffle=2)
+    base = np.zeros((3, 8, 8), np.float32)
+    with pytest.raises(ValueError, match="base is needed"):
+        adding.blend(0, head, target)
+    with pytest.raises(ValueError, match="adds no base"):
+        plain.blend(0, head, target, base=base)
+    with pytest.raises(ValueError, match="base must be of shape"):
+        adding.blend(0, head, target, base=base[:, :7].copy())
+    with pytest.raises(TypeError, match="base must be float32"):
+        adding.blend(0, head, target, base=base.astype(np.float16))
+    with pytest.raises(ValueError, match=r"result must be of shape \[12, 8, 8\]"):
+        adding.blend(0, np.zeros((3, 16, 16), np.float32), target, base=base)

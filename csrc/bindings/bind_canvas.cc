@@ -9,14 +9,27 @@ namespace tilewright::bindings {
 namespace {
 
 index_t blend(Canvas& canvas, index_t index, const py::array& result, py::array& target, index_t first_channel,
-              std::optional<index_t> channels_or_all) {
+              std::optional<index_t> channels_or_all, const std::optional<py::array>& base) {
   const TilePlan& plan = canvas.plan();
   const index_t channels = channels_or_all.value_or(canvas.planes());
   if (index < 0 || index >= plan.size()) {
     throw py::index_error("tile " + std::to_string(index) + " of a plan of " + std::to_string(plan.size()));
   }
-  check_planar("result", result,
-               {canvas.planes(), plan.tile_height() * canvas.scale(), plan.tile_width() * canvas.scale()}, false);
+  const Tail& tail = canvas.tail();
+  const index_t enlarged = canvas.scale() / tail.shuffle;
+  check_planar(
+      "result", result,
+      {canvas.planes() * tail.shuffle * tail.shuffle, plan.tile_height() * enlarged, plan.tile_width() * enlarged},
+      false);
+  if (tail.adds_base != base.has_value()) {
+    throw py::value_error(tail.adds_base ? "base is needed: this canvas adds it" : "this canvas adds no base");
+  }
+  PlanarView<const float> base_view{};
+  if (base) {
+    check_planar("base", *base, {canvas.planes(), plan.tile_height(), plan.tile_width()}, false);
+    if (!py::isinstance<py::array_t<float>>(*base)) throw py::type_error("base must be float32");
+    base_view = {static_cast<const float*>(base->data()), base->shape(2), base->shape(1), base->shape(0)};
+  }
   check_image("target", target, true);
   const Band band = canvas.band(index / plan.columns());
   if (target.shape(0) != band.end - band.begin || target.shape(1) != plan.width() * canvas.scale()) {
@@ -40,7 +53,7 @@ index_t blend(Canvas& canvas, index_t index, const py::array& result, py::array&
                                            result.shape(0)};
       const auto pixels = image_view<Sample>(target);
       const py::gil_scoped_release release;
-      return canvas.blend(index, view, pixels, first_channel, channels);
+      return canvas.blend(index, view, base_view, pixels, first_channel, channels);
     });
   });
 }
@@ -50,12 +63,22 @@ index_t blend(Canvas& canvas, index_t index, const py::array& result, py::array&
 void bind_canvas(py::module_& module) {
   py::class_<Canvas>(module, "Canvas", "Blends tiles, in the plan's order, into bands of finished rows.")
       .def(py::init([](const TilePlan& plan, index_t scale, index_t planes, std::pair<float, float> value_range,
-                       const std::optional<std::string>& isa) {
+                       index_t shuffle, bool adds_base, const std::optional<std::string>& isa) {
              return Canvas(plan, scale, planes, ValueRange{value_range.first, value_range.second},
-                           isa ? parse_isa(*isa) : default_isa());
+                           Tail{shuffle, adds_base}, isa ? parse_isa(*isa) : default_isa());
            }),
            py::arg("plan"), py::arg("scale"), py::kw_only(), py::arg("planes") = 3,
-           py::arg("value_range") = std::pair{0.0F, 1.0F}, py::arg("isa") = py::none())
+           py::arg("value_range") = std::pair{0.0F, 1.0F}, py::arg("shuffle") = 1, py::arg("adds_base") = false,
+           py::arg("isa") = py::none(),
+           R"(Args:
+    plan: where the tiles lie.
+    scale: output pixels per input pixel along each axis.
+    planes: of the finished result, 1 or 3.
+    value_range: values that stand for black and white.
+    shuffle: 1, or the scale where results still are to go through ONNX's DepthToSpace in mode CRD.
+    adds_base: whether the network's input, every pixel repeated, is added to a shuffled result.
+    isa: instruction set; by default the best there is.
+)")
       .def(
           "band",
           [](const Canvas& canvas, index_t row) {
@@ -68,15 +91,17 @@ void bind_canvas(py::module_& module) {
           },
           py::arg("row"), "Output rows (begin, end) that are final once this row of tiles is blended.")
       .def("blend", &blend, py::arg("index"), py::arg("result"), py::arg("target"), py::arg("first_channel") = 0,
-           py::arg("channels") = py::none(),
+           py::arg("channels") = py::none(), py::kw_only(), py::arg("base") = py::none(),
            R"(Blends one tile and writes the pixels it completes.
 
 Args:
     index: the next tile, or once more the last one.
-    result: float32 or float16 [planes, tile_height * scale, tile_width * scale], C-contiguous.
+    result: float32 or float16 [planes, tile_height * scale, tile_width * scale], C-contiguous; where the canvas
+        shuffles [planes * scale * scale, tile_height, tile_width].
     target: uint8 or uint16 [rows of the tile's band, output width, channels].
     first_channel: where in each pixel of the target to write.
     channels: how many to write: all planes, or 1 for their mean.
+    base: float32 [planes, tile_height, tile_width], C-contiguous: what the network was given, where the canvas adds it.
 
 Returns:
     How many of the values that count were not finite. What is written for them has no meaning.

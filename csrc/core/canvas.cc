@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "core/feather.h"
@@ -12,6 +13,8 @@
 
 namespace tilewright {
 namespace {
+
+constexpr index_t kLargestScale = 64;
 
 Span scaled(const Span& span, index_t scale) {
   return Span{span.origin * scale, span.begin * scale, span.end * scale, span.lead * scale, span.trail * scale};
@@ -40,6 +43,16 @@ index_t as_floats(const FloatKernels& kernels, const Half* row, index_t width, f
   return kernels.from_half(row, width, out);
 }
 
+void shuffled_row(const FloatKernels& kernels, const float* const* parts, index_t shuffle, const float* base,
+                  index_t width, float* out) {
+  kernels.shuffle_floats(parts, shuffle, base, width, out);
+}
+
+void shuffled_row(const FloatKernels& kernels, const Half* const* parts, index_t shuffle, const float* base,
+                  index_t width, float* out) {
+  kernels.shuffle_halves(parts, shuffle, base, width, out);
+}
+
 // Writes planes into as many adjacent samples of every pixel, or their mean into one. `stride`: samples per pixel.
 template <class Element, class Sample>
 index_t store_row(const Element* const planes[3], index_t count, index_t width, index_t channels, ValueRange range,
@@ -56,12 +69,20 @@ index_t store_row(const Element* const planes[3], index_t count, index_t width, 
 
 }  // namespace
 
-Canvas::Canvas(TilePlan plan, index_t scale, index_t planes, ValueRange range, Isa isa)
-    : plan_(std::move(plan)), scale_(scale), planes_(planes), range_(range), isa_(isa) {
-  if (scale < 1 || scale > 64) throw std::invalid_argument("scale must be 1 to 64, not " + std::to_string(scale));
+Canvas::Canvas(TilePlan plan, index_t scale, index_t planes, ValueRange range, Tail tail, Isa isa)
+    : plan_(std::move(plan)), scale_(scale), planes_(planes), range_(range), tail_(tail), isa_(isa) {
+  if (scale < 1 || scale > kLargestScale) {
+    throw std::invalid_argument("scale must be 1 to 64, not " + std::to_string(scale));
+  }
   if (planes != 1 && planes != 3) throw std::invalid_argument("planes must be 1 or 3, not " + std::to_string(planes));
   if (!std::isfinite(range.white - range.black) || range.white == range.black) {
     throw std::invalid_argument("value range must be finite and not empty");
+  }
+  if (tail.shuffle != 1 && tail.shuffle != scale) {
+    throw std::invalid_argument("shuffle must be 1 or the scale, not " + std::to_string(tail.shuffle));
+  }
+  if (tail.adds_base && tail.shuffle == 1) {
+    throw std::invalid_argument("a base is added to shuffled results only");
   }
   const index_t feather = plan_.feather() * scale;
   ramp_ = feather_ramp(feather);
@@ -74,6 +95,7 @@ Canvas::Canvas(TilePlan plan, index_t scale, index_t planes, ValueRange range, I
     rows_.faded = rows_.kept;
   }
   scratch_ = floats(planes, 1, plan_.tile_width() * scale);
+  if (tail.shuffle > 1) shuffled_ = scratch_;
 }
 
 Band Canvas::band(index_t row) const {
@@ -82,8 +104,30 @@ Band Canvas::band(index_t row) const {
 }
 
 template <class Element, class Sample>
-index_t Canvas::blend(index_t index, PlanarView<const Element> result, ImageView<Sample> target, index_t first_channel,
-                      index_t channels) {
+index_t Canvas::blend(index_t index, PlanarView<const Element> result, PlanarView<const float> base,
+                      ImageView<Sample> target, index_t first_channel, index_t channels) {
+  if (tail_.shuffle == 1) {
+    const auto rows = [&](index_t plane, index_t y, index_t first, index_t) { return result.row(plane, y) + first; };
+    return blend_rows(index, rows, target, first_channel, channels);
+  }
+  const FloatKernels& kernels = float_kernels(isa_);
+  const index_t shuffle = tail_.shuffle;
+  const auto rows = [&](index_t plane, index_t y, index_t first, index_t count) -> const float* {
+    const Element* parts[kLargestScale];
+    for (index_t k = 0; k < shuffle; ++k) {
+      parts[k] = result.row((plane * shuffle + y % shuffle) * shuffle + k, y / shuffle) + first / shuffle;
+    }
+    const float* added = tail_.adds_base ? base.row(plane, y / shuffle) + first / shuffle : nullptr;
+    float* out = shuffled_.data() + plane * plan_.tile_width() * scale_;
+    shuffled_row(kernels, parts, shuffle, added, count / shuffle, out);
+    return out;
+  };
+  return blend_rows(index, rows, target, first_channel, channels);
+}
+
+template <class Rows, class Sample>
+index_t Canvas::blend_rows(index_t index, const Rows& rows, ImageView<Sample> target, index_t first_channel,
+                           index_t channels) {
   const bool again = index == blended_ - 1;
   if (!again && index != blended_) {
     throw std::invalid_argument("tiles must be blended in order: tile " + std::to_string(blended_) + " is next, not " +
@@ -95,6 +139,7 @@ index_t Canvas::blend(index_t index, PlanarView<const Element> result, ImageView
     ++blended_;
   }
 
+  using Value = std::remove_pointer_t<decltype(rows(0, 0, 0, 0))>;
   const FloatKernels& kernels = float_kernels(isa_);
   const Tile tile = plan_.tile(index);
   const Span x = scaled(tile.x, scale_);
@@ -112,10 +157,10 @@ index_t Canvas::blend(index_t index, PlanarView<const Element> result, ImageView
     // Columns that take the way through a row of floats. The others go straight from the result to samples.
     const index_t detour = fades_in || fades_out ? owned : detour_of(x.lead, owned);
     const float* faded[3];
-    const Element* straight[3];
+    Value* straight[3];
 
     for (index_t plane = 0; plane < planes_; ++plane) {
-      const Element* values = result.row(plane, tile_row) + left;
+      Value* values = rows(plane, tile_row, left, owned + x.trail);
       // What fades out goes to where it is kept for the tile below.
       float* on_the_way = fades_out ? rows_.kept.data() + (plane * feather + (row - y.end)) * output_width + x.begin
                                     : scratch_.data() + plane * plan_.tile_width() * scale_;
@@ -148,9 +193,9 @@ index_t Canvas::blend(index_t index, PlanarView<const Element> result, ImageView
   return not_finite;
 }
 
-#define TILEWRIGHT_BLEND(ELEMENT, SAMPLE)                                                                         \
-  template index_t Canvas::blend<ELEMENT, SAMPLE>(index_t, PlanarView<const ELEMENT>, ImageView<SAMPLE>, index_t, \
-                                                  index_t)
+#define TILEWRIGHT_BLEND(ELEMENT, SAMPLE)                                                                      \
+  template index_t Canvas::blend<ELEMENT, SAMPLE>(index_t, PlanarView<const ELEMENT>, PlanarView<const float>, \
+                                                  ImageView<SAMPLE>, index_t, index_t)
 TILEWRIGHT_BLEND(float, std::uint8_t);
 TILEWRIGHT_BLEND(float, std::uint16_t);
 TILEWRIGHT_BLEND(Half, std::uint8_t);

@@ -35,6 +35,10 @@ struct FloatKernels {
   // to[i] = cross_fade(from[i], to[i], weights[i]); `weight` is the same for the whole row in the second form.
   void (*fade_columns)(const float* from, const float* weights, index_t width, float* to);
   void (*fade_row)(const float* from, float weight, index_t width, float* to);
+  // Pixel shuffle: out[shuffle * i + k] = planes[k][i] for all k < shuffle, as floats, plus base[i] unless base is
+  // null.
+  void (*shuffle_floats)(const float* const* planes, index_t shuffle, const float* base, index_t width, float* out);
+  void (*shuffle_halves)(const Half* const* planes, index_t shuffle, const float* base, index_t width, float* out);
 };
 
 template <class Sample, class Element>

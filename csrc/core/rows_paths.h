@@ -39,19 +39,19 @@ TILEWRIGHT_DECLARE_PATH(avx512)
   template const StoreKernels<Half, std::uint16_t>& store_kernels(__VA_ARGS__);
 
 // A path's tables, made of the functions of its file, which have the same names in all of them.
-#define TILEWRIGHT_ROW_TABLES                                                                    \
-  template <class Sample, class Element>                                                         \
-  const LoadKernels<Sample, Element>& load_kernels() {                                           \
-    static constexpr LoadKernels<Sample, Element> kKernels{load_three, load_one};                \
-    return kKernels;                                                                             \
-  }                                                                                              \
-  template <class Element, class Sample>                                                         \
-  const StoreKernels<Element, Sample>& store_kernels() {                                         \
-    static constexpr StoreKernels<Element, Sample> kKernels{store_three, store_one, store_mean}; \
-    return kKernels;                                                                             \
-  }                                                                                              \
-  const FloatKernels& float_kernels() {                                                          \
-    static constexpr FloatKernels kKernels{as_floats, as_floats, fade_columns, fade_row};        \
-    return kKernels;                                                                             \
-  }                                                                                              \
+#define TILEWRIGHT_ROW_TABLES                                                                                         \
+  template <class Sample, class Element>                                                                              \
+  const LoadKernels<Sample, Element>& load_kernels() {                                                                \
+    static constexpr LoadKernels<Sample, Element> kKernels{load_three, load_one};                                     \
+    return kKernels;                                                                                                  \
+  }                                                                                                                   \
+  template <class Element, class Sample>                                                                              \
+  const StoreKernels<Element, Sample>& store_kernels() {                                                              \
+    static constexpr StoreKernels<Element, Sample> kKernels{store_three, store_one, store_mean};                      \
+    return kKernels;                                                                                                  \
+  }                                                                                                                   \
+  const FloatKernels& float_kernels() {                                                                               \
+    static constexpr FloatKernels kKernels{as_floats, as_floats, fade_columns, fade_row, shuffle_rows, shuffle_rows}; \
+    return kKernels;                                                                                                  \
+  }                                                                                                                   \
   TILEWRIGHT_INSTANTIATE_ROWS()

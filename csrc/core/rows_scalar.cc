@@ -80,6 +80,17 @@ TILEWRIGHT_SCALAR void fade_row(const float* from, float weight, index_t width, 
   for (index_t i = 0; i < width; ++i) to[i] = cross_fade(from[i], to[i], weight);
 }
 
+template <class Element>
+TILEWRIGHT_SCALAR void shuffle_rows(const Element* const* planes, index_t shuffle, const float* base, index_t width,
+                                    float* out) {
+  for (index_t i = 0; i < width; ++i) {
+    for (index_t k = 0; k < shuffle; ++k) {
+      const float value = to_float(planes[k][i]);
+      out[shuffle * i + k] = base == nullptr ? value : value + base[i];
+    }
+  }
+}
+
 }  // namespace
 
 TILEWRIGHT_ROW_TABLES

@@ -14,8 +14,7 @@ constexpr float kReciprocal = 1.0F / kWhite<Sample>;
 template <class Sample>
 constexpr float kReciprocalRest = static_cast<float>(1.0 / double{kWhite<Sample>} - double{kReciprocal<Sample>});
 
-// What to_network() needs. The usual range is a type of its own, which saves a multiplication by 1 and an addition of
-// 0.
+// What to_network() needs. The usual range is a type of its own: no multiplication by 1, no addition of 0.
 struct AnyRange {
   Floats black;
   Floats span;

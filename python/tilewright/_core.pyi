@@ -89,6 +89,8 @@ class Canvas:
         *,
         planes: int = 3,
         value_range: tuple[float, float] = (0.0, 1.0),
+        shuffle: int = 1,
+        adds_base: bool = False,
         isa: str | None = None,
     ) -> None: ...
     def band(self, row: int) -> tuple[int, int]: ...
@@ -99,6 +101,8 @@ class Canvas:
         target: _Samples,
         first_channel: int = 0,
         channels: int | None = None,
+        *,
+        base: NDArray[np.float32] | None = None,
     ) -> int: ...
 
 def png_filter(
