@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from functools import cache
@@ -29,6 +30,12 @@ def own_folders(tmp_path_factory):
         patch.setenv("TILEWRIGHT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("TILEWRIGHT_STORE", str(tmp_path_factory.mktemp("store")))
         yield
+
+
+@pytest.fixture(scope="session")
+def own_cache():
+    """The folder of converted networks that all tests share."""
+    return Path(os.environ["TILEWRIGHT_CACHE_DIR"])
 
 
 @pytest.fixture(scope="session")

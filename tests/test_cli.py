@@ -23,8 +23,13 @@ from rich.console import Console
 
 import tilewright
 from tilewright.cli import files, main, progress
+from tilewright.engine import pipeline
+from tilewright.engine.networks import Networks
 from tilewright.engine.progress import Progress
+from tilewright.engine.report import STAGES
 from tilewright.models import catalog
+from tilewright.models.spec import ModelSpec
+from tilewright.testing import FakeSession
 from tilewright.upscaler import Upscaler
 
 
@@ -42,18 +47,17 @@ def workplace(tmp_path, monkeypatch):
 def no_network(monkeypatch):
     """Fails when a network is opened or run."""
     monkeypatch.setattr(Upscaler, "session", lambda *_, **__: pytest.fail("a network was opened"))
-    monkeypatch.setattr(Upscaler, "upscale_picture", lambda *_, **__: pytest.fail("a network ran"))
+    monkeypatch.setattr(pipeline, "run", lambda *_, **__: pytest.fail("a network ran"))
 
 
 @pytest.fixture
 def copying(monkeypatch):
     """A network that only repeats pixels, where it does not matter what the result looks like."""
 
-    def repeat(_, picture, factor, **__):
-        return tilewright.Picture(picture.pixels.repeat(factor, 0).repeat(factor, 1))
+    def session(_, name, factor, precision):
+        return FakeSession(ModelSpec(name=str(name), scale=factor), precision=precision)
 
-    monkeypatch.setattr(Upscaler, "session", lambda *_, **__: None)
-    monkeypatch.setattr(Upscaler, "upscale_picture", repeat)
+    monkeypatch.setattr(Networks, "session", session)
 
 
 def picture(name, width=24, height=16, file_format=None):
@@ -303,12 +307,28 @@ def test_an_unforeseen_failure_is_one_line_and_a_traceback_on_request(monkeypatc
     def fail(*_, **__):
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr(Upscaler, "upscale_picture", fail)
+    monkeypatch.setattr(pipeline, "run", fail)
     picture("a.png")
     assert main(["upscale", "a.png", "-o", "large.png", "-x", "2"]) == 1
     assert capsys.readouterr().err == "tilewright: a.png: unexpected failure: ZeroDivisionError: by nothing\n"
     assert main(["upscale", "a.png", "-o", "large.png", "-x", "2", "-v"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("copying")
+def test_a_report_of_each_picture_on_stdout(capsys):
+    picture("a.png", 40, 30)
+    picture("b.png", 20, 10)
+    assert main(["upscale", "a.png", "b.png", "-o", "large", "-x", "2", "--report", "--tile", "16", "-q"]) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (first["file"], second["file"]) == (str(Path("large/a.png")), str(Path("large/b.png")))
+    assert (first["input"], first["output"], first["tileSize"]) == ([40, 30], [80, 60], [16, 16])
+    assert first["tiles"] == 6
+    assert first["redundancy"] == pytest.approx(6 * 256 / 1200, abs=1e-4)
+    assert list(first["seconds"]) == list(STAGES)
+    assert all(seconds >= 0 for seconds in first["seconds"].values())
+    assert sum(first["seconds"].values()) == pytest.approx(first["totalSeconds"], rel=0.2)
+    assert first["peakMemory"] > 2**20
 
 
 @pytest.mark.usefixtures("copying")
@@ -351,7 +371,7 @@ def test_a_result_that_cannot_be_written(capsys):
 @pytest.mark.usefixtures("copying")
 def test_limits_of_a_format_are_found_before_the_network_runs(monkeypatch, capsys):
     picture("wide.png", 4096, 1)
-    monkeypatch.setattr(Upscaler, "upscale_picture", lambda *_, **__: pytest.fail("the network ran"))
+    monkeypatch.setattr(pipeline, "run", lambda *_, **__: pytest.fail("the network ran"))
     assert main(["upscale", "wide.png", "-o", "large.webp", "-x", "4"]) == 1
     assert re.search(r"wide\.png: .*WEBP.* 16383 .*16384 x 4.*PNG", capsys.readouterr().err)
     assert not Path("large.webp").exists()
@@ -400,13 +420,13 @@ def test_overwrite_replaces_a_result():
 
 @pytest.mark.usefixtures("copying")
 def test_a_result_that_turns_up_meanwhile_is_kept(monkeypatch, capsys):
-    repeat = Upscaler.upscale_picture
+    run = pipeline.run
 
     def slow(*arguments, **named):
         Path("large.png").write_text("precious")
-        return repeat(*arguments, **named)
+        return run(*arguments, **named)
 
-    monkeypatch.setattr(Upscaler, "upscale_picture", slow)
+    monkeypatch.setattr(pipeline, "run", slow)
     picture("a.png")
     assert main(["upscale", "a.png", "-o", "large.png", "-x", "2"]) == 1
     assert "--overwrite" in capsys.readouterr().err
@@ -847,6 +867,24 @@ def test_help_loads_no_runtime_and_no_codec():
     heavy = "{'rich', 'onnx', 'onnxruntime', 'openvino', 'pyvips', 'PIL'}"
     code = f"import sys, tilewright.cli; tilewright.cli.main(['--help']); assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_plan_is_explained(capsys):
+    assert main(["info", "--plan", "640x480", "--json", "-x", "2"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["input"], facts["output"], facts["tiles"], facts["redundancy"]) == ([640, 480], [1280, 960], 1, 1)
+    assert facts["memory"] > 640 * 480 * 3
+    assert facts["seconds"] > 0
+    assert main(["info", "--plan", "5000x4000", "--model", "realesrgan-x4plus-anime"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"Tiles +\d+ of \d+ x \d+ pixels, in \d+ columns and \d+ rows", told)
+    assert "a seam error of at most 1/255 in fp32" in told
+
+
+@pytest.mark.parametrize("size", ["640", "0x480", "640x", "x", "640x480x3", "640 480"])
+def test_a_size_that_is_none(size, capsys):
+    assert main(["info", "--plan", size]) == 2
+    assert "is no size such as 1920x1080" in capsys.readouterr().err
 
 
 def test_every_option_is_documented(capsys):

@@ -7,7 +7,12 @@ import stat
 
 import pytest
 
-from tilewright.files import write_whole
+from tilewright.files import whole_file
+
+
+def write_whole(path, data):
+    with whole_file(path) as file:
+        file.write(data)
 
 
 def test_a_file_is_written_with_its_folder_and_replaced(tmp_path):
@@ -46,3 +51,16 @@ def test_a_file_that_a_crash_left_is_in_nobodys_way(tmp_path):
     write_whole(tmp_path / "file.bin", b"new")
     assert (tmp_path / "file.bin").read_bytes() == b"new"
     assert (tmp_path / ".file.bin.partial").read_bytes() == b"left over"
+
+
+def test_a_block_left_by_an_exception_leaves_nothing(tmp_path):
+    path = tmp_path / "new" / "file.bin"
+
+    def write_half():
+        with whole_file(path) as file:
+            file.write(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_half()
+    assert list(path.parent.iterdir()) == []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.engine.pipeline import layers_for, run
+from tilewright.engine.pipeline import alpha_layers, colour_layers, run
 from tilewright.engine.planner import plan_tiles
+from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import InferenceError
 from tilewright.models.spec import ModelSpec
 from tilewright.testing import FakeSession, make_picture
@@ -21,8 +24,8 @@ def enlarge(picture, session, **plan_options):
     heard = []
     plan = plan_tiles(width, height, session.spec, **plan_options)
     exact = FakeSession(session.spec)
-    layers = layers_for(picture, target, session.spec)
-    run(layers, plan, session, exact_session=lambda: exact, on_progress=heard.append)
+    layers = colour_layers(picture, session.spec)
+    run(layers, plan, session, ArraySink(target), exact_session=lambda: exact, on_progress=heard.append)
     return target, heard, exact, plan
 
 
@@ -44,7 +47,7 @@ def enlarge(picture, session, **plan_options):
         channel_order=st.sampled_from(["RGB", "Y"]),
     ),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_the_tiles_the_result_is_the_picture_repeated(height, width, channels, dtype, tile, spec):
     picture = make_picture(height, width, channels, dtype)
     result, heard, _, plan = enlarge(picture, FakeSession(spec), tile=tile)
@@ -99,16 +102,53 @@ def test_a_tile_that_stays_not_finite_is_an_error_that_says_where():
     target = np.zeros((128, 200, 3), np.uint8)
     exact = FakeSession(spoil=spoil_tile(0, np.nan))
     with pytest.raises(InferenceError, match=r"fake gave 1 values that are not finite for the tile at \(68, 0\)"):
-        run(layers_for(picture, target, session.spec), plan, session, exact_session=lambda: exact)
+        run(colour_layers(picture, session.spec), plan, session, ArraySink(target), exact_session=lambda: exact)
 
 
-def test_a_spec_that_is_wrong_about_the_scale_is_an_error():
-    class Liar(FakeSession):
-        def run(self, batch):
-            return super().run(batch)[:, :, ::2, ::2].copy()
+def test_bands_come_from_top_to_bottom_each_when_it_is_finished():
+    picture = make_picture(90, 70, 4)
+    session = FakeSession()
+    bands, ran = [], []
 
-    with pytest.raises(InferenceError, match=r"returned shape .* where its spec says"):
-        enlarge(make_picture(16, 16), Liar())
+    def write(colour, alpha):
+        bands.append((colour.copy(), alpha.copy()))
+        ran.append(len(session.batches))
+
+    sink = BandSink(140, [3, 1], np.dtype(np.uint8), write)
+    colour, alpha = picture[:, :, :3].copy(), picture[:, :, 3:].copy()
+    layers = colour_layers(colour, session.spec) + alpha_layers(alpha, session.spec, target=1)
+    plan = plan_tiles(70, 90, session.spec, tile=32)
+    run(layers, plan, session, sink, exact_session=lambda: session)
+    assert len(bands) == plan.rows == 3
+    result = np.concatenate([np.concatenate(planes, axis=2) for planes in bands])
+    np.testing.assert_array_equal(result, picture.repeat(2, 0).repeat(2, 1))
+    assert ran[0] < len(session.batches), "the first band while the network has tiles left"
+
+
+def test_the_network_never_waits_for_the_blend():
+    """Each tile is handed to the network before the one before it is blended."""
+    events = []
+
+    class Watched(FakeSession):
+        def run(self, batch, result=None):
+            events.append("begin")
+            time.sleep(0.002)
+            events.append("end")
+            return super().run(batch, result)
+
+    session = Watched()
+    picture = make_picture(64, 64)
+    run(
+        colour_layers(picture, session.spec),
+        plan_tiles(64, 64, session.spec, tile=32),
+        session,
+        ArraySink(np.empty((128, 128, 3), np.uint8)),
+        exact_session=lambda: session,
+        on_progress=lambda progress: events.append(progress.done),
+    )
+    for done in range(1, 4):
+        assert events[: events.index(done)].count("begin") >= done, "handed over; it may only just begin"
+    assert events.count("begin") == events.count("end") == 4
 
 
 def test_an_exception_from_the_listener_stops_the_work():
@@ -122,10 +162,11 @@ def test_an_exception_from_the_listener_stops_the_work():
 
     with pytest.raises(KeyboardInterrupt):
         run(
-            layers_for(picture, target, session.spec),
+            colour_layers(picture, session.spec),
             plan_tiles(64, 64, session.spec, tile=16),
             session,
+            ArraySink(target),
             exact_session=lambda: session,
             on_progress=stop,
         )
-    assert len(session.batches) == 2
+    assert len(session.batches) == 3, "the one that was in the network is let finish"

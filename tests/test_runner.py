@@ -25,9 +25,9 @@ def tasks_of(count, side=12):
 
 
 @pytest.fixture
-def small_tiles():
+def small_tiles(tmp_path):
     """Pictures of 100 pixels take many tiles here."""
-    return Upscaler(device="cpu", tile=40, store="memory://runner")
+    return Upscaler(device="cpu", tile=40, store=tmp_path / "images")
 
 
 def test_the_envelope_keeps_the_order_of_the_tasks(upscaler):
@@ -108,12 +108,12 @@ def idle(upscaler):
     return got
 
 
-def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, monkeypatch):
+def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path, monkeypatch):
     began = threading.Event()
     heard = []
     upscale_picture = small_tiles.upscale_picture
 
-    def watched(picture, factor, *, model, on_progress):
+    def watched(picture, factor, *, model, on_progress, report):
         def listen(progress):
             heard.append(progress.done)
             if progress.done == 2:
@@ -121,10 +121,9 @@ def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, monkeypa
                 time.sleep(0.2)  # time for the cancellation to arrive
             on_progress(progress)
 
-        return upscale_picture(picture, factor, model=model, on_progress=listen)
+        return upscale_picture(picture, factor, model=model, on_progress=listen, report=report)
 
     monkeypatch.setattr(small_tiles, "upscale_picture", watched)
-    monkeypatch.setattr(small_tiles.store, "put", lambda *_: "00000000-0000-4000-8000-000000000000")
     small_tiles.session(factor=2)
 
     async def main():
@@ -137,6 +136,7 @@ def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, monkeypa
     asyncio.run(main())
     assert idle(small_tiles)
     assert heard[-1] == 2
+    assert len(list((tmp_path / "images").iterdir())) == 1, "the input alone"
 
 
 def test_leaving_a_stream_early_stops_the_rest(small_tiles):

@@ -121,11 +121,34 @@ def test_a_file_that_is_no_network_is_a_model_error(tmp_path):
     path = tmp_path / "not.onnx"
     path.write_bytes(b"not a network")
     broken = Model(path, ModelSpec(name="not", scale=4))
-    with pytest.raises(ModelError, match="ONNX Runtime does not take"):
+    with pytest.raises(ModelError, match="is not a readable ONNX file"):
         OnnxRuntimeSession(broken, device="cpu", threads=1)
+
+
+def test_a_network_of_unknown_operators_is_a_model_error(tmp_path):
+    graph = helper.make_graph(
+        [helper.make_node("Frobnicate", ["x"], ["y"])],
+        "odd",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, "h", "w"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, "H", "W"])],
+    )
+    path = tmp_path / "odd.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    odd = Model(path, ModelSpec(name="odd", scale=4))
+    with pytest.raises(ModelError, match="ONNX Runtime does not take"):
+        OnnxRuntimeSession(odd, device="cpu", threads=1)
     pytest.importorskip("openvino")
     with pytest.raises(ModelError, match="OpenVINO does not take"):
-        openvino_session(broken, "fp32")
+        openvino_session(odd, "fp32")
+
+
+def test_a_result_of_another_size_than_the_spec_says_is_an_error(tmp_path):
+    wrong = Model(own_network(tmp_path / "two.onnx"), ModelSpec(name="two", scale=3))
+    with pytest.raises(InferenceError, match=r"returned shape .* where its spec says"):
+        OnnxRuntimeSession(wrong, device="cpu", threads=1).run(batch())
+    pytest.importorskip("openvino")
+    with pytest.raises(InferenceError, match="two"):
+        openvino_session(wrong, "fp32").run(batch())
 
 
 def own_network(path, *, layout="NCHW", dtype=np.float32, planes=3, swap=False):

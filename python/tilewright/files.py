@@ -9,20 +9,23 @@ import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file that appears under its name only when all of it is on the disk.
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears under its name only when all of it is on the disk, which is when the block is left.
 
     It is written beside its place under a name that nobody else uses, and renamed: a file of that name is replaced at
-    once, and after a crash at most a hidden ``.partial`` file is left.
+    once, and after a crash at most a hidden ``.partial`` file is left. When the block is left by an exception, nothing
+    is.
 
     Args:
         path: the file; its folder is made when absent.
-        data: its content.
 
     Raises:
         OSError: it could not be written; nothing is left behind.
@@ -33,7 +36,7 @@ def write_whole(path: Path, data: bytes) -> None:
     file = partial.open("xb")
     try:
         with file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import CancelledError, ImageTooLargeError, ParameterError, shown
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tilewright.engine.progress import Progress
+    from tilewright.sources import ImageParameter, LoadedPicture
     from tilewright.tasks import UploadTask, UpscaleTask
     from tilewright.upscaler import Upscaler
 
@@ -40,85 +40,75 @@ class Handlers:
         Raises:
             TilewrightError: see `load_picture`.
         """
-        from tilewright.sources import load_picture
+        _, image_uuid = self._load(task.image, "image")
+        return upload_result(task, image_uuid=image_uuid, image_url=self._upscaler.store.url(image_uuid))
 
-        upscaler = self._upscaler
-        _, image_uuid = load_picture(
-            task.image,
-            upscaler.store,
-            max_pixels=upscaler.settings.max_input_pixels,
-            parameter="image",
-            fetcher=self.fetcher,
-        )
-        return upload_result(task, image_uuid=image_uuid, image_url=upscaler.store.url(image_uuid))
-
-    def upscale(self, task: UpscaleTask, stop: threading.Event) -> tuple[Upscaled, bytes]:
+    def upscale(self, task: UpscaleTask, stop: threading.Event) -> Upscaled:
         """Upscales and stores a picture.
-
-        Returns:
-            What became of it, and the result's file.
 
         Raises:
             TilewrightError: a fault of the task or the machine; nothing of the result was stored.
             CancelledError: `stop` was set.
         """
         from tilewright.codecs.encode import check_format_limits, encode, extension
-        from tilewright.sources import load_picture
 
-        began = 0.0
-
-        def listen(progress: Progress) -> None:
-            nonlocal began
+        def listen(_: Progress) -> None:
             go_on(stop)
-            if progress.done == 0:
-                began = time.perf_counter()
 
         upscaler, factor = self._upscaler, task.upscale_factor
-        settings = upscaler.settings
+        settings, report = upscaler.settings, upscaler.new_report()
         model = self._model(task)
         upscaler.find(model, factor)  # an unknown network is known before any pixel is read
-        picture, input_image_uuid = load_picture(
-            task.input_image,
-            upscaler.store,
-            max_pixels=settings.max_input_pixels,
-            parameter=task.image_parameter,
-            fetcher=self.fetcher,
-        )
+        with report.stage("decode"):
+            picture, input_image_uuid = self._load(task.input_image, task.image_parameter)
         width, height = picture.width * factor, picture.height * factor
         _check_result_size(width, height, settings.max_output_pixels)
         check_format_limits(width, height, task.output_format)
-        result = upscaler.upscale_picture(picture, factor, model=model, on_progress=listen)
-        seconds = time.perf_counter() - began
-        nsfw = upscaler.is_nsfw(result) if task.check_nsfw or settings.check_nsfw else None
-        data = encode(result, task.output_format, task.output_quality)
-        go_on(stop)
-        upscaled = Upscaled(
+        how: dict[str, Any] = {"model": model, "on_progress": listen, "report": report}
+        nsfw = None
+        with report.stage("store"), upscaler.store.writer(extension(task.output_format)) as image:
+            if task.check_nsfw or settings.check_nsfw:  # the classifier sees the whole result
+                result = upscaler.upscale_picture(picture, factor, **how)
+                nsfw = upscaler.is_nsfw(result)
+                with report.stage("encode"):
+                    image.write(encode(result, task.output_format, task.output_quality))
+            else:
+                upscaler.upscale_to_file(picture, factor, image, task.output_format, quality=task.output_quality, **how)
+            go_on(stop)
+        return Upscaled(
             task=task,
-            image_uuid=upscaler.store.put(data, extension(task.output_format)),
+            image_uuid=image.uuid,
             input_image_uuid=input_image_uuid,
             nsfw=nsfw,
-            cost=cost(settings.price, seconds=seconds, pixels=width * height),
+            cost=cost(settings.price, seconds=report.compute_seconds, pixels=width * height),
         )
-        return upscaled, data
 
-    def answer(self, upscaled: Upscaled, data: bytes | None = None, *, status: str | None = None) -> dict[str, Any]:
+    def answer(self, upscaled: Upscaled, *, status: str | None = None) -> dict[str, Any]:
         """The ``data`` item of a finished upscale.
 
         Args:
             upscaled: what became of it.
-            data: the result's file; None to read it from the store, if it is wanted.
             status: see `upscale_result`.
 
         Raises:
             SourceError: the result is no longer in the store.
             StoreError: the store cannot be read.
         """
-        store = self._upscaler.store
-        image_url = store.url(upscaled.image_uuid)
-        if data is None:
-            wanted = set(upscaled.task.output_types) != {"URL"}
-            data = store.get(upscaled.image_uuid) if wanted else b""
-        return upscale_result(upscaled, image_url=image_url, data=data, status=status)
+        store, image_uuid = self._upscaler.store, upscaled.image_uuid
+        data = store.get(image_uuid) if set(upscaled.task.output_types) != {"URL"} else b""
+        return upscale_result(upscaled, image_url=store.url(image_uuid), data=data, status=status)
+
+    def _load(self, image: object, parameter: ImageParameter) -> LoadedPicture:
+        from tilewright.sources import load_picture
+
+        upscaler = self._upscaler
+        return load_picture(
+            image,
+            upscaler.store,
+            max_pixels=upscaler.settings.max_input_pixels,
+            parameter=parameter,
+            fetcher=self.fetcher,
+        )
 
     def _model(self, task: UpscaleTask) -> str | Path:
         """A task may come from anywhere, so it can name networks of the catalog, but no file of this machine."""

@@ -7,14 +7,15 @@ system raises: `ImageStore` maps them.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from tilewright.files import remove_left_overs, write_whole
+from tilewright.files import remove_left_overs, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +50,11 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._path = path.expanduser().absolute()
 
-    def write(self, name: str, data: bytes) -> None:
-        write_whole(self._path / name, data)
+    @contextlib.contextmanager
+    def writer(self, name: str) -> Iterator[BinaryIO]:
+        """A file that is there when the block is left, and not if that is by an exception."""
+        with whole_file(self._path / name) as file:
+            yield file
 
     def read(self, name: str) -> bytes:
         return (self._path / name).read_bytes()
@@ -92,7 +96,14 @@ class Remote:
         self._fs = file_system
         self._root = root.rstrip("/")
 
-    def write(self, name: str, data: bytes) -> None:
+    @contextlib.contextmanager
+    def writer(self, name: str) -> Iterator[BinaryIO]:
+        """As for a folder, but held in memory until then: half an upload cannot be taken back everywhere."""
+        with io.BytesIO() as file:
+            yield file
+            self._write(name, file.getvalue())
+
+    def _write(self, name: str, data: bytes) -> None:
         try:
             self._fs.pipe_file(self._path(name), data)
         except FileNotFoundError:

@@ -186,8 +186,7 @@ class Runner:
         def work(stop: threading.Event) -> _Delivery:
             try:
                 go_on(stop)
-                upscaled, _ = self._handlers.upscale(task, stop)
-                return replace(upscaled, task=kept)
+                return replace(self._handlers.upscale(task, stop), task=kept)
             except Exception as error:  # there is nobody to raise it to
                 return _faults(error, job.request)
             finally:
@@ -208,7 +207,7 @@ class Runner:
                 case UpscaleTask(later=True):
                     return [acknowledgement(job.task)], []
                 case UpscaleTask():
-                    return [self._handlers.answer(*self._handlers.upscale(job.task, stop))], []
+                    return [self._handlers.answer(self._handlers.upscale(job.task, stop))], []
             raise AssertionError("a job has a fault or a task")
         except CancelledError:
             raise

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import sys
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -14,7 +15,9 @@ from tilewright.errors import SourceError, StoreError, TilewrightError
 from tilewright.places import open_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
 
 _log = logging.getLogger("tilewright")
 
@@ -39,6 +42,31 @@ _LONGEST_SIGNATURE_SECONDS = 604_800
 def is_uuid4(text: str) -> bool:
     """Whether `text` is a UUID of version 4 in its usual form with hyphens, in any letter case."""
     return _UUID4.fullmatch(text) is not None
+
+
+class NewImage:
+    """An image that is being written.
+
+    Attributes:
+        uuid: under which it will be found (version 4, lower case).
+    """
+
+    def __init__(
+        self, image_uuid: str, file: BinaryIO, mapped_errors: Callable[[str], AbstractContextManager[None]]
+    ) -> None:
+        """Made by `ImageStore.writer`."""
+        self.uuid = image_uuid
+        self._file = file
+        self._mapped_errors = mapped_errors
+
+    def write(self, data: bytes) -> None:
+        """Writes the next bytes.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        with self._mapped_errors("written"):
+            self._file.write(data)
 
 
 class ImageStore:
@@ -74,7 +102,7 @@ class ImageStore:
         self._tidy_at = time.monotonic() + (_TIDY_SECONDS if ttl is None else 0)
 
     def put(self, data: bytes, extension: str) -> str:
-        """Keep an encoded image; now and then this also calls `expire`.
+        """Keep an encoded image.
 
         Args:
             data: the file's bytes.
@@ -84,6 +112,22 @@ class ImageStore:
             The new image's UUID (version 4, lower case).
 
         Raises:
+            StoreError: as `writer`.
+        """
+        with self.writer(extension) as image:
+            image.write(data)
+        return image.uuid
+
+    @contextlib.contextmanager
+    def writer(self, extension: str) -> Iterator[NewImage]:
+        """Keep an image that is written while the block runs; now and then this also calls `expire`.
+
+        It is in the store when the block is left; if that is by an exception, nothing is.
+
+        Args:
+            extension: its kind: ``"jpg"``, ``"png"``, ``"webp"`` or ``"gif"``.
+
+        Raises:
             StoreError: it could not be written, for instance because the disk is full; nothing is left behind.
         """
         if extension not in _EXTENSIONS:
@@ -91,8 +135,15 @@ class ImageStore:
         self._expire_now_and_then()  # before the image: it may make the room that this one needs
         image_uuid = str(uuid.uuid4())
         with self._mapped_errors("written"):
-            self._place.write(f"{image_uuid}.{extension}", data)
-        return image_uuid
+            place = self._place.writer(f"{image_uuid}.{extension}")
+            file = place.__enter__()
+        try:
+            yield NewImage(image_uuid, file, self._mapped_errors)
+        except BaseException:  # not the file system's, so not mapped
+            place.__exit__(*sys.exc_info())
+            raise
+        with self._mapped_errors("written"):
+            place.__exit__(None, None, None)
 
     def get(self, image_uuid: str) -> bytes:
         """The bytes of an image.

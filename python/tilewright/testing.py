@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.engine.sessions.base import new_result
 from tilewright.models.probe import natural_patch
 from tilewright.models.spec import ModelSpec
 
@@ -23,13 +24,14 @@ class FakeSession:
 
     device = "cpu"
     runtime = "fake"
+    tail = None
 
     def __init__(
         self,
         spec: ModelSpec | None = None,
         *,
         precision: str = "fp32",
-        spoil: Callable[[int, NDArray[np.float32]], None] | None = None,
+        spoil: Callable[[int, NDArray[np.floating]], None] | None = None,
     ) -> None:
         """Makes one.
 
@@ -40,16 +42,22 @@ class FakeSession:
         """
         self.spec = spec or ModelSpec(name="fake", scale=2)
         self.precision = precision
+        self.activation_bytes = self.spec.bytes_per_pixel
         self.batches: list[tuple[int, ...]] = []
         self._spoil = spoil
 
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
         """See `tilewright.engine.sessions.Session.run`; the shapes of all batches are kept in ``batches``."""
-        result = batch.repeat(self.spec.scale, axis=2).repeat(self.spec.scale, axis=3)
+        result = self.new_result(batch.shape) if result is None else result
+        result[...] = batch.repeat(self.spec.scale, axis=2).repeat(self.spec.scale, axis=3)
         if self._spoil is not None:
             self._spoil(len(self.batches), result)
         self.batches.append(batch.shape)
         return result
+
+    def new_result(self, shape: tuple[int, ...]) -> NDArray[np.floating]:
+        """See `tilewright.engine.sessions.Session.new_result`."""
+        return new_result(shape, self.spec)
 
 
 def make_picture(height: int, width: int, channels: int = 3, dtype: Any = np.uint8) -> NDArray[Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.engine.report import Report
+from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import SettingsError, TilewrightError
 from tilewright.runner import Runner
 from tilewright.settings import Settings
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from tilewright.codecs.encode import Format
+    from tilewright.codecs.png import Target
+    from tilewright.engine.estimate import Estimate
     from tilewright.engine.progress import OnProgress
     from tilewright.engine.sessions import Session
+    from tilewright.engine.sinks import RowSink
     from tilewright.models.spec import Model
     from tilewright.nsfw import NsfwClassifier
     from tilewright.picture import Picture, Pixels
@@ -33,6 +39,13 @@ class Upscaler:
 
     One Upscaler may be used by several threads: pictures are decoded and encoded side by side, and go through the
     network one after the other, because the network's runtime has all the cores.
+
+    Attributes:
+        settings: as given, or read from the environment.
+        model: a catalog name, ``"auto"`` or an ONNX file's path.
+        precision: ``"auto"`` or ``"fp32"``.
+        last_report: what the picture that was begun last took, `tilewright.engine.report.Report`; None before the
+            first.
     """
 
     def __init__(
@@ -56,7 +69,8 @@ class Upscaler:
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
             precision: ``"auto"`` or ``"fp32"``.
             tile: tile width and height in input pixels; None for the planner's choice.
-            memory_budget: bytes for the network's activations, by estimate; None for the planner's choice.
+            memory_budget: bytes that a picture may take beyond itself and a result that is wanted whole, by estimate;
+                None for the planner's choice.
             store: where images are kept: an `ImageStore`, a folder or an fsspec URL.
             spec: for an ONNX file given as `model`, fields of `ModelSpec` that inspection cannot find or finds wrongly,
                 such as ``{"channel_order": "BGR"}``.
@@ -92,6 +106,7 @@ class Upscaler:
         self._opening = threading.Lock()
         if settings.check_nsfw and (problem := nsfw_problem()):
             raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
+        self.last_report: Report | None = None
         self._runner = Runner(self)
 
     def __enter__(self) -> Upscaler:
@@ -210,7 +225,11 @@ class Upscaler:
                 parameter="pixels",
             )
         native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        return self._enlarge(np.require(native, requirements=["C", "A"]), None, factor, on_progress=on_progress)[0]
+        source = np.require(native, requirements=["C", "A"])
+        self.find(self.model, factor)  # a factor that is not offered is known before memory is taken for it
+        target = _larger(source, factor)
+        self._enlarge(source, None, factor, ArraySink(target), on_progress=on_progress)
+        return target
 
     def upscale_picture(
         self,
@@ -219,14 +238,114 @@ class Upscaler:
         *,
         model: str | Path | None = None,
         on_progress: OnProgress | None = None,
+        report: Report | None = None,
     ) -> Picture:
         """Upscales a picture with its alpha; everything else it carries is carried over.
+
+        Args:
+            picture: what to upscale.
+            factor: 2, 3 or 4, as the network offers.
+            model: another network than the Upscaler's.
+            on_progress: as for `upscale_array`.
+            report: takes the times; by default a new one, which becomes `last_report`.
 
         Raises:
             TilewrightError: as `upscale_array`.
         """
-        pixels, alpha = self._enlarge(picture.pixels, picture.alpha, factor, model=model, on_progress=on_progress)
+        self.find(self.model if model is None else model, factor)  # as above
+        pixels = _larger(picture.pixels, factor)
+        alpha = None if picture.alpha is None else _larger(picture.alpha, factor)
+        planes = [pixels] if alpha is None else [pixels, alpha[:, :, np.newaxis]]
+        self._enlarge(
+            picture.pixels,
+            picture.alpha,
+            factor,
+            ArraySink(*planes),
+            model=model,
+            on_progress=on_progress,
+            report=report,
+        )
         return replace(picture, pixels=pixels, alpha=alpha)
+
+    def upscale_to_file(
+        self,
+        picture: Picture,
+        factor: int,
+        file: Target,
+        file_format: Format,
+        *,
+        quality: int = 95,
+        model: str | Path | None = None,
+        on_progress: OnProgress | None = None,
+        report: Report | None = None,
+    ) -> None:
+        """Upscales a picture and writes the result as a file.
+
+        PNG is written row by row while tiles still run, and no more than a band of the result is in memory; JPG and
+        WEBP are encoded when all of it is there.
+
+        Args:
+            picture: what to upscale.
+            factor: 2, 3 or 4, as the network offers.
+            file: takes the bytes, by ``write`` alone. When an exception is raised, it holds no whole file.
+            file_format: ``"PNG"``, ``"JPG"`` or ``"WEBP"``.
+            quality: 1 to 100, for JPG and WEBP.
+            model: another network than the Upscaler's.
+            on_progress: as for `upscale_array`.
+            report: takes the times; by default a new one, which becomes `last_report`.
+
+        Raises:
+            EncodeError: the format cannot hold the result; known before any work.
+            TilewrightError: as `upscale_array`.
+            OSError: `file` cannot be written.
+        """
+        from tilewright.codecs.encode import check_format_limits, encode, png_writer
+
+        report = report or self.new_report()
+        options: dict[str, Any] = {"model": model, "on_progress": on_progress, "report": report}
+        width, height = picture.width * _whole(factor), picture.height * _whole(factor)
+        check_format_limits(width, height, file_format)
+        if file_format != "PNG":
+            result = self.upscale_picture(picture, factor, **options)
+            with report.stage("encode"):
+                file.write(encode(result, file_format, quality))
+            return
+        with png_writer(file, picture, width, height, threads=self.settings.threads) as writer:
+
+            def write(pixels: Pixels, alpha: Pixels | None = None) -> None:
+                writer.write(pixels, None if alpha is None else alpha[:, :, 0])
+
+            channels = [picture.pixels.shape[2]] + ([1] if picture.alpha is not None else [])
+            sink = BandSink(width, channels, picture.pixels.dtype, write)
+            self._enlarge(picture.pixels, picture.alpha, factor, sink, **options)
+            with report.stage("encode"):
+                writer.finish()
+
+    def estimate(self, width: int, height: int, factor: int, *, model: str | Path | None = None) -> Estimate:
+        """What upscaling an RGB picture of 8 bits to PNG would take; runs the network a moment to learn its rate.
+
+        Args:
+            width: of the picture, in pixels.
+            height: likewise.
+            factor: 2, 3 or 4, as the network offers.
+            model: another network than the Upscaler's.
+
+        Raises:
+            TilewrightError: as `upscale_array`.
+        """
+        from tilewright.engine.estimate import estimate
+        from tilewright.engine.planner import Demand
+
+        with self._networks.running:
+            session = self.session(model, factor)
+            return estimate(
+                session,
+                Demand.of(session, band_pixel=3),
+                width,
+                height,
+                tile=self._tile,
+                memory_budget=self._memory_budget,
+            )
 
     def is_nsfw(self, picture: Picture) -> bool:
         """Whether a picture is likely not safe for work, as far as a classifier can tell: it errs both ways.
@@ -249,44 +368,65 @@ class Upscaler:
 
         Raises:
             ModelError: an unknown network, absent weights, or a factor it does not offer.
+            TilewrightError: a factor that is no integer.
         """
-        return self._networks.model(model, factor)
+        return self._networks.model(model, _whole(factor))
+
+    def new_report(self) -> Report:
+        """A report of a job that begins, which becomes `last_report`."""
+        self.last_report = Report()
+        return self.last_report
 
     def _enlarge(
         self,
         pixels: Pixels,
         alpha: Pixels | None,
         factor: int,
+        sink: RowSink,
         *,
         model: str | Path | None = None,
         on_progress: OnProgress | None = None,
-    ) -> tuple[Pixels, Pixels | None]:
-        """Arrays ``[H, W, C]`` and ``[H, W]`` of one size through the network, tile by tile."""
-        from tilewright.engine.pipeline import alpha_layers, layers_for, run
-        from tilewright.engine.planner import plan_tiles
+        report: Report | None = None,
+    ) -> None:
+        """Arrays ``[H, W, C]`` and ``[H, W]`` of one size through the network, tile by tile, into a sink for both."""
+        from tilewright.engine.pipeline import alpha_layers, colour_layers, run
+        from tilewright.engine.planner import Demand, plan_tiles
 
-        def larger(array: Pixels) -> Pixels:
-            return np.empty((array.shape[0] * factor, array.shape[1] * factor, *array.shape[2:]), array.dtype)
-
+        report = report or self.new_report()
         name, factor = self.model if model is None else model, _whole(factor)
-        with self._networks.running:
-            session = self._networks.session(name, factor, self.precision)
+        with report.stage("queue"):
+            self._networks.running.acquire()
+        try:
+            with report.stage("open"):
+                session = self._networks.session(name, factor, self.precision)
             spec = session.spec
             plan = plan_tiles(
-                pixels.shape[1], pixels.shape[0], spec, tile=self._tile, memory_budget=self._memory_budget
+                pixels.shape[1],
+                pixels.shape[0],
+                spec,
+                demand=Demand.of(session, band_pixel=sink.pixel_bytes),
+                tile=self._tile,
+                memory_budget=self._memory_budget,
             )
-            target, alpha_target = larger(pixels), None if alpha is None else larger(alpha)
-            layers = layers_for(pixels, target, spec)
-            if alpha is not None and alpha_target is not None:
-                layers += alpha_layers(alpha[:, :, np.newaxis], alpha_target[:, :, np.newaxis], spec)
+            report.describe(plan, session)
+            layers = colour_layers(pixels, spec)
+            if alpha is not None:
+                layers += alpha_layers(alpha[:, :, np.newaxis], spec, target=1)
             run(
                 layers,
                 plan,
                 session,
+                sink,
                 exact_session=lambda: self._networks.session(name, factor, "fp32"),
                 on_progress=on_progress,
+                report=report,
             )
-        return target, alpha_target
+        finally:
+            self._networks.running.release()
+
+
+def _larger(array: Pixels, factor: int) -> Pixels:
+    return np.empty((array.shape[0] * factor, array.shape[1] * factor, *array.shape[2:]), array.dtype)
 
 
 def _whole(factor: int) -> int:

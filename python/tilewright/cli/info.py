@@ -14,7 +14,7 @@ from tilewright.settings import Settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -24,11 +24,25 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
 
     Raises:
         SettingsError: an environment variable that is not understood.
+        TilewrightError: with ``--plan``, a network that cannot be opened.
     """
-    facts = gather_facts(Settings.from_environment())
+    if arguments.plan is not None:
+        from tilewright.cli.plan import plan_facts, plan_lines
+
+        facts = plan_facts(arguments.plan, arguments.factor, arguments.model)
+        lines = plan_lines(facts)
+    else:
+        facts = gather_facts(Settings.from_environment())
+        lines = _lines(facts)
     if arguments.json:
         print(json.dumps(facts, indent=2))
         return 0
+    print_table(lines)
+    return 0
+
+
+def print_table(lines: Sequence[tuple[str, str]]) -> None:
+    """Names and values on stdout, in two columns."""
     from rich.table import Table
     from rich.text import Text
 
@@ -37,10 +51,9 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in _lines(facts):
+    for name, value in lines:
         table.add_row(name, Text(value))
     output_console().print(table)
-    return 0
 
 
 def gather_facts(settings: Settings) -> dict[str, Any]:
@@ -101,7 +114,7 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Threads", str(facts["threads"])),
         ("Kernels", f"{facts['isa']} (available: {', '.join(facts['availableISAs'])})"),
         ("Model", _model_line(facts)),
-        ("Memory budget", f"{budget:.0f} MiB for a network's activations"),
+        ("Memory budget", f"{budget:.0f} MiB for each picture on its way"),
         ("Largest picture", f"{facts['maxInputPixels'] / 1e6:g} megapixels"),
         ("Cache", facts["cacheDir"]),
         ("Store", facts["store"]),

@@ -116,6 +116,9 @@ def _add_upscale(commands: _Commands) -> None:
     command.add_argument(
         "--tile", metavar="N", type=_positive, help="tile width and height in pixels (default: by the memory budget)"
     )
+    command.add_argument(
+        "--report", action="store_true", help="print a line of JSON for each: seconds by stage, tiles, memory"
+    )
     command.add_argument("--overwrite", action="store_true", help="replace results that exist; never a picture of IN")
     command.add_argument(
         "-r",
@@ -137,8 +140,23 @@ def _add_models(commands: _Commands) -> None:
 
 
 def _add_info(commands: _Commands) -> None:
-    command = _add(commands, "info", "tell what runs here: versions, device and why no GPU, precision, folders")
+    command = _add(
+        commands, "info", "tell what runs here: versions, device and why no GPU, precision, folders; or plan a picture"
+    )
     command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument(
+        "--plan", metavar="WxH", type=_size, help="tell how a picture of this size would be cut, and what it would take"
+    )
+    command.add_argument("--model", metavar="NAME|FILE", help="with --plan: as for upscale")
+    command.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), default=4, help="with --plan (default: 4)")
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    try:
+        return _positive(width), _positive(height)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 1920x1080") from error
 
 
 def _format(text: str) -> str:

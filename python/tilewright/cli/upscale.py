@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -11,17 +12,18 @@ from tilewright.cli.files import existing_problem, plan_jobs
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.terminal import complain, say
 from tilewright.codecs.decode import decode
-from tilewright.codecs.encode import check_format_limits, encode
 from tilewright.errors import SourceError, StoreError, TilewrightError
-from tilewright.files import write_whole
+from tilewright.files import whole_file
 from tilewright.upscaler import Upscaler
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from rich.console import Console
 
     from tilewright.cli.files import Job
+    from tilewright.engine.report import Report
     from tilewright.picture import Picture
 
 _log = logging.getLogger("tilewright")
@@ -72,35 +74,50 @@ def _run_jobs(jobs: list[Job], arguments: argparse.Namespace, console: Console) 
             bar.start_file(job.source.name)
             began = time.monotonic()
             try:
-                result = _upscale_file(job, arguments, upscaler, bar)
+                report = _upscale_file(job, arguments, upscaler, bar)
             except Exception as error:  # whatever is wrong with one picture must not stop the others
                 complain(console, f"{job.source}: {_reason(error)}")
                 failed += 1
                 continue
+            if arguments.report:
+                print(json.dumps({"file": str(job.target), **report.facts()}))
             if not arguments.quiet:
                 took = time.monotonic() - began
-                say(console, f"{job.source} -> {job.target} {result.width}x{result.height} in {took:.1f} s")
+                width, height = report.output_size
+                say(console, f"{job.source} -> {job.target} {width}x{height} in {took:.1f} s")
     return failed
 
 
-def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, bar: ProgressBar) -> Picture:
+def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, bar: ProgressBar) -> Report:
+    report = upscaler.new_report()
+    with report.stage("decode"):
+        picture = _decode(job.source, upscaler.settings.max_input_pixels)
+    pixels = picture.width * picture.height * arguments.factor**2
     try:
-        data = job.source.read_bytes()
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror or error}") from error
-    picture = decode(data, max_pixels=upscaler.settings.max_input_pixels)
-    width, height = picture.width * arguments.factor, picture.height * arguments.factor
-    check_format_limits(width, height, job.file_format)
-    result = upscaler.upscale_picture(picture, arguments.factor, on_progress=bar.tiles(width * height))
-    encoded = encode(result, job.file_format, arguments.quality)
-    # Somebody else may have written it while the network ran.
-    if not arguments.overwrite and os.path.lexists(job.target):
-        raise StoreError(existing_problem(job.target))
-    try:
-        write_whole(job.target, encoded)
+        with report.stage("store"), whole_file(job.target) as file:
+            upscaler.upscale_to_file(
+                picture,
+                arguments.factor,
+                file,
+                job.file_format,
+                quality=arguments.quality,
+                on_progress=bar.tiles(pixels),
+                report=report,
+            )
+            # Somebody else may have written it while the network ran.
+            if not arguments.overwrite and os.path.lexists(job.target):
+                raise StoreError(existing_problem(job.target))
     except OSError as error:
         raise StoreError(f"{job.target} cannot be written: {error.strerror or error}") from error
-    return result
+    return report
+
+
+def _decode(source: Path, max_pixels: int) -> Picture:
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}") from error
+    return decode(data, max_pixels=max_pixels)
 
 
 def _reason(error: Exception) -> str:

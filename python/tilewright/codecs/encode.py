@@ -13,7 +13,7 @@ from tilewright.errors import EncodeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tilewright.codecs.png import Compression
+    from tilewright.codecs.png import Compression, PngWriter, Target
     from tilewright.picture import Picture, Pixels
 
 Format = Literal["PNG", "JPG", "WEBP"]
@@ -90,20 +90,43 @@ def encode(picture: Picture, file_format: Format, quality: int = 95, *, compress
         raise EncodeError(f"the {file_format} encoder failed: {reason(error)}") from error
 
 
-def _encode_png(picture: Picture, compression: Compression) -> bytes:
+def png_writer(
+    target: Target,
+    picture: Picture,
+    width: int,
+    height: int,
+    *,
+    compression: Compression = "fast",
+    threads: int = 2,
+) -> PngWriter:
+    """A writer for rows of a picture like this one, of another size: the same channels and depth, its ICC profile.
+
+    Args:
+        target: takes the file.
+        picture: whose kind the rows are of.
+        width: of the rows.
+        height: how many rows there will be.
+        compression: see `PngWriter`.
+        threads: likewise.
+    """
     from tilewright.codecs.png import PngWriter  # here, so that `import tilewright` loads no codec
 
     channels = picture.pixels.shape[2] + (picture.alpha is not None)
-    file = io.BytesIO()
-    with PngWriter(
-        file,
-        picture.width,
-        picture.height,
+    return PngWriter(
+        target,
+        width,
+        height,
         channels,
         picture.pixels.dtype,
         icc=picture.icc,
         compression=compression,
-    ) as writer:
+        threads=threads,
+    )
+
+
+def _encode_png(picture: Picture, compression: Compression) -> bytes:
+    file = io.BytesIO()
+    with png_writer(file, picture, picture.width, picture.height, compression=compression) as writer:
         writer.write(picture.pixels, picture.alpha)
         writer.finish()
     return file.getvalue()

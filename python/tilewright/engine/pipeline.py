@@ -1,7 +1,8 @@
-"""The loop over the plan: gather, run, blend."""
+"""The loop over the plan: gather, run, blend, with the network busy all the time."""
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,17 @@ import numpy as np
 
 from tilewright._core import Canvas, TilePlan, gather
 from tilewright.engine.progress import OnProgress, Progress
+from tilewright.engine.report import Report
 from tilewright.errors import InferenceError
+from tilewright.models.tail import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from tilewright.engine.sessions import Session
+    from tilewright.engine.sinks import RowSink
     from tilewright.models.spec import ModelSpec
     from tilewright.picture import Pixels
 
@@ -28,97 +32,230 @@ class Layer:
     Attributes:
         source: ``[H, W, C]``.
         channels: which channel of `source` feeds each plane of the network.
-        target: ``[H * scale, W * scale, C]`` of the same dtype, to be filled.
-        first: first channel of `target` to write.
+        target: which array of the sink's bands to fill.
+        first: first channel of it to write.
         count: how many: all planes, or 1 for their mean.
     """
 
     source: Pixels
     channels: tuple[int, ...]
-    target: Pixels
+    target: int
     first: int
     count: int
 
 
-def layers_for(source: Pixels, target: Pixels, spec: ModelSpec) -> list[Layer]:
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A channel that is the same everywhere, which a network would only disturb.
+
+    Attributes:
+        value: of all its samples.
+        target: which array of the sink's bands to fill.
+        channel: of it.
+    """
+
+    value: int
+    target: int
+    channel: int
+
+
+Layers = list[Layer | Fill]
+
+
+def colour_layers(source: Pixels, spec: ModelSpec, *, target: int = 0) -> Layers:
     """How a picture of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels goes through a network.
 
     Grey and alpha are shown to a colour network as grey and come back as the mean of its planes; a network of one plane
-    sees the channels one by one. Alpha that is the same everywhere is filled in here: a network would only disturb it.
+    sees the channels one by one.
     """
     channels = source.shape[2]
     colours = 3 if channels >= 3 else 1
+    layers: Layers
     if spec.channel_order == "Y":
         layers = [Layer(source, (channel,), target, channel, 1) for channel in range(colours)]
     else:
         layers = [Layer(source, (0, 1, 2) if colours == 3 else (0, 0, 0), target, 0, colours)]
     if channels > colours:
-        layers += alpha_layers(source, target, spec, channels - 1)
+        layers += alpha_layers(source, spec, target=target, channel=channels - 1)
     return layers
 
 
-def alpha_layers(source: Pixels, target: Pixels, spec: ModelSpec, channel: int = 0) -> list[Layer]:
+def alpha_layers(source: Pixels, spec: ModelSpec, *, target: int, channel: int = 0) -> Layers:
     """How the alpha in a channel goes through a network: not at all when it is the same everywhere."""
     alpha = source[:, :, channel]
     if alpha.min() == alpha.max():
-        target[:, :, channel] = alpha[0, 0]
-        return []
+        return [Fill(int(alpha[0, 0]), target, channel)]
     return [Layer(source, (channel,) * (1 if spec.channel_order == "Y" else 3), target, channel, 1)]
 
 
 def run(
-    layers: Sequence[Layer],
+    layers: Sequence[Layer | Fill],
     plan: TilePlan,
     session: Session,
+    sink: RowSink,
     *,
     exact_session: Callable[[], Session],
     on_progress: OnProgress | None = None,
+    report: Report | None = None,
 ) -> None:
-    """Runs every tile of every layer and fills the targets, from top to bottom.
+    """Runs every tile of every layer and fills the sink, from top to bottom.
+
+    While one tile is in the network, on a thread of its own, the next is gathered and the one before is blended.
 
     Args:
         layers: of one picture, all of the plan's size.
         plan: made for the picture and the session's network.
         session: runs the network.
+        sink: takes the rows.
         exact_session: gives one in float32, for tiles whose result is not finite.
         on_progress: called before the first tile and after every one.
+        report: takes the times.
 
     Raises:
         InferenceError: the runtime failed, or a tile is not finite in float32 either.
     """
-    spec = session.spec
-    planes = len(layers[0].channels)
-    canvases = [Canvas(plan, spec.scale, planes=planes, value_range=spec.value_range) for _ in layers]
-    batch = np.empty((1, planes, plan.tile_height, plan.tile_width), np.float32)
-    total = len(plan) * len(layers)
-    done = 0
-    if on_progress is not None:
-        on_progress(Progress(done, total, 0, 0))
-    for index in range(len(plan)):
-        row = index // plan.columns
-        begin, end = canvases[0].band(row)
-        for layer, canvas in zip(layers, canvases, strict=True):
-            gather(layer.source, plan, index, batch, channels=layer.channels, value_range=spec.value_range)
-            band = layer.target[begin:end]
-            result = _checked(session.run(batch), batch, spec)
-            if canvas.blend(index, result[0], band, layer.first, layer.count):
-                result = _checked(exact_session().run(batch), batch, spec)
-                if spoilt := canvas.blend(index, result[0], band, layer.first, layer.count):
-                    x, y = plan[index].x, plan[index].y
-                    raise InferenceError(
-                        f"{spec.name} gave {spoilt} values that are not finite for the tile at "
-                        f"({x.origin}, {y.origin}), in float32 too"
-                    )
-            done += 1
-            if on_progress is not None:
-                rows = end if index % plan.columns == plan.columns - 1 and layer is layers[-1] else begin
-                on_progress(Progress(done, total, rows, done * plan.tile_width * plan.tile_height))
+    loop = _Loop(layers, plan, session, sink, exact_session, on_progress, report or Report())
+    with ThreadPoolExecutor(1, thread_name_prefix="tilewright-network") as network:
+        loop.run(network)
 
 
-def _checked(result: NDArray[np.float32], batch: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:
-    """A result of another size means that the spec is wrong about the network, which the user may have given."""
-    count, planes, height, width = batch.shape
-    expected = (count, planes, height * spec.scale, width * spec.scale)
-    if result.shape != expected:
-        raise InferenceError(f"{spec.name} returned shape {result.shape}, where its spec says {expected}")
-    return result
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Buffers of one tile on its way: a second one is in the network meanwhile."""
+
+    batch: NDArray[np.float32]
+    result: NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One tile of one layer."""
+
+    index: int
+    layer: Layer
+    canvas: Canvas
+    last: bool  # of its tile
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A step that is in the network."""
+
+    step: _Step
+    batch: NDArray[np.float32]
+    future: Future[NDArray[np.floating]]
+
+
+class _Loop:
+    def __init__(
+        self,
+        layers: Sequence[Layer | Fill],
+        plan: TilePlan,
+        session: Session,
+        sink: RowSink,
+        exact_session: Callable[[], Session],
+        on_progress: OnProgress | None,
+        report: Report,
+    ) -> None:
+        self._plan, self._session, self._sink = plan, session, sink
+        self._exact_session, self._on_progress, self._report = exact_session, on_progress, report
+        spec = session.spec
+        self._fills = [layer for layer in layers if isinstance(layer, Fill)]
+        self._layers = [layer for layer in layers if isinstance(layer, Layer)]
+        planes = len(self._layers[0].channels)
+        tail = session.tail or Tail(shuffle=1, adds_input=False)
+        self._adds_base = tail.adds_input
+        self._canvases = [
+            Canvas(
+                plan,
+                spec.scale,
+                planes=planes,
+                value_range=spec.value_range,
+                shuffle=tail.shuffle,
+                adds_base=tail.adds_input,
+            )
+            for _ in self._layers
+        ]
+        self._total = len(plan) * len(self._layers)
+        shape = (1, planes, plan.tile_height, plan.tile_width)
+        self._slots = [
+            _Slot(np.empty(shape, np.float32), session.new_result(shape)) for _ in range(min(2, self._total))
+        ]
+        self._band: Sequence[Pixels] = ()
+        self._done = 0
+
+    def run(self, network: ThreadPoolExecutor) -> None:
+        self._tell(0)
+        running: _Running | None = None
+        for number, step in enumerate(self._steps()):
+            slot = self._slots[number % 2]
+            with self._report.stage("gather"):
+                gather(
+                    step.layer.source,
+                    self._plan,
+                    step.index,
+                    slot.batch,
+                    channels=step.layer.channels,
+                    value_range=self._session.spec.value_range,
+                )
+            before, result = running, self._wait(running)
+            running = _Running(step, slot.batch, network.submit(self._session.run, slot.batch, slot.result))
+            self._blend(before, result)
+        self._blend(running, self._wait(running))
+        with self._report.stage("encode"):
+            self._sink.finish()
+
+    def _steps(self) -> Iterator[_Step]:
+        for index in range(len(self._plan)):
+            for layer, canvas in zip(self._layers, self._canvases, strict=True):
+                yield _Step(index, layer, canvas, layer is self._layers[-1])
+
+    def _wait(self, running: _Running | None) -> NDArray[np.floating] | None:
+        if running is None:
+            return None
+        with self._report.stage("network"):
+            return running.future.result()
+
+    def _blend(self, finished: _Running | None, result: NDArray[np.floating] | None) -> None:
+        if finished is None or result is None:
+            return
+        step = finished.step
+        row, column = divmod(step.index, self._plan.columns)
+        begin, end = step.canvas.band(row)
+        if column == 0 and step.layer is self._layers[0]:
+            self._begin_band(begin, end)
+        with self._report.stage("blend"):
+            spoilt = self._blended(step, finished.batch, result)
+        if spoilt:
+            self._run_again(step, finished.batch)
+        self._done += 1
+        self._tell(end if step.last and column == self._plan.columns - 1 else begin)
+
+    def _begin_band(self, begin: int, end: int) -> None:
+        with self._report.stage("encode"):
+            self._band = self._sink.band(begin, end)
+        for fill in self._fills:
+            self._band[fill.target][:, :, fill.channel] = fill.value
+
+    def _blended(self, step: _Step, batch: NDArray[np.float32], result: NDArray[np.floating]) -> int:
+        layer = step.layer
+        base = batch[0] if self._adds_base else None
+        return step.canvas.blend(step.index, result[0], self._band[layer.target], layer.first, layer.count, base=base)
+
+    def _run_again(self, step: _Step, batch: NDArray[np.float32]) -> None:
+        """A tile that is not finite is run in float32, which has a larger range than the runtime's shorter formats."""
+        self._report.repeated_tiles += 1
+        with self._report.stage("network"):
+            result = self._exact_session().run(batch)
+        if spoilt := self._blended(step, batch, result):
+            x, y = self._plan[step.index].x, self._plan[step.index].y
+            raise InferenceError(
+                f"{self._session.spec.name} gave {spoilt} values that are not finite for the tile at "
+                f"({x.origin}, {y.origin}), in float32 too"
+            )
+
+    def _tell(self, rows: int) -> None:
+        self._report.tiles = self._done
+        if self._on_progress is not None:
+            pixels = self._done * self._plan.tile_width * self._plan.tile_height
+            self._on_progress(Progress(self._done, self._total, rows, pixels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,63 @@ from tilewright._core import TilePlan
 from tilewright.errors import ModelError, TilewrightError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tilewright.engine.sessions import Session
     from tilewright.models.spec import ModelSpec
 
-# Networks that average over ever larger tiles gain nothing visible from more memory than this.
+# More is not taken unless asked for: a program that upscales is seldom alone on its machine.
 _LARGEST_DEFAULT_BUDGET = 4 * 2**30
+
+# Beyond the first of these, memory that saves less of the time than the second is left alone. What a tile needs grows
+# with its area, what its halo costs shrinks with its side: with a halo of 18, tiles of 0.5 megapixels cost a tenth more
+# time than a whole picture, and tiles of 5 megapixels, of ten times the memory, a thirtieth.
+_MODEST_MEMORY = 448 * 2**20
+_NEGLIGIBLE_TIME = 0.08
+
+# What running a tile costs beside its pixels, as pixels: calls, threads that wait for each other.
+_PIXELS_PER_RUN = 1000
+
+# Numbers of columns and rows that are tried: each up to this, then in steps of a part of so many.
+_STEPS = 16
+
+# Tiles on their way at once: one in the network, one before or behind it.
+_SLOTS = 2
 
 # Narrower pictures are mirrored up to this: networks see zeros beyond the border, and with zeros on all sides at once
 # they invent colours. A flat grey pixel alone came out up to 155 of 255 levels off, with this at most 4.
 _NARROWEST = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Memory that a job takes beyond its input and, where that is wanted whole, its result.
+
+    Attributes:
+        tile_pixel: bytes for each input pixel of a tile: activations, and the buffers of the tiles on their way.
+        band_pixel: bytes for each output pixel of a band; 0 where rows go straight into whole arrays.
+    """
+
+    tile_pixel: float
+    band_pixel: float = 0.0
+
+    @classmethod
+    def of(cls, session: Session, *, band_pixel: float) -> Demand:
+        """That of a network on its way: what it holds itself, and the batches and results of two tiles."""
+        planes = 1 if session.spec.channel_order == "Y" else 3
+        shape = (1, planes, 8, 8)
+        result = session.new_result(shape)
+        buffers = (4 * math.prod(shape) + result.nbytes) / math.prod(shape[2:])
+        return cls(session.activation_bytes + _SLOTS * buffers, band_pixel)
+
+    def bytes_for(self, tile_width: int, tile_height: int, width: int, scale: int) -> int:
+        """Most bytes at once, for tiles of a size in a picture of a width; a band is no higher than a tile."""
+        band = tile_height * scale * width * scale * self.band_pixel
+        return int(tile_width * tile_height * self.tile_pixel + band)
+
+
 def default_memory_budget() -> int:
-    """Bytes a network's activations may take unless told otherwise: a quarter of the memory, at most 4 GiB."""
+    """Bytes that a job may take unless told otherwise: a quarter of the memory, half of what is free, at most 4 GiB."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this platform
@@ -31,7 +77,12 @@ def default_memory_budget() -> int:
     # A container may have less than the machine: the limit of its control group (version 2), "max" for none.
     with contextlib.suppress(OSError, ValueError):
         memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(_LARGEST_DEFAULT_BUDGET, memory // 4)
+    budget = min(_LARGEST_DEFAULT_BUDGET, memory // 4)
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024
+        budget = min(budget, free // 2)
+    return budget
 
 
 def check_limits(tile: int | None, memory_budget: int | None) -> None:
@@ -46,17 +97,26 @@ def check_limits(tile: int | None, memory_budget: int | None) -> None:
 
 
 def plan_tiles(
-    width: int, height: int, spec: ModelSpec, *, tile: int | None = None, memory_budget: int | None = None
+    width: int,
+    height: int,
+    spec: ModelSpec,
+    *,
+    demand: Demand | None = None,
+    tile: int | None = None,
+    memory_budget: int | None = None,
 ) -> TilePlan:
-    """Plans a picture: as one tile where it fits, else as the grid that computes the fewest pixels.
+    """Plans a picture: in about the least time that the memory budget allows, with no more memory than that takes.
+
+    All tiles have one shape. For a network that is not exact the whole picture is one tile where the budget allows it.
 
     Args:
         width: of the picture, in pixels.
         height: likewise.
         spec: the network's.
+        demand: the memory that is counted; by default ``spec.bytes_per_pixel``.
         tile: fixes width and height of the tiles (raised to the least the network needs); None to choose.
-        memory_budget: bytes for the network's activations, by the estimate ``spec.bytes_per_pixel``; None for
-            `default_memory_budget`. A budget below the smallest possible tile gives the smallest tile.
+        memory_budget: bytes that the demand may come to; None for `default_memory_budget`. A budget below the smallest
+            possible tile gives the smallest tile.
 
     Raises:
         ModelError: a network of fixed size that is too small for its own halo.
@@ -65,12 +125,40 @@ def plan_tiles(
     check_limits(tile, memory_budget)
     if spec.fixed_size is not None:
         return _fixed_plan(width, height, spec, spec.fixed_size)
-
     if tile is not None:
         wanted = _round_up(max(tile, _smallest_tile(spec)), spec.multiple_of)
         return _plan(width, height, spec, min(wanted, _whole(width, spec)), min(wanted, _whole(height, spec)))
-    area = int((memory_budget or default_memory_budget()) / max(spec.bytes_per_pixel, 1.0))
-    return _plan(width, height, spec, *_least_work(width, height, spec, area))
+    demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
+    candidates = _candidates(width, height, spec, demand or Demand(max(spec.bytes_per_pixel, 1.0)))
+    best = _best(candidates, memory_budget or default_memory_budget(), exact=not spec.feather)
+    return _plan(width, height, spec, best.tile_width, best.tile_height)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A way to cut a picture: `work` is what the network does, in input pixels."""
+
+    tile_width: int
+    tile_height: int
+    tiles: int
+    memory: int
+
+    @property
+    def work(self) -> int:
+        return self.tiles * (self.tile_width * self.tile_height + _PIXELS_PER_RUN)
+
+
+def _best(candidates: Sequence[_Candidate], budget: int, *, exact: bool) -> _Candidate:
+    affordable = [candidate for candidate in candidates if candidate.memory <= budget]
+    if not affordable:
+        return min(candidates, key=lambda candidate: (candidate.memory, candidate.work))
+    if affordable[0].tiles == 1 and not exact:  # the fewer seams the better
+        return affordable[0]
+    enough = min(candidate.work for candidate in affordable) * (1 + _NEGLIGIBLE_TIME)
+    return min(
+        (candidate for candidate in affordable if candidate.work <= enough),
+        key=lambda candidate: (max(candidate.memory, _MODEST_MEMORY), candidate.work),
+    )
 
 
 def _plan(width: int, height: int, spec: ModelSpec, tile_width: int, tile_height: int) -> TilePlan:
@@ -107,44 +195,27 @@ def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _least_work(width: int, height: int, spec: ModelSpec, area: int) -> tuple[int, int]:
-    """Tile width and height of at most `area` pixels that compute the fewest pixels; the larger tile among equals."""
-    best: tuple[int, int, int, int] | None = None
-    for columns in range(1, _most(width, spec) + 1):
-        tile_width = _tile_for(width, columns, spec)
-        rows = _fewest(height, area // tile_width, spec)
-        if rows is None:
-            continue
-        tile_height = _tile_for(height, rows, spec)
-        work = columns * rows * tile_width * tile_height
-        candidate = (work, columns * rows, tile_width, tile_height)
-        best = candidate if best is None else min(best, candidate)
-        if rows == 1:  # narrower tiles only add seams from here on
-            break
-    if best is None:
-        smallest = _smallest_tile(spec)
-        return min(smallest, _whole(width, spec)), min(smallest, _whole(height, spec))
-    return best[2], best[3]
+def _candidates(width: int, height: int, spec: ModelSpec, demand: Demand) -> list[_Candidate]:
+    """Plans worth a look, the whole picture first: numbers of columns and rows, each with the shortest tiles for it."""
+    return [
+        _Candidate(
+            tile_width, tile_height, columns * rows, demand.bytes_for(tile_width, tile_height, width, spec.scale)
+        )
+        for columns, tile_width in _cuts(width, spec)
+        for rows, tile_height in _cuts(height, spec)
+    ]
 
 
-def _tile_for(size: int, count: int, spec: ModelSpec) -> int:
-    """The shortest tile of which `count` cover `size` pixels."""
-    if count == 1:
-        return _whole(size, spec)
-    shared = (count - 1) * (2 * spec.halo + spec.feather)
-    return max(_round_up(math.ceil((size + shared) / count), spec.multiple_of), _smallest_tile(spec))
-
-
-def _fewest(size: int, longest: int, spec: ModelSpec) -> int | None:
-    """How many tiles of at most `longest` pixels cover `size`; None when even the smallest is longer."""
-    if _whole(size, spec) <= longest:
-        return 1
-    longest = longest // spec.multiple_of * spec.multiple_of
-    if longest < _smallest_tile(spec):
-        return None
+def _cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
+    """Ways to cut an axis: a number of tiles and the shortest length for it, from the whole to the smallest tile."""
+    smallest, whole = _smallest_tile(spec), _whole(size, spec)
     overlap = 2 * spec.halo + spec.feather
-    return max(2, math.ceil((size - overlap) / (longest - overlap)))
-
-
-def _most(size: int, spec: ModelSpec) -> int:
-    return _fewest(size, _smallest_tile(spec), spec) or 1
+    cuts = [(1, whole)]
+    count = 2
+    while cuts[-1][1] > smallest and size > overlap:
+        length = max(smallest, _round_up(math.ceil((size + (count - 1) * overlap) / count), spec.multiple_of))
+        if length < cuts[-1][1]:
+            cuts.append((max(2, math.ceil((size - overlap) / (length - overlap))), length))
+        # Beyond the first few, one tile more makes next to no difference.
+        count += max(1, count // _STEPS)
+    return cuts

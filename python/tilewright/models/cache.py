@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
-from tilewright.files import write_whole
+from tilewright.files import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,8 @@ def store(folder: Path, key: str, content: bytes) -> Path:
     """
     path = folder / f"{key}-{_checksum(content)}.onnx"
     try:
-        write_whole(path, content)
+        with whole_file(path) as file:
+            file.write(content)
     except OSError as error:
         raise StoreError(
             f"The converted network cannot be written to the cache folder {folder}: {error}. "

@@ -6,8 +6,13 @@ patch has what photos have: smooth shading, edges at many angles, fine texture, 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from tilewright.models.spec import ModelSpec
 
 _SEED = 20240229
 
@@ -58,3 +63,17 @@ def _falling_spectrum(rng: np.random.Generator, height: int, width: int) -> npt.
     spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(frequency, 1.0 / max(height, width))
     noise = np.fft.irfft2(spectrum, s=(height, width))
     return np.asarray(0.04 * (noise - noise.mean()) / (noise.std() + 1e-12))
+
+
+def probe_batch(spec: ModelSpec, side: int) -> npt.NDArray[np.float32]:
+    """A natural patch as a network takes it: ``[1, planes, height, width]`` in its value range.
+
+    Args:
+        spec: the network's.
+        side: height and width, raised to a size that the network takes; one of fixed size gets its own.
+    """
+    length = -(-max(side, spec.minimum) // spec.multiple_of) * spec.multiple_of
+    height, width = spec.fixed_size or (length, length)
+    black, white = spec.value_range
+    planes = natural_patch(height, width).transpose(2, 0, 1)[None] * (white - black) + black
+    return np.ascontiguousarray(planes[:, :1] if spec.channel_order == "Y" else planes, np.float32)

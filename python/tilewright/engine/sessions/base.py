@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from tilewright.errors import InferenceError
+from tilewright.models.inspect import load_onnx
+from tilewright.models.tail import Tail, cut_tail
+
 if TYPE_CHECKING:
+    import numpy.typing as npt
+    import onnx
     from numpy.typing import NDArray
 
-    from tilewright.models.spec import ModelSpec
+    from tilewright.models.spec import Model, ModelSpec
 
 
 class Session(Protocol):
@@ -20,26 +26,74 @@ class Session(Protocol):
         device: ``"cpu"`` or ``"cuda"``.
         runtime: name and version of what runs it.
         precision: arithmetic of the network, ``"fp32"`` or ``"bf16"``.
+        activation_bytes: memory that the runtime takes for each input pixel of a batch, by estimate.
+        tail: what is left to do with its results; None when they are finished.
     """
 
     spec: ModelSpec
     device: str
     runtime: str
     precision: str
+    activation_bytes: float
+    tail: Tail | None
 
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
         """Runs the network.
 
         Args:
             batch: ``[n, planes, height, width]``, C-contiguous, RGB or one plane, in the network's value range.
+            result: what `new_result` made for this shape of batch, to be filled; None to have one made.
 
         Returns:
-            ``[n, planes, height * scale, width * scale]``, C-contiguous; valid until the next call.
+            The result, C-contiguous.
 
         Raises:
-            InferenceError: the runtime failed.
+            InferenceError: the runtime failed, or its result has not the shape that the spec promises.
         """
         ...
+
+    def new_result(self, shape: tuple[int, ...]) -> NDArray[np.floating]:
+        """An array for the result of a batch of this shape.
+
+        Returns:
+            float32 or float16 ``[n, planes, height * scale, width * scale]``; with a tail
+            ``[n, planes * scale * scale, height, width]``.
+        """
+        ...
+
+
+def new_result(
+    shape: tuple[int, ...], spec: ModelSpec, tail: Tail | None = None, dtype: npt.DTypeLike = np.float32
+) -> NDArray[np.floating]:
+    """See `Session.new_result`."""
+    count, planes, height, width = shape
+    if tail is not None:
+        return np.empty((count, planes * spec.scale**2, height, width), dtype)
+    return np.empty((count, planes, height * spec.scale, width * spec.scale), dtype)
+
+
+def without_tail(model: Model) -> tuple[onnx.ModelProto, Tail] | None:
+    """The network without what the canvas does better; None when there is nothing to cut off.
+
+    Raises:
+        ModelError: the file is no ONNX file.
+    """
+    return cut_tail(load_onnx(model.path), model.spec.scale) if goes_straight(model.spec) else None
+
+
+def goes_straight(spec: ModelSpec) -> bool:
+    """Whether the graph takes and gives arrays as they are here, so that a runtime can be bound to them."""
+    return spec.layout == "NCHW" and spec.channel_order != "BGR" and spec.dtype == "float32"
+
+
+def checked_shape(found: tuple[int, ...], expected: tuple[int, ...], spec: ModelSpec) -> None:
+    """A result of another size means that the spec is wrong about the network, which the user may have given.
+
+    Raises:
+        InferenceError: the shapes differ.
+    """
+    if found != expected:
+        raise InferenceError(f"{spec.name} returned shape {found}, where its spec says {expected}")
 
 
 def to_graph(batch: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.floating]:
@@ -50,10 +104,13 @@ def to_graph(batch: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.floating
     return np.ascontiguousarray(graph, dtype=spec.dtype)
 
 
-def from_graph(result: NDArray[np.floating], spec: ModelSpec) -> NDArray[np.float32]:
-    """The reverse of `to_graph`."""
+def from_graph(values: NDArray[np.floating], result: NDArray[np.floating], spec: ModelSpec) -> None:
+    """The reverse of `to_graph`, into `result`.
+
+    Raises:
+        InferenceError: the shapes differ.
+    """
     if spec.layout == "NHWC":
-        result = result.transpose(0, 3, 1, 2)
-    if spec.channel_order == "BGR":
-        result = result[:, ::-1]
-    return np.ascontiguousarray(result, dtype=np.float32)
+        values = values.transpose(0, 3, 1, 2)
+    checked_shape(values.shape, result.shape, spec)
+    np.copyto(result, values[:, ::-1] if spec.channel_order == "BGR" else values)

@@ -1,0 +1,72 @@
+"""`tilewright info --plan`: how a picture would be cut, and what it would take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tilewright.upscaler import Upscaler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def plan_facts(size: tuple[int, int], factor: int, model: str | None) -> dict[str, Any]:
+    """What ``tilewright info --plan --json`` prints: plain JSON values; sizes in pixels and bytes.
+
+    Raises:
+        TilewrightError: the network cannot be opened, or does not offer the factor.
+    """
+    width, height = size
+    with Upscaler(model=model) as upscaler:
+        session = upscaler.session(factor=factor)
+        found = upscaler.estimate(width, height, factor)
+    plan, spec = found.plan, session.spec
+    return {
+        "network": spec.name,
+        "factor": factor,
+        "device": session.device,
+        "runtime": session.runtime,
+        "precision": session.precision,
+        "input": [width, height],
+        "output": [width * factor, height * factor],
+        "tiles": len(plan),
+        "columns": plan.columns,
+        "rows": plan.rows,
+        "tileSize": [plan.tile_width, plan.tile_height],
+        "halo": plan.halo,
+        "feather": plan.feather,
+        "redundancy": round(plan.redundancy, 4),
+        "seamError": 0 if not spec.feather and spec.receptive_radius == spec.halo else spec.seam_error,
+        "memory": found.memory,
+        "seconds": float(f"{found.seconds:.3g}"),
+    }
+
+
+def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same for people."""
+    return [
+        ("Network", f"{facts['network']} x{facts['factor']} on {facts['runtime']}, {facts['precision']}"),
+        ("Picture", "{} x {} -> {} x {}".format(*facts["input"], *facts["output"])),
+        ("Tiles", _tiles(facts)),
+        ("Halo", f"{facts['halo']} pixels, feather {facts['feather']}; {_seams(facts)}"),
+        ("Redundancy", f"{facts['redundancy']:.3f} pixels computed for each one needed"),
+        ("Memory", f"{facts['memory'] / 2**20:.0f} MiB beyond the loaded network, written as PNG"),
+        ("Time", f"{facts['seconds']:.3g} s in the network, by its rate on a small patch"),
+    ]
+
+
+def _tiles(facts: Mapping[str, Any]) -> str:
+    size = "{} x {}".format(*facts["tileSize"])
+    if facts["tiles"] == 1:
+        return f"one, of {size} pixels"
+    return f"{facts['tiles']} of {size} pixels, in {facts['columns']} columns and {facts['rows']} rows"
+
+
+def _seams(facts: Mapping[str, Any]) -> str:
+    if facts["tiles"] == 1:
+        return "no seams"
+    if facts["seamError"] == 0:
+        return "exact: the same result as of one tile"
+    if facts["seamError"] is None:
+        return "no seam error is promised"
+    return f"a seam error of at most {facts['seamError']:g}/255 in fp32"
