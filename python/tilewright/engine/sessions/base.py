@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from tilewright.errors import InferenceError
+from tilewright.models.graph import bytes_per_pixel
 from tilewright.models.inspect import load_onnx
 from tilewright.models.tail import Tail, cut_tail
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import onnx
     from numpy.typing import NDArray
 
     from tilewright.models.spec import Model, ModelSpec
@@ -72,13 +73,32 @@ def new_result(
     return np.empty((count, planes, height * spec.scale, width * spec.scale), dtype)
 
 
-def without_tail(model: Model) -> tuple[onnx.ModelProto, Tail] | None:
-    """The network without what the canvas does better; None when there is nothing to cut off.
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A network as a runtime is given it.
+
+    Attributes:
+        network: a file, or ONNX as bytes.
+        tail: what was cut off, None for nothing.
+        bytes_per_pixel: as in `ModelSpec`, of what is left.
+    """
+
+    network: str | bytes
+    tail: Tail | None
+    bytes_per_pixel: float
+
+
+def without_tail(model: Model) -> Runnable:
+    """The network without what the canvas does better.
 
     Raises:
         ModelError: the file is no ONNX file.
     """
-    return cut_tail(load_onnx(model.path), model.spec.scale) if goes_straight(model.spec) else None
+    cut = cut_tail(load_onnx(model.path), model.spec.scale) if goes_straight(model.spec) else None
+    if cut is None:
+        return Runnable(str(model.path), None, model.spec.bytes_per_pixel)
+    head, tail = cut
+    return Runnable(head.SerializeToString(), tail, bytes_per_pixel(head))
 
 
 def goes_straight(spec: ModelSpec) -> bool:

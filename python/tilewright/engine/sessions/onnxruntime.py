@@ -49,11 +49,9 @@ class OnnxRuntimeSession:
             options = onnxruntime_options()
             options.intra_op_num_threads = threads
             providers = ["CPUExecutionProvider"]
-        cut = without_tail(model)
-        self.tail = None if cut is None else cut[1]
-        network = str(model.path) if cut is None else cut[0].SerializeToString()
+        runnable = without_tail(model)
         try:
-            self._session = onnxruntime.InferenceSession(network, options, providers=providers)
+            self._session = onnxruntime.InferenceSession(runnable.network, options, providers=providers)
         except Exception as error:  # the runtime raises classes of its own without a common base
             if device == "cuda":
                 raise DeviceError(f"CUDA cannot run {model.spec.name}: {error}") from error
@@ -62,7 +60,8 @@ class OnnxRuntimeSession:
             raise DeviceError(f"CUDA cannot run {model.spec.name}: its provider did not start")
         self.spec = model.spec
         self.device = device
-        self.activation_bytes = model.spec.bytes_per_pixel * _MEMORY
+        self.tail = runnable.tail
+        self.activation_bytes = runnable.bytes_per_pixel * _MEMORY
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         self._input = self._session.get_inputs()[0].name
 
