@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import threading
@@ -15,8 +16,10 @@ import pytest
 from PIL import Image
 
 import tilewright
-from tilewright import Upscaler
-from tilewright.errors import DeviceError, ModelError, StoreError, TilewrightError
+from tilewright import Upscaler, new_task, raise_for_errors
+from tilewright.codecs.decode import decode, picture_from_array
+from tilewright.codecs.encode import encode
+from tilewright.errors import DeviceError, InferenceError, ModelError, StoreError, TilewrightError
 from tilewright.testing import FakeSession, make_picture
 
 RESULT_KEYS = ["taskType", "taskUUID", "imageUUID", "inputImageUUID", "imageURL"]
@@ -350,3 +353,101 @@ def test_the_networks_that_can_be_named():
     assert base["scales"] == [2, 3, 4]
     assert base["installed"] is True
     assert base["licence"]
+
+
+def picture_of(channels, dtype=np.uint8, icc=None):
+    array = make_picture(70, 90, channels, dtype)
+    return dataclasses.replace(picture_from_array(array), icc=icc)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("tile", [None, 48])
+def test_a_png_file_written_while_tiles_run_is_the_picture(upscaler_for, channels, dtype, tile):
+    upscaler = upscaler_for(device="cpu", tile=tile)
+    picture = picture_of(channels, dtype)
+    file = io.BytesIO()
+    upscaler.upscale_to_file(picture, 2, file, "PNG")
+    found, wanted = decode(file.getvalue()), upscaler.upscale_picture(picture, 2)
+    np.testing.assert_array_equal(found.pixels, wanted.pixels)
+    assert (found.alpha is None) == (wanted.alpha is None)
+    if wanted.alpha is not None:
+        np.testing.assert_array_equal(found.alpha, wanted.alpha)
+
+
+def test_alpha_that_is_the_same_everywhere_is_written_too(upscaler_for):
+    upscaler = upscaler_for(device="cpu", tile=48)
+    picture = dataclasses.replace(picture_of(4), alpha=np.full((70, 90), 77, np.uint8))
+    file = io.BytesIO()
+    upscaler.upscale_to_file(picture, 2, file, "PNG")
+    assert (decode(file.getvalue()).alpha == 77).all()
+
+
+@pytest.mark.parametrize("file_format", ["JPG", "WEBP"])
+def test_other_formats_are_the_encoded_picture(upscaler, file_format):
+    picture, file = picture_of(4), io.BytesIO()
+    upscaler.upscale_to_file(picture, 2, file, file_format, quality=80)
+    assert file.getvalue() == encode(upscaler.upscale_picture(picture, 2), file_format, 80)
+
+
+def test_rows_reach_the_file_while_tiles_still_run(upscaler_for):
+    upscaler = upscaler_for(device="cpu", tile=64)
+    # Noise: no strip of it is small.
+    pixels = np.random.default_rng(5).integers(0, 256, (900, 300, 3), np.uint8)
+    file, sizes = io.BytesIO(), []
+    upscaler.upscale_to_file(
+        picture_from_array(pixels),
+        2,
+        file,
+        "PNG",
+        on_progress=lambda progress: sizes.append((progress.done, file.tell())),
+    )
+    last = max(done for done, _ in sizes)
+    assert next(done for done, size in sizes if size > 100_000) < 0.9 * last
+
+
+class FullDisk(io.RawIOBase):
+    def write(self, _data):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_file_that_cannot_be_written_ends_the_work(upscaler):
+    with pytest.raises(OSError, match="No space left"):
+        upscaler.upscale_to_file(picture_of(3), 2, FullDisk(), "PNG")
+    assert upscaler.upscale_array(make_picture(8, 8), 2).shape == (16, 16, 3), "still usable"
+
+
+def test_a_failure_of_the_network_leaves_nothing_in_the_store(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise InferenceError("broken")
+
+    with Upscaler(device="cpu", store=tmp_path) as upscaler:
+        for file_format in ("PNG", "JPG"):
+            uploaded = upscaler.upload(make_picture(8, 8))["data"][0]["imageUUID"]
+            with monkeypatch.context() as patch:
+                patch.setattr("tilewright.engine.pipeline.run", fail)
+                [error] = upscaler.run(new_task(uploaded, 2, outputFormat=file_format))["errors"]
+            assert (error["code"], error["message"]) == ("internalServerError", "broken")
+            upscaler.store.delete(uploaded)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_report_tells_of_the_task(upscaler_for):
+    upscaler = upscaler_for(device="cpu", tile=48)
+    raise_for_errors(upscaler.run(new_task(make_picture(70, 90, 4), 2, outputFormat="PNG")))
+    report = upscaler.last_report
+    assert (report.input_size, report.output_size, report.tile_size) == ((90, 70), (180, 140), (48, 48))
+    assert report.tiles > 12, "those of the alpha channel too"
+    for stage in ("decode", "gather", "network", "blend", "encode", "store"):
+        assert report.seconds[stage] > 0, stage
+    assert sum(report.seconds.values()) <= report.total_seconds * 1.01
+    assert report.network.startswith("realesr-animevideov3 x2 on ")
+
+
+def test_an_estimate_is_of_the_plan_that_is_carried_out(upscaler_for):
+    upscaler = upscaler_for(device="cpu")
+    found = upscaler.estimate(90, 70, 2)
+    upscaler.upscale_to_file(picture_of(3), 2, io.BytesIO(), "PNG")
+    assert upscaler.last_report.tile_size == (found.plan.tile_width, found.plan.tile_height)
+    assert found.seconds > 0
+    assert found.memory >= 90 * 70 * 3
