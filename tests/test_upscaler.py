@@ -19,6 +19,7 @@ import tilewright
 from tilewright import Upscaler, new_task, raise_for_errors
 from tilewright.codecs.decode import decode, picture_from_array
 from tilewright.codecs.encode import encode
+from tilewright.codecs.png import PngWriter
 from tilewright.errors import DeviceError, InferenceError, ModelError, StoreError, TilewrightError
 from tilewright.testing import FakeSession, make_picture
 
@@ -373,6 +374,20 @@ def test_a_png_file_written_while_tiles_run_is_the_picture(upscaler_for, channel
     assert (found.alpha is None) == (wanted.alpha is None)
     if wanted.alpha is not None:
         np.testing.assert_array_equal(found.alpha, wanted.alpha)
+
+
+@pytest.mark.parametrize("compression", [None, "fast", "balanced", "small"])
+def test_the_compression_is_the_one_asked_for(upscaler, compression, monkeypatch):
+    asked = []
+    writer = PngWriter.__init__
+
+    def watched(*arguments, **options):
+        asked.append(options["compression"])
+        writer(*arguments, **options)
+
+    monkeypatch.setattr(PngWriter, "__init__", watched)
+    upscaler.upscale_to_file(picture_of(1), 2, io.BytesIO(), "PNG", compression=compression)
+    assert asked == [compression or "fast"]
 
 
 def test_alpha_that_is_the_same_everywhere_is_written_too(upscaler_for):

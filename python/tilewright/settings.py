@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32"]
 FetchUrls = Literal["off", "public"]
+Compression = Literal["fast", "balanced", "small"]
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -45,6 +46,7 @@ class Settings:
         memory_budget: bytes for a network's activations, by estimate; None to let the planner decide.
         max_input_pixels: largest picture accepted, width times height.
         max_output_pixels: largest result that is made, width times height; None for no limit.
+        png_compression: ``"fast"``, ``"balanced"`` or ``"small"``: how hard PNG files are compressed.
         fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) addresses on the public internet.
         check_nsfw: whether every result is checked, as if all tasks asked for it.
         price: the pricing rule behind ``cost``; None for 0.
@@ -61,6 +63,7 @@ class Settings:
     memory_budget: int | None
     max_input_pixels: int
     max_output_pixels: int | None = None
+    png_compression: Compression = "fast"
     fetch_urls: FetchUrls = "off"
     check_nsfw: bool = False
     price: Price | None = None
@@ -90,6 +93,7 @@ class Settings:
             memory_budget=read.size("MEMORY_BUDGET"),
             max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
             max_output_pixels=read.count("MAX_OUTPUT_PIXELS"),
+            png_compression=read.choice("PNG_COMPRESSION", get_args(Compression)),
             fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls)),
             check_nsfw=read.choice("CHECK_NSFW", ("off", "on")) == "on",
             price=read.price("PRICE"),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tilewright.nsfw import NsfwClassifier
     from tilewright.picture import Picture, Pixels
     from tilewright.runner import Tasks
+    from tilewright.settings import Compression
 
 
 class Upscaler:
@@ -275,6 +276,7 @@ class Upscaler:
         file_format: Format,
         *,
         quality: int = 95,
+        compression: Compression | None = None,
         model: str | Path | None = None,
         on_progress: OnProgress | None = None,
         report: Report | None = None,
@@ -290,6 +292,7 @@ class Upscaler:
             file: takes the bytes, by ``write`` alone. When an exception is raised, it holds no whole file.
             file_format: ``"PNG"``, ``"JPG"`` or ``"WEBP"``.
             quality: 1 to 100, for JPG and WEBP.
+            compression: of PNG, ``"fast"``, ``"balanced"`` or ``"small"``; None for that of the settings.
             model: another network than the Upscaler's.
             on_progress: as for `upscale_array`.
             report: takes the times; by default a new one, which becomes `last_report`.
@@ -310,7 +313,15 @@ class Upscaler:
             with report.stage("encode"):
                 file.write(encode(result, file_format, quality))
             return
-        with png_writer(file, picture, width, height, threads=self.settings.threads) as writer:
+        settings = self.settings
+        with png_writer(
+            file,
+            picture,
+            width,
+            height,
+            compression=compression or settings.png_compression,
+            threads=settings.threads,
+        ) as writer:
 
             def write(pixels: Pixels, alpha: Pixels | None = None) -> None:
                 writer.write(pixels, None if alpha is None else alpha[:, :, 0])

@@ -111,6 +111,9 @@ def _add_upscale(commands: _Commands) -> None:
         "--quality", metavar="N", type=_quality, default=95, help="1 to 100, for JPG and WEBP (default: %(default)s)"
     )
     command.add_argument(
+        "--compression", choices=("fast", "balanced", "small"), help="how hard PNG files are compressed (default: fast)"
+    )
+    command.add_argument(
         "--precision", choices=("auto", "fp32"), help="auto may use bf16 where it was seen to agree (default: auto)"
     )
     command.add_argument(

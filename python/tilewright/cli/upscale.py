@@ -101,6 +101,7 @@ def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, b
                 file,
                 job.file_format,
                 quality=arguments.quality,
+                compression=arguments.compression,
                 on_progress=bar.tiles(pixels),
                 report=report,
             )

@@ -13,8 +13,9 @@ from tilewright.errors import EncodeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tilewright.codecs.png import Compression, PngWriter, Target
+    from tilewright.codecs.png import PngWriter, Target
     from tilewright.picture import Picture, Pixels
+    from tilewright.settings import Compression
 
 Format = Literal["PNG", "JPG", "WEBP"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -25,6 +26,12 @@ _MEDIA_TYPES: dict[Format, str] = {"PNG": "image/png", "JPG": "image/jpeg", "WEB
 # Longest side that the encoders really write. PNG's limit, 2³¹ - 1, is ours too, though libvips reads 10⁸ at most.
 # JPEG's header could say 65535, libjpeg stops at 65500; WEBP's own limit is 2¹⁴ - 1.
 _LONGEST_SIDE: dict[Format, int] = {"PNG": 2**31 - 1, "JPG": 65_500, "WEBP": 16_383}
+
+# Measured on three photographs that a network had enlarged to 1.3 to 3 megapixels, at quality 95, on two cores of an
+# AMD EPYC (Zen 4), libvips 8.18. JPG: optimised Huffman tables save 2 to 3 % of the size and take 2.5 times as long,
+# trellis quantisation 12 to 17 % for 13 times as long: neither is worth it beside a network. WEBP: effort 2 takes half
+# of the time of the usual 4, for files 2 % larger and 0.2 to 0.3 dB less of 43 to 44.
+_WEBP_EFFORT = 2
 
 # From this quality up, colour keeps its full resolution (4:4:4).
 _FULL_CHROMA_FROM = 90
@@ -137,7 +144,7 @@ def _save(image: Any, file_format: Format, quality: int, keep: str = "icc") -> b
         subsampling = "off" if quality >= _FULL_CHROMA_FROM else "on"
         data = image.jpegsave_buffer(keep=keep, Q=quality, subsample_mode=subsampling)
     else:
-        data = image.webpsave_buffer(keep=keep, Q=quality)
+        data = image.webpsave_buffer(keep=keep, Q=quality, effort=_WEBP_EFFORT)
     return bytes(data)
 
 

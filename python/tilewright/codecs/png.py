@@ -9,13 +9,14 @@ import struct
 import zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 from isal import isal_zlib
 
 from tilewright import _core
 from tilewright.errors import EncodeError, TilewrightError
+from tilewright.settings import Compression
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright.picture import Pixels
-
-Compression = Literal["fast", "balanced", "small"]
 
 # By specification, for both sides and for the bytes of one chunk.
 _LONGEST_SIDE = 2**31 - 1
