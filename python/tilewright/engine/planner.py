@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 # More is not taken unless asked for: a program that upscales is seldom alone on its machine.
 _LARGEST_DEFAULT_BUDGET = 4 * 2**30
 
-# Beyond the first of these, memory that saves less of the time than the second is left alone. What a tile needs grows
-# with its area, what its halo costs shrinks with its side: with a halo of 18, tiles of 0.5 megapixels cost a tenth more
-# time than a whole picture, and tiles of 5 megapixels, of ten times the memory, a thirtieth.
+# Beyond this memory a redundancy of up to this is put up with. What a tile needs grows with its area, what its halo
+# costs shrinks with its side: with a halo of 18, tiles of 0.5 megapixels take a tenth more time than a whole picture,
+# and tiles of 5 megapixels, of ten times the memory, a thirtieth.
 _MODEST_MEMORY = 448 * 2**20
-_NEGLIGIBLE_TIME = 0.08
+_SLIGHT_REDUNDANCY = 1.10
 
 # What running a tile costs beside its pixels, as pixels: calls, threads that wait for each other.
 _PIXELS_PER_RUN = 1000
@@ -105,7 +105,7 @@ def plan_tiles(
     tile: int | None = None,
     memory_budget: int | None = None,
 ) -> TilePlan:
-    """Plans a picture: in about the least time that the memory budget allows, with no more memory than that takes.
+    """Plans a picture: in the least time that the memory budget allows, or in little more with less memory.
 
     All tiles have one shape. For a network that is not exact the whole picture is one tile where the budget allows it.
 
@@ -130,13 +130,14 @@ def plan_tiles(
         return _plan(width, height, spec, min(wanted, _whole(width, spec)), min(wanted, _whole(height, spec)))
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
     candidates = _candidates(width, height, spec, demand or Demand(max(spec.bytes_per_pixel, 1.0)))
-    best = _best(candidates, memory_budget or default_memory_budget(), exact=not spec.feather)
+    enough = int(_SLIGHT_REDUNDANCY * width * height)
+    best = _best(candidates, memory_budget or default_memory_budget(), enough, exact=not spec.feather)
     return _plan(width, height, spec, best.tile_width, best.tile_height)
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A way to cut a picture: `work` is what the network does, in input pixels."""
+    """A way to cut a picture."""
 
     tile_width: int
     tile_height: int
@@ -144,20 +145,28 @@ class _Candidate:
     memory: int
 
     @property
+    def computed(self) -> int:
+        """Input pixels that the network sees."""
+        return self.tiles * self.tile_width * self.tile_height
+
+    @property
     def work(self) -> int:
-        return self.tiles * (self.tile_width * self.tile_height + _PIXELS_PER_RUN)
+        """The time that takes, as pixels."""
+        return self.computed + self.tiles * _PIXELS_PER_RUN
 
 
-def _best(candidates: Sequence[_Candidate], budget: int, *, exact: bool) -> _Candidate:
+def _best(candidates: Sequence[_Candidate], budget: int, enough: int, *, exact: bool) -> _Candidate:
+    """The candidate of least work, or one of less memory that computes no more than `enough` pixels."""
     affordable = [candidate for candidate in candidates if candidate.memory <= budget]
     if not affordable:
         return min(candidates, key=lambda candidate: (candidate.memory, candidate.work))
     if affordable[0].tiles == 1 and not exact:  # the fewer seams the better
         return affordable[0]
-    enough = min(candidate.work for candidate in affordable) * (1 + _NEGLIGIBLE_TIME)
+    quickest = min(affordable, key=lambda candidate: (candidate.work, candidate.memory))
     return min(
-        (candidate for candidate in affordable if candidate.work <= enough),
+        (candidate for candidate in affordable if candidate.computed <= enough),
         key=lambda candidate: (max(candidate.memory, _MODEST_MEMORY), candidate.work),
+        default=quickest,
     )
 
 
