@@ -70,11 +70,11 @@ def _environment() -> dict[str, str]:
 
 
 def test_unknown_name_lists_near_and_installed_ones(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=f"Did you mean '{FAST}'") as caught:
+    with pytest.raises(ModelError, match=f"did you mean '{FAST}'") as caught:
         load_model("realesr-animevideo3", 4, cache_dir=tmp_path)
     assert caught.value.parameter == "model"
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
-    assert caught.value.allowed_values == installed
+    assert caught.value.allowed_values == ["auto", *installed, "runware:504@1"]
     assert all(name in caught.value.message for name in installed)
 
 

@@ -503,7 +503,7 @@ def test_words_that_make_no_sense(words, said, workplace, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--model", "no-such-network"], "There is no network named 'no-such-network'"),
+        (["--model", "no-such-network"], "there is no network named 'no-such-network'"),
         (["--model", "missing.onnx"], "no ONNX file at missing.onnx"),
     ],
 )

@@ -43,3 +43,11 @@ def test_a_rule_is_read_from_the_environment(text, price):
 def test_a_rule_that_is_not_understood_is_an_error(text):
     with pytest.raises(SettingsError, match="TILEWRIGHT_PRICE must be a price such as"):
         Settings.from_environment({"TILEWRIGHT_PRICE": text})
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit"), [(1, "minute"), (-1, "second"), (float("nan"), "second"), (float("inf"), "second")]
+)
+def test_a_price_that_is_none_is_refused(amount, unit):
+    with pytest.raises(ValueError, match="a price is 0 or more per second or megapixel"):
+        Price(amount, unit)

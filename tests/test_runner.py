@@ -7,10 +7,14 @@ import base64
 import contextlib
 import dataclasses
 import gc
+import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
 
+import numpy as np
 import pytest
 
 import tilewright
@@ -243,7 +247,10 @@ def test_a_result_that_was_deleted_meanwhile_is_an_error(upscaler):
     task = later(tasks_of(1)[0])
     upscaler.run(task)
     upscaler.store.delete(until_done(upscaler, task)["data"][0]["imageUUID"])
-    assert [item["code"] for item in upscaler.run(poll_of(task))["errors"]] == ["invalidInputImage"]
+    [item] = upscaler.run(poll_of(task))["errors"]
+    assert (item["code"], item["parameter"], item["status"]) == ("taskNotFound", "taskUUID", "error")
+    assert (item["taskUUID"], item["taskType"]) == (task["taskUUID"], "imageUpscale")
+    assert "no longer in the store" in item["message"]
 
 
 def test_upscale_takes_no_questions(upscaler):
@@ -309,3 +316,196 @@ def test_the_cost_follows_the_pricing_rule(unit, least):
     else:
         assert least < item["cost"] < 120
     assert "cost" not in priced.run(tasks_of(1))["data"][0]
+
+
+def test_what_cannot_be_compared_is_a_fault_and_frees_the_others(upscaler):
+    """An array compared with a text is an array, which is neither true nor false."""
+    task, odd = tasks_of(1)[0], tilewright.new_task(b"", 2, taskType=np.array([1, 2]), checkNSFW=np.array([1, 2]))
+    response = upscaler.run([task, odd])
+    assert [item["taskUUID"] for item in response["data"]] == [task["taskUUID"]]
+    assert "errors" not in upscaler.run(task), "free again"
+    [error] = upscaler.run(tilewright.new_task(make_picture(4, 4), 2, checkNSFW=np.array([1, 2])))["errors"]
+    assert error["code"] == "invalidCheckNSFW"
+
+
+def test_a_task_that_cannot_be_accepted_is_a_fault_and_frees_its_uuid(upscaler, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    task = later(tasks_of(1)[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(upscaler._runner._deliveries, "accept", refuse)
+        [error] = upscaler.run(task)["errors"]
+    assert (error["code"], error["taskUUID"]) == ("internalServerError", task["taskUUID"])
+    upscaler.run(task)
+    assert until_done(upscaler, task)["data"][0]["status"] == "success"
+
+
+def test_a_worker_that_wants_to_end_the_process_fails_its_task(upscaler, monkeypatch):
+    def leave(*_, **__):
+        raise SystemExit(3)
+
+    task = later(tasks_of(1)[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(upscaler, "upscale_picture", leave)
+        upscaler.run(task)
+        [error] = until_done(upscaler, task)["errors"]
+    assert (error["code"], error["status"]) == ("internalServerError", "error")
+
+
+def test_no_more_than_a_few_pictures_are_decoded_at_a_time(upscaler, held_back, monkeypatch):
+    entered = []
+    load = upscaler._runner._handlers._load
+    monkeypatch.setattr(upscaler._runner._handlers, "_load", lambda *a: (entered.append(1), load(*a))[1])
+    results = []
+    threads = [threading.Thread(target=lambda task=task: results.append(upscaler.run(task))) for task in tasks_of(12)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    assert len(entered) == 3
+    held_back.set()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(results) == 12
+    assert not any("errors" in result for result in results)
+
+
+def test_asyncio_keeps_its_own_executor(upscaler, held_back):
+    async def main():
+        work = [asyncio.create_task(upscaler.aupscale(task)) for task in tasks_of(40)]
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        await asyncio.wait_for(asyncio.to_thread(lambda: None), timeout=20)
+        took = time.monotonic() - started
+        held_back.set()
+        return took, await asyncio.gather(*work)
+
+    took, responses = asyncio.run(main())
+    assert took < 10, "it did not wait for pictures that wait for us"
+    assert not any("errors" in response for response in responses)
+
+
+def test_asyncio_serves_uploads_and_questions_too(upscaler):
+    async def main():
+        [uploaded] = (await upscaler.arun(upload_of(make_picture(8, 8))))["data"]
+        task = tilewright.new_task(uploaded["imageUUID"], 2, deliveryMethod="async")
+        await upscaler.arun(task)
+        while (reply := await upscaler.arun(poll_of(task)))["data"][0]["status"] == "processing":
+            await asyncio.sleep(0.01)
+        return reply
+
+    assert asyncio.run(main())["data"][0]["status"] == "success"
+
+
+def upload_of(picture):
+    return {"taskType": "imageUpload", "taskUUID": tilewright.new_task(b"")["taskUUID"], "image": picture}
+
+
+def test_a_stream_answers_first_what_needs_no_network(upscaler):
+    known = later(tasks_of(1)[0])
+    upscaler.run(known)
+    until_done(upscaler, known)
+    tasks = [*tasks_of(5), poll_of(known), tilewright.new_task("no picture.png", 2)]
+
+    async def main():
+        return [envelope async for envelope in upscaler.astream(tasks)]
+
+    envelopes = asyncio.run(main())
+    first = {(envelope["data"] or envelope["errors"])[0]["taskUUID"] for envelope in envelopes[:2]}
+    assert first == {known["taskUUID"], tasks[-1]["taskUUID"]}
+    assert len(envelopes) == 7
+
+
+def test_a_stream_does_not_run_ahead_of_its_reader(upscaler, monkeypatch):
+    done = []
+    upscale_picture = upscaler.upscale_picture
+
+    def counted(*arguments, **options):
+        done.append(1)
+        return upscale_picture(*arguments, **options)
+
+    monkeypatch.setattr(upscaler, "upscale_picture", counted)
+
+    async def main():
+        async with contextlib.aclosing(upscaler.astream(tasks_of(12))) as stream:
+            await anext(stream)
+            await asyncio.sleep(0.5)
+            return len(done)
+
+    assert asyncio.run(main()) <= 6
+
+
+def test_a_uuid_stays_taken_until_the_tile_of_a_stream_that_was_left_is_done(upscaler, monkeypatch):
+    inside, go = threading.Event(), threading.Event()
+
+    def slow(*_, **__):
+        inside.set()
+        assert go.wait(timeout=60)
+        raise CancelledError("stopped")
+
+    task, other = tasks_of(2)
+
+    async def leave():
+        stream = upscaler.astream([poll_of(task), task, other])
+        await anext(stream)
+        await asyncio.to_thread(inside.wait, 20)
+        await stream.aclose()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upscaler, "upscale_picture", slow)
+        asyncio.run(leave())
+        assert [item["code"] for item in upscaler.run(task)["errors"]] == ["conflictTaskUUID"]
+        go.set()
+        assert idle(upscaler)
+    deadline = time.monotonic() + 20
+    while upscaler._runner._under_way and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "errors" not in upscaler.run([task, other])
+
+
+AT_THE_END = """
+import sys
+import tilewright
+from tilewright import Upscaler
+from tilewright.testing import make_picture
+upscaler = Upscaler(device="cpu", store=sys.argv[1], tile=40)
+tasks = [tilewright.new_task(make_picture(60 + i, 60), 2, deliveryMethod="async", outputFormat=f)
+         for i, f in enumerate(["PNG", "JPG", "PNG", "JPG", "WEBP"])]
+assert "errors" not in upscaler.run(tasks)
+"""
+
+
+def test_a_process_that_ends_does_first_what_it_accepted(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", AT_THE_END, str(tmp_path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ended.stderr == ""
+    kinds = sorted(path.suffix for path in tmp_path.iterdir())
+    assert kinds == sorted([".png"] * 5 + [".png", ".jpg", ".png", ".jpg", ".webp"]), "five inputs, five results"
+
+
+FORKED = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+from tilewright import Upscaler
+from tilewright.errors import DeviceError
+from tilewright.testing import make_picture
+upscaler = Upscaler(device="cpu", store="memory://fork")
+upscaler.upscale_array(make_picture(8, 8), 2)
+child = os.fork()
+if child == 0:
+    refused = 0
+    for use in (upscaler, None):
+        try:
+            (use or Upscaler(device="cpu")).upscale_array(make_picture(8, 8), 2)
+        except DeviceError as error:
+            refused += "forked" in str(error)
+    os._exit(refused)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_a_forked_process_is_told_instead_of_waiting_for_ever():
+    ended = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout == "2\n", ended.stderr

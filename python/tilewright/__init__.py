@@ -10,9 +10,10 @@
 choose network, device or store. The runtimes and the codec are loaded at first use too, not with this module.
 """
 
-from tilewright.default import astream, aupscale, models, run, upload, upscale
+from tilewright.default import arun, astream, aupscale, models, run, upload, upscale
 from tilewright.errors import TaskError, TilewrightError
 from tilewright.picture import Picture
+from tilewright.pricing import Price
 from tilewright.responses import raise_for_errors
 from tilewright.settings import Settings
 from tilewright.store import ImageStore
@@ -22,10 +23,12 @@ from tilewright.upscaler import Upscaler
 __all__ = [
     "ImageStore",
     "Picture",
+    "Price",
     "Settings",
     "TaskError",
     "TilewrightError",
     "Upscaler",
+    "arun",
     "astream",
     "aupscale",
     "models",

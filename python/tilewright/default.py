@@ -1,4 +1,7 @@
-"""The module-level calls, on an `Upscaler` that is made when it is first needed."""
+"""The module-level calls, on an `Upscaler` that is made when it is first needed.
+
+Its first use can raise what making one can: `SettingsError` and `DeviceError`.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,11 @@ def run(tasks: Tasks) -> dict[str, Any]:
 async def aupscale(task: Tasks) -> dict[str, Any]:
     """`upscale` for asyncio: see `Upscaler.aupscale`."""
     return await _default().aupscale(task)
+
+
+async def arun(tasks: Tasks) -> dict[str, Any]:
+    """`run` for asyncio: see `Upscaler.arun`."""
+    return await _default().arun(tasks)
 
 
 def astream(tasks: Tasks) -> AsyncIterator[dict[str, Any]]:

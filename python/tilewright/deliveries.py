@@ -36,7 +36,7 @@ class Delivery(Generic[_About, _Outcome]):
 class Deliveries(Generic[_About, _Outcome]):
     """Work under way, and its outcomes, by key. Any number of threads may use it.
 
-    What was accepted is done: the process does not end before, unless it is told to stop.
+    What was accepted is done: the process does not end before.
     """
 
     def __init__(self, make_pool: Callable[[], Executor]) -> None:
@@ -57,7 +57,9 @@ class Deliveries(Generic[_About, _Outcome]):
                 When the event is set, it ends early.
         """
         with self._lock:
-            self._pool = self._pool or self._make_pool()
+            if self._pool is None:
+                self._pool = self._make_pool()
+                _before_exit(self.wait)
             self._deliveries.pop(key, None)  # so that the new one stands last
             self._deliveries[key] = Delivery(about, self._pool.submit(work, self._stop))
             finished = [key for key, delivery in self._deliveries.items() if delivery.future.done()]
@@ -83,3 +85,12 @@ class Deliveries(Generic[_About, _Outcome]):
             self._stop.set()
             self._stop = threading.Event()
         self.wait()
+
+
+def _before_exit(wait: Callable[[], None]) -> None:
+    """Has something called when the process is about to end, while pools still take work.
+
+    `atexit` would be too late: by then `concurrent.futures` takes none. Its own hook is set like this one, and hooks
+    are called last to first; the pool was made before, so its hook comes after.
+    """
+    threading._register_atexit(wait)  # type: ignore[attr-defined]

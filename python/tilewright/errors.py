@@ -112,7 +112,7 @@ class InferenceError(TilewrightError):
 
 
 class CancelledError(TilewrightError):
-    """The caller asked to stop; nothing of the task that was at work was stored."""
+    """The caller asked to stop; no result of the task that was at work was stored."""
 
 
 class SettingsError(TilewrightError):

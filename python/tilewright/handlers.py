@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import CancelledError, ImageTooLargeError, ParameterError, shown
+from tilewright.errors import CancelledError, ImageTooLargeError
 from tilewright.pricing import cost
 from tilewright.responses import Upscaled, upload_result, upscale_result
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from pathlib import Path
 
     from tilewright.engine.progress import Progress
+    from tilewright.picture import Picture
     from tilewright.sources import ImageParameter, LoadedPicture
     from tilewright.tasks import UploadTask, UpscaleTask
     from tilewright.upscaler import Upscaler
@@ -57,13 +57,16 @@ class Handlers:
 
         upscaler, factor = self._upscaler, task.upscale_factor
         settings, report = upscaler.settings, upscaler.new_report()
-        model = self._model(task)
+        model = task.model or upscaler.model
         upscaler.find(model, factor)  # an unknown network is known before any pixel is read
+
+        def accept(picture: Picture) -> None:
+            width, height = picture.width * factor, picture.height * factor
+            _check_result_size(width, height, settings.max_output_pixels)
+            check_format_limits(width, height, task.output_format)
+
         with report.stage("decode"):
-            picture, input_image_uuid = self._load(task.input_image, task.image_parameter)
-        width, height = picture.width * factor, picture.height * factor
-        _check_result_size(width, height, settings.max_output_pixels)
-        check_format_limits(width, height, task.output_format)
+            picture, input_image_uuid = self._load(task.input_image, task.image_parameter, accept)
         how: dict[str, Any] = {"model": model, "on_progress": listen, "report": report}
         nsfw = None
         with report.stage("store"), upscaler.store.writer(extension(task.output_format)) as image:
@@ -80,7 +83,11 @@ class Handlers:
             image_uuid=image.uuid,
             input_image_uuid=input_image_uuid,
             nsfw=nsfw,
-            cost=cost(settings.price, seconds=report.compute_seconds, pixels=width * height),
+            cost=cost(
+                settings.price,
+                seconds=report.compute_seconds,
+                pixels=picture.width * picture.height * factor**2,
+            ),
         )
 
     def answer(self, upscaled: Upscaled, *, status: str | None = None) -> dict[str, Any]:
@@ -94,11 +101,17 @@ class Handlers:
             SourceError: the result is no longer in the store.
             StoreError: the store cannot be read.
         """
-        store, image_uuid = self._upscaler.store, upscaled.image_uuid
-        data = store.get(image_uuid) if set(upscaled.task.output_types) != {"URL"} else b""
-        return upscale_result(upscaled, image_url=store.url(image_uuid), data=data, status=status)
+        store, image_uuid, wanted = self._upscaler.store, upscaled.image_uuid, upscaled.task.output_types
+        return upscale_result(
+            upscaled,
+            image_url=store.url(image_uuid) if "URL" in wanted else "",
+            data=store.get(image_uuid) if set(wanted) != {"URL"} else b"",
+            status=status,
+        )
 
-    def _load(self, image: object, parameter: ImageParameter) -> LoadedPicture:
+    def _load(
+        self, image: object, parameter: ImageParameter, accept: Callable[[Picture], None] | None = None
+    ) -> LoadedPicture:
         from tilewright.sources import load_picture
 
         upscaler = self._upscaler
@@ -108,18 +121,8 @@ class Handlers:
             max_pixels=upscaler.settings.max_input_pixels,
             parameter=parameter,
             fetcher=self.fetcher,
+            accept=accept,
         )
-
-    def _model(self, task: UpscaleTask) -> str | Path:
-        """A task may come from anywhere, so it can name networks of the catalog, but no file of this machine."""
-        if task.model is not None and task.model.endswith(".onnx"):
-            raise ParameterError(
-                f"model {shown(task.model)} looks like a file; tasks name networks of the catalog, a file of your own "
-                "is given to Upscaler(model=...)",
-                code="invalidModel",
-                parameter="model",
-            )
-        return task.model or self._upscaler.model
 
 
 def go_on(stop: threading.Event) -> None:
@@ -129,7 +132,7 @@ def go_on(stop: threading.Event) -> None:
         CancelledError: `stop` is set.
     """
     if stop.is_set():
-        raise CancelledError("stopped; nothing of the task was stored")
+        raise CancelledError("stopped before it was done; no result was stored")
 
 
 def _check_result_size(width: int, height: int, max_pixels: int | None) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -41,7 +42,14 @@ def open_place(location: str) -> Folder | Remote:
 
     # What other processes put and delete has to be seen, so listings are not remembered.
     file_system, root = fsspec.core.url_to_fs(location, use_listings_cache=False)
-    return Folder(Path(root)) if isinstance(file_system, LocalFileSystem) else Remote(file_system, root)
+    if isinstance(file_system, LocalFileSystem):
+        return Folder(Path(root))
+    return Remote(file_system, root, without_user(location))
+
+
+def without_user(location: str) -> str:
+    """A location for others to see: without a user name and password."""
+    return re.sub(r"(?<=://)[^/@]*@", "", location)
 
 
 class Folder:
@@ -92,9 +100,11 @@ class Folder:
 class Remote:
     """Files of an fsspec file system."""
 
-    def __init__(self, file_system: Any, root: str) -> None:
+    def __init__(self, file_system: Any, root: str, address: str) -> None:
+        """Takes what fsspec makes of a location, and what it is called in URLs."""
         self._fs = file_system
         self._root = root.rstrip("/")
+        self._address = address.rstrip("/")
 
     @contextlib.contextmanager
     def writer(self, name: str) -> Iterator[BinaryIO]:
@@ -135,7 +145,7 @@ class Remote:
         try:
             return str(self._fs.sign(self._path(name), expiration=max(1, int(seconds))))
         except NotImplementedError:
-            return str(self._fs.unstrip_protocol(self._path(name)))
+            return f"{self._address}/{name}"
 
     def listing(self) -> Iterator[tuple[str, float]]:
         with contextlib.suppress(FileNotFoundError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 PriceUnit = Literal["second", "megapixel"]
 
@@ -18,10 +19,17 @@ class Price:
     Attributes:
         amount: per unit, 0 or more, in whatever currency.
         unit: ``"second"`` of computing, or ``"megapixel"`` (10⁶ pixels) of the result.
+
+    Raises:
+        ValueError: another unit, or an amount that is negative or not finite.
     """
 
     amount: float
     unit: PriceUnit
+
+    def __post_init__(self) -> None:
+        if self.unit not in get_args(PriceUnit) or not 0 <= self.amount < math.inf:
+            raise ValueError(f"a price is 0 or more per {' or '.join(get_args(PriceUnit))}, not {self!r}")
 
 
 def cost(price: Price | None, *, seconds: float, pixels: int) -> float:

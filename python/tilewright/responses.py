@@ -39,8 +39,8 @@ def upscale_result(upscaled: Upscaled, *, image_url: str, data: bytes, status: s
 
     Args:
         upscaled: what became of it.
-        image_url: where the stored result opens.
-        data: the result's file.
+        image_url: where the stored result opens; used when a URL is wanted.
+        data: the result's file; used when anything else is wanted.
         status: told only to those who asked for it, by ``getResponse``.
     """
     task = upscaled.task

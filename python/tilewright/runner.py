@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tilewright.deliveries import Deliveries
-from tilewright.errors import CancelledError, ParameterError, TilewrightError
+from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
 from tilewright.handlers import Handlers, go_on
 from tilewright.responses import Upscaled, acknowledgement, envelope, error_items
 from tilewright.store import is_uuid4
-from tilewright.tasks import PollTask, Task, UploadTask, UpscaleTask, is_poll, parse_task
+from tilewright.tasks import PollTask, Task, UploadTask, UpscaleTask, is_poll, parse_task, require_mapping
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from tilewright.upscaler import Upscaler
 
@@ -27,6 +30,9 @@ Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 # One picture is decoded while another is in the network and a third is encoded; more would only hold memory.
 _AT_ONCE = 3
+
+# Calls from event loops that can be under way at once. Most of them only wait for their turn.
+_ASYNCIO_CALLS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,11 @@ class _Job:
     def later(self) -> UpscaleTask | None:
         """Its task, if that is answered later."""
         return self.task if isinstance(self.task, UpscaleTask) and self.task.later else None
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether it is answered only when a network has run."""
+        return isinstance(self.task, UpscaleTask) and not self.task.later
 
 
 # What became of a request that is answered later: it was done, or its faults.
@@ -59,7 +70,11 @@ class Runner:
         self._handlers = Handlers(upscaler)
         self._under_way: set[str] = set()
         self._entering = threading.Lock()
+        # However many threads and event loops ask: no more pictures than this are in memory at a time.
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._deliveries: Deliveries[UpscaleTask, _Delivery] = Deliveries(_pool)
+        # asyncio's own executor is everybody's: pictures would hold up its name look-ups and files.
+        self._for_asyncio = cache(partial(_pool, _ASYNCIO_CALLS))
 
     def run(self, tasks: Tasks, *, upscales_only: bool, stop: threading.Event | None = None) -> dict[str, Any]:
         """Runs requests; the envelope keeps their order.
@@ -92,29 +107,40 @@ class Runner:
         import asyncio
 
         stop = threading.Event()
+        run = partial(self.run, tasks, upscales_only=upscales_only, stop=stop)
         try:
-            return await asyncio.to_thread(self.run, tasks, upscales_only=upscales_only, stop=stop)
+            return await asyncio.get_running_loop().run_in_executor(self._for_asyncio(), run)
         finally:
             stop.set()
 
     async def astream(self, tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
-        """Yields every task's envelope as it is finished. Leaving the loop early stops the others."""
+        """Yields every task's envelope as it is finished. Leaving the loop early stops the others.
+
+        What needs no network comes first. Work does not run ahead of whoever takes the envelopes by more than a few.
+        """
         import asyncio
 
         jobs = self._enter(tasks, upscales_only=False)
         stop = threading.Event()
         pool = _pool()
-        loop = asyncio.get_running_loop()
-        running = [loop.run_in_executor(pool, self._finish, job, stop) for job in jobs]
+        waiting = deque(sorted(jobs, key=lambda job: job.needs_network))
+        running: dict[asyncio.Future[_Outcome], tuple[_Job, Future[_Outcome]]] = {}
         try:
-            for finished in asyncio.as_completed(running):
-                yield _joined([await finished])
+            while waiting or running:
+                while waiting and len(running) < _AT_ONCE:
+                    job = waiting.popleft()
+                    future = pool.submit(self._finish_and_leave, job, stop)
+                    running[asyncio.wrap_future(future)] = job, future
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for finished in done:
+                    del running[finished]
+                while done:  # what was taken is not held on to
+                    yield _joined([done.pop().result()])
         finally:
             stop.set()
-            for future in running:  # nobody will ask what became of these
-                future.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            self._leave(jobs)
+            # What runs gives up its taskUUID when it has stopped; what does not, here.
+            self._leave([*waiting, *(job for job, future in running.values() if future.cancel())])
+            pool.shutdown(wait=False)
 
     def wait(self) -> None:
         """Returns when all requests accepted for later are done."""
@@ -127,14 +153,11 @@ class Runner:
     def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Job]:
         requests = list(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) else [tasks]
         for request in requests:
-            if not isinstance(request, Mapping):
-                raise TypeError(f"a task must be a mapping such as a dict, not {type(request).__name__}")
+            require_mapping(request)
         with self._entering:
             jobs = [self._checked(request, upscales_only=upscales_only) for request in requests]
-        for job in jobs:  # before any of them is run: one may ask about another
-            if job.later is not None:
-                self._accept(job, job.later)
-        return jobs
+        # Before any of them is run: one may ask about another.
+        return [job if job.later is None else self._accepted(job, job.later) for job in jobs]
 
     def _checked(self, request: Mapping[str, Any], *, upscales_only: bool) -> _Job:
         task: Task | None = None
@@ -148,20 +171,13 @@ class Runner:
     def _parsed(self, request: Mapping[str, Any], *, upscales_only: bool) -> Task:
         from tilewright.nsfw import nsfw_problem
 
-        task = parse_task(
+        return parse_task(
             request,
             taken=self._under_way,
             urls=self._handlers.fetcher is not None,
-            nsfw_problem=nsfw_problem() if request.get("checkNSFW") else None,
+            nsfw_problem=nsfw_problem() if request.get("checkNSFW") is True else None,
+            upscales_only=upscales_only,
         )
-        if upscales_only and not isinstance(task, UpscaleTask):
-            raise ParameterError(
-                f"{task.task_type} is not an upscale; tilewright.run takes tasks of any kind",
-                code="unsupportedTaskType",
-                parameter="taskType",
-                allowed_values=["imageUpscale", "upscale"],
-            )
-        return task
 
     def _take(self, task_uuid: object) -> str | None:
         """Makes a taskUUID its task's own, whatever else is wrong with the task; None when it is none, or another's."""
@@ -170,7 +186,7 @@ class Runner:
         self._under_way.add(task_uuid.lower())
         return task_uuid.lower()
 
-    def _leave(self, jobs: Sequence[_Job]) -> None:
+    def _leave(self, jobs: Iterable[_Job]) -> None:
         """Gives up the taskUUIDs of jobs that are done; those that are answered later do that by themselves."""
         self._release({job.taken for job in jobs if job.taken is not None and job.later is None})
 
@@ -178,21 +194,34 @@ class Runner:
         with self._entering:
             self._under_way -= taken
 
-    def _accept(self, job: _Job, task: UpscaleTask) -> None:
+    def _accepted(self, job: _Job, task: UpscaleTask) -> _Job:
+        """The job, once it is in its turn; with a fault when that could not be."""
         taken = job.taken
         assert taken is not None, "a task without a fault has a taskUUID of its own"
-        kept = replace(task, input_image=None)  # the picture goes when it is done, what was asked stays
+        # The picture goes when it is done, and so does what may be long; what was asked stays.
+        kept = replace(task, input_image=None, model=None)
 
         def work(stop: threading.Event) -> _Delivery:
             try:
-                go_on(stop)
-                return replace(self._handlers.upscale(task, stop), task=kept)
-            except Exception as error:  # there is nobody to raise it to
+                with self._places:
+                    go_on(stop)
+                    return replace(self._handlers.upscale(task, stop), task=kept)
+            except BaseException as error:  # there is nobody to raise it to
                 return _faults(error, job.request)
             finally:
                 self._release({taken})
 
-        self._deliveries.accept(taken, kept, work)
+        try:
+            self._deliveries.accept(taken, kept, work)
+        except Exception as error:  # no thread could be started
+            return replace(job, task=None, fault=error)
+        return job
+
+    def _finish_and_leave(self, job: _Job, stop: threading.Event) -> _Outcome:
+        try:
+            return self._finish(job, stop)
+        finally:
+            self._leave([job])
 
     def _finish(self, job: _Job, stop: threading.Event) -> _Outcome:
         try:
@@ -200,14 +229,17 @@ class Runner:
                 raise job.fault
             go_on(stop)
             match job.task:
-                case UploadTask():
-                    return [self._handlers.upload(job.task)], []
                 case PollTask():
                     return self._poll(job.task)
                 case UpscaleTask(later=True):
                     return [acknowledgement(job.task)], []
+                case UploadTask():
+                    with self._places:
+                        return [self._handlers.upload(job.task)], []
                 case UpscaleTask():
-                    return [self._handlers.answer(self._handlers.upscale(job.task, stop))], []
+                    with self._places:
+                        go_on(stop)
+                        return [self._handlers.answer(self._handlers.upscale(job.task, stop))], []
             raise AssertionError("a job has a fault or a task")
         except CancelledError:
             raise
@@ -227,21 +259,29 @@ class Runner:
         if delivery is None:
             return [acknowledgement(asked, status="processing")], []
         if isinstance(delivery, Upscaled):
-            return [self._handlers.answer(replace(delivery, task=asked), status="success")], []
+            try:
+                return [self._handlers.answer(replace(delivery, task=asked), status="success")], []
+            except SourceError:
+                gone = ParameterError(
+                    f"the result of task {task.task_uuid} is no longer in the store",
+                    code="taskNotFound",
+                    parameter="taskUUID",
+                )
+                delivery = error_items(gone, {"taskType": asked.task_type})
         return [], [{**item, "taskUUID": task.task_uuid, "status": "error"} for item in delivery]
 
 
-def _faults(error: Exception, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _faults(error: BaseException, request: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(error, TilewrightError):
-        _log.exception("task %s failed", request.get("taskUUID"))
+        _log.error("task %s failed", request.get("taskUUID"), exc_info=error)
     return error_items(error, request)
 
 
-def _pool() -> ThreadPoolExecutor:
+def _pool(threads: int = _AT_ONCE) -> ThreadPoolExecutor:
     # Like asyncio, loaded when it is used: together they would be a third of the time that the package takes to import.
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tilewright")
+    return ThreadPoolExecutor(threads, thread_name_prefix="tilewright")
 
 
 def _joined(outcomes: Sequence[_Outcome]) -> dict[str, Any]:

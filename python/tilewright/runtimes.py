@@ -17,6 +17,23 @@ if TYPE_CHECKING:
 _FATAL = 4
 
 
+# The process that loaded a runtime. Their threads do not survive a fork, and a child would wait for them for ever.
+_loaded_in: int | None = None
+
+
+def check_process() -> None:
+    """Refuses to run a network in a process that was forked after a runtime was loaded.
+
+    Raises:
+        DeviceError: this is such a process.
+    """
+    if _loaded_in not in (None, os.getpid()):
+        raise DeviceError(
+            "networks cannot run in a process that was forked after the first network was opened; "
+            "fork earlier, or start processes with the method 'spawn' or 'forkserver'"
+        )
+
+
 def import_runtime(name: str) -> Any:
     """The module of a runtime.
 
@@ -27,8 +44,11 @@ def import_runtime(name: str) -> Any:
         name: of a module, such as ``"onnxruntime"`` or ``"openvino"``.
 
     Raises:
-        DeviceError: it is not installed, or broken.
+        DeviceError: it is not installed, or broken, or this process was forked from one that had it.
     """
+    global _loaded_in
+    check_process()
+    _loaded_in = os.getpid()
     # A user who has set this variable has decided.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:

@@ -128,7 +128,7 @@ class _Reader:
         # File names are appended to it, so nothing may come after the path.
         if text is not None and not re.fullmatch(r"https?://[^\s?#]+", text, re.IGNORECASE):
             raise self._fault(name, "an address such as https://img.example.org/results, without ? or #")
-        return text
+        return None if text is None else re.sub("^https?", lambda scheme: scheme[0].lower(), text, flags=re.IGNORECASE)
 
     def count(self, name: str, *, most: int = 10**18) -> int | None:
         text = self.text(name)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -51,6 +52,7 @@ def load_picture(
     max_pixels: int | None = None,
     parameter: ImageParameter = "inputImage",
     fetcher: Callable[[str], bytes] | None = None,
+    accept: Callable[[Picture], None] | None = None,
 ) -> LoadedPicture:
     """Read a picture in any of the accepted forms.
 
@@ -65,6 +67,7 @@ def load_picture(
         max_pixels: refuse pictures of more than this many pixels.
         parameter: the request parameter the value came in, for the error's ``parameter`` and ``code``.
         fetcher: gives the bytes at a web address, as `tilewright.fetch.fetch` does; None to refuse web addresses.
+        accept: called with the picture before it is kept; what it raises is passed on, and nothing is kept.
 
     Raises:
         SourceError: an unknown UUID, a form that is not accepted, a file or web address that cannot be read.
@@ -75,15 +78,19 @@ def load_picture(
     with _blaming(parameter):
         if problem := form_problem(value, urls=fetcher is not None):
             raise SourceError(problem, code="invalidInputImage")
-        if isinstance(value, str) and is_uuid4(value):
-            return LoadedPicture(decode(store.get(value), max_pixels=max_pixels), value.lower())
+        stored = value.lower() if isinstance(value, str) and is_uuid4(value) else None
+        data = None
         if isinstance(value, np.ndarray):
-            picture, data = picture_from_array(value, max_pixels=max_pixels), None
+            picture = picture_from_array(value, max_pixels=max_pixels)
         elif _is_pillow_image(value):
-            picture, data = picture_from_pillow(value, max_pixels=max_pixels), None
+            picture = picture_from_pillow(value, max_pixels=max_pixels)
         else:
-            data = fetcher(value) if fetcher and is_remote_url(value) else _read_bytes(value)
+            data = _bytes_of(value, store, fetcher)
             picture = decode(data, max_pixels=max_pixels)
+        if accept is not None:
+            accept(picture)
+        if stored is not None:
+            return LoadedPicture(picture, stored)
         if data is None:
             return LoadedPicture(picture, store.put(encode(picture, "PNG"), extension("PNG")))
         return LoadedPicture(picture, store.put(data, picture.source_format.lower()))
@@ -102,6 +109,8 @@ def form_problem(value: object, *, urls: bool = False) -> str | None:
         return None
     if hasattr(value, "read") or _is_pillow_image(value):
         return None
+    if isinstance(value, uuid.UUID):
+        return "the UUID of a stored image is given as text: str() makes it of a UUID"
     return f"a picture cannot be given as {type(value).__name__}; give {_FORMS}"
 
 
@@ -111,6 +120,8 @@ def _text_problem(text: str) -> str | None:
     shown = repr(text if len(text) <= 60 else f"{text[:57]}...")
     if text[:5].lower() == "data:":
         return f"the data URI {shown} must begin with data:image/...;base64,"
+    if re.match(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://", text[:_GLANCE], re.IGNORECASE | re.ASCII):
+        return f"{shown_url(text)!r} is an address of a kind that is not fetched; give {_FORMS}"
     if is_remote_url(text):
         return f"{shown_url(text)!r} is a web address, and fetching pictures is not enabled here (TILEWRIGHT_FETCH_URLS=public enables it); give {_FORMS}"  # fmt: skip  # noqa: E501
     if text[:7].lower() == "file://":
@@ -145,16 +156,22 @@ def _is_pillow_image(value: object) -> bool:
     return pillow is not None and isinstance(value, pillow.Image)
 
 
+def _bytes_of(value: Any, store: ImageStore, fetcher: Callable[[str], bytes] | None) -> bytes:
+    if isinstance(value, str) and is_uuid4(value):
+        return store.get(value)
+    return fetcher(value) if fetcher and is_remote_url(value) else _read_bytes(value)
+
+
 def _read_bytes(value: Any) -> bytes:
     if isinstance(value, str):
         return _decode_base64(value[_DATA_URI.match(value).end() :] if value[:5].lower() == "data:" else value)  # type: ignore[union-attr]
     if isinstance(value, os.PathLike):
-        return _read_file(Path(value))
+        return _read_file(Path(os.fsdecode(value)))
     if not hasattr(value, "read"):
         return bytes(value)
     try:
         data = value.read()
-    except (OSError, ValueError) as error:  # ValueError: the file is closed, or text that cannot be decoded
+    except Exception as error:  # whoever wrote the object chose what it raises
         raise SourceError(f"the file object {value!r} cannot be read: {error}") from error
     if not isinstance(data, bytes):
         raise SourceError(

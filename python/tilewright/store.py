@@ -12,7 +12,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tilewright.errors import SourceError, StoreError, TilewrightError
-from tilewright.places import open_place
+from tilewright.places import open_place, without_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,6 +93,7 @@ class ImageStore:
         if ttl is not None and not ttl > 0:
             raise ValueError(f"ttl must be a positive number of seconds, or None for ever, not {ttl!r}")
         self.location = os.fspath(location)
+        self._shown = without_user(self.location)
         self.ttl = ttl
         self.public_url = public_url.rstrip("/") if public_url else None
         self._signed_for = min(ttl or _LONGEST_SIGNATURE_SECONDS, _LONGEST_SIGNATURE_SECONDS)
@@ -263,7 +264,7 @@ class ImageStore:
 
     def _unknown(self, image_uuid: str) -> SourceError:
         return SourceError(
-            f"there is no image {image_uuid!r} in the store {self.location!r}; upload it, or pass the picture itself",
+            f"there is no image {image_uuid!r} in the store {self._shown!r}; upload it, or pass the picture itself",
             code="invalidInputImage",
         )
 
@@ -276,4 +277,4 @@ class ImageStore:
             raise
         except Exception as error:
             reason = str(error) or type(error).__name__
-            raise StoreError(f"the image store {self.location!r} cannot be {verb}: {reason}") from error
+            raise StoreError(f"the image store {self._shown!r} cannot be {verb}: {reason}") from error

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from tilewright.codecs.encode import FORMATS, Format
-from tilewright.errors import InvalidTaskError, ParameterError, shown
+from tilewright.errors import InvalidTaskError, ModelError, ParameterError, shown
+from tilewright.models.source import check_name
 from tilewright.sources import ImageParameter, form_problem
 from tilewright.store import is_uuid4
 from tilewright.web_address import is_remote_url
@@ -25,6 +26,7 @@ _log = logging.getLogger("tilewright")
 _UPSCALE_TYPES = ("imageUpscale", "upscale")
 _UPLOAD_TYPE = "imageUpload"
 _POLL_TYPE = "getResponse"
+_TYPES = (*_UPSCALE_TYPES, _UPLOAD_TYPE, _POLL_TYPE)
 _DELIVERIES = ("sync", "async")
 _FACTORS = (2, 3, 4)
 _QUALITIES = range(20, 100)
@@ -117,7 +119,12 @@ def new_task(input_image: object, upscale_factor: int = 2, **fields: Any) -> dic
 
 
 def parse_task(
-    task: Mapping[str, Any], *, taken: Container[str] = (), urls: bool = False, nsfw_problem: str | None = None
+    task: Mapping[str, Any],
+    *,
+    taken: Container[str] = (),
+    urls: bool = False,
+    nsfw_problem: str | None = None,
+    upscales_only: bool = False,
 ) -> Task:
     """Check a request.
 
@@ -128,18 +135,20 @@ def parse_task(
         taken: taskUUIDs in lower case that may not be used again.
         urls: whether a picture may be given as a web address.
         nsfw_problem: why ``checkNSFW`` cannot be served; None where it can.
+        upscales_only: whether requests of other kinds are faults.
 
     Raises:
         InvalidTaskError: with every fault of the request, up to a hundred.
         TypeError: `task` is no mapping.
     """
-    if not isinstance(task, Mapping):
-        raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}")
+    require_mapping(task)
     fields = {key: value for key, value in task.items() if value is not None}
     request = _Request(fields, urls=urls, nsfw_problem=nsfw_problem)
-    task_type = request.task_type()
+    task_type = request.task_type(_UPSCALE_TYPES if upscales_only else _TYPES)
     task_uuid = request.task_uuid(() if is_poll(task) else taken)
     parsed: Task | None = None
+    if upscales_only and task_type not in _UPSCALE_TYPES:
+        raise InvalidTaskError(request.faults)  # what else is wrong with it is nobody's business here
     if task_type in _UPSCALE_TYPES:
         parsed = request.upscale(task_type, task_uuid)
     elif task_type == _UPLOAD_TYPE:
@@ -153,9 +162,20 @@ def parse_task(
     return parsed
 
 
+def require_mapping(task: object) -> None:
+    """Refuses what is no request at all.
+
+    Raises:
+        TypeError: `task` is no mapping.
+    """
+    if not isinstance(task, Mapping):
+        raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}")
+
+
 def is_poll(task: Mapping[str, Any]) -> bool:
     """Whether a request, valid or not, asks about another one: then its taskUUID is not its own."""
-    return bool(task.get("taskType") == _POLL_TYPE)
+    task_type = task.get("taskType")
+    return isinstance(task_type, str) and task_type == _POLL_TYPE
 
 
 class _Request:
@@ -167,9 +187,8 @@ class _Request:
         self._nsfw_problem = nsfw_problem
         self.faults: list[ParameterError] = []
 
-    def task_type(self) -> str:
+    def task_type(self, known: Sequence[str]) -> str:
         task_type = self._text("taskType", required=True)
-        known = (*_UPSCALE_TYPES, _UPLOAD_TYPE, _POLL_TYPE)
         if task_type and task_type not in known:
             self._unsupported("taskType", task_type, known)
         return task_type or ""
@@ -194,13 +213,16 @@ class _Request:
 
     def upscale(self, task_type: str, task_uuid: str) -> UpscaleTask:
         image_parameter, input_image = self._input_image()
+        faults = len(self.faults)
+        factor = self._upscale_factor()
+        model = self._model(factor if len(self.faults) == faults else None)
         result = UpscaleTask(
             task_type=task_type,
             task_uuid=task_uuid,
             input_image=input_image,
             image_parameter=image_parameter,
-            upscale_factor=self._upscale_factor(),
-            model=self._text("model"),
+            upscale_factor=factor,
+            model=model,
             output_types=self._output_types(),
             output_format=self._output_format(),
             output_quality=self._output_quality(),
@@ -253,6 +275,22 @@ class _Request:
             self._missing("upscaleFactor")
         return self._integer("upscaleFactor", _FACTORS, 2)
 
+    def _model(self, factor: int | None) -> str | None:
+        name = self._text("model")
+        if name is not None:
+            try:
+                check_name(name, factor)
+            except ModelError as error:
+                self._add(
+                    ParameterError(
+                        error.message,
+                        code=error.code,
+                        parameter=error.parameter or "model",
+                        allowed_values=error.allowed_values,
+                    )
+                )
+        return name
+
     def _output_quality(self) -> int:
         return self._integer("outputQuality", _QUALITIES, 95)
 
@@ -261,7 +299,7 @@ class _Request:
         # Only floats can be infinite or NaN, and a very large integer is no float.
         finite = math.isfinite(value) if isinstance(value, float) else True
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or not finite:
-            self._invalid(name, value, f"an integer from {allowed[0]} to {allowed[-1]}", "integer")
+            self._invalid(name, value, f"a whole number from {allowed[0]} to {allowed[-1]}", "integer")
         elif value not in allowed:
             self._unsupported(name, value, allowed)
         else:
@@ -299,6 +337,8 @@ class _Request:
         if value is None:
             if required:
                 self._missing(name)
+        elif isinstance(value, uuid.UUID):
+            self._invalid(name, value, "text, such as str() makes of a UUID", "string")
         elif not isinstance(value, str) or not value:
             self._invalid(name, value, "a text that is not empty", "string")
         else:
@@ -333,7 +373,7 @@ class _Request:
         if len(self.faults) == _MOST_FAULTS:  # not even looked for: there may be a million keys
             return
         lower = {name.lower(): name for name in known}
-        near = difflib.get_close_matches(parameter.lower(), lower, n=1, cutoff=0.0)
+        near = difflib.get_close_matches(parameter[:_LONGEST_NAME].lower(), lower, n=1, cutoff=0.0)
         message = f"there is no parameter {shown(parameter)}; the nearest known one is {lower[near[0]]}"
         self._add(ParameterError(message, code="unknownParameter", parameter=parameter[:_LONGEST_NAME]))
 
@@ -344,8 +384,11 @@ class _Request:
         self._fault("invalid", name, f"{name} must be {wanted}, not {shown(value)}", expected_type=expected_type)
 
     def _unsupported(self, name: str, value: object, allowed: Sequence[Any]) -> None:
-        choices = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(str, allowed))
-        message = f"{name} {shown(value)} is not offered; choose {'' if len(allowed) == 1 else 'from: '}{choices}"
+        if isinstance(allowed, range):
+            choices = f"a whole number from {allowed[0]} to {allowed[-1]}"
+        else:
+            choices = f"{'' if len(allowed) == 1 else 'from: '}{', '.join(map(str, allowed))}"
+        message = f"{name} {shown(value)} is not offered; choose {choices}"
         self._fault("unsupported", name, message, allowed_values=allowed)
 
     def _fault(

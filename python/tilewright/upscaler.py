@@ -79,7 +79,8 @@ class Upscaler:
 
         Raises:
             DeviceError: ``device="cuda"`` where CUDA cannot run; the message says why.
-            SettingsError: results are to be checked (``TILEWRIGHT_CHECK_NSFW``) and no classifier is installed.
+            SettingsError: an environment variable that is not understood; or results are to be checked
+                (``TILEWRIGHT_CHECK_NSFW``) and no classifier is installed.
             TilewrightError: an argument out of range.
         """
         # The runtimes load here rather than with the package.
@@ -180,13 +181,18 @@ class Upscaler:
         """`upscale` for asyncio: the event loop stays free, and cancelling stops the work after the tile at hand."""
         return await self._runner.arun(task, upscales_only=True)
 
+    async def arun(self, tasks: Tasks) -> dict[str, Any]:
+        """`run` for asyncio, as `aupscale`."""
+        return await self._runner.arun(tasks, upscales_only=False)
+
     def astream(self, tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
         """Runs requests of any kind and yields the envelope of each, with its ``taskUUID``, as it is finished.
 
-        Leaving the loop early, or being cancelled, stops the others after the tile at hand.
+        What needs no network comes first, such as faults and replies to ``getResponse``. Leaving the loop early, or
+        being cancelled, stops the others after the tile at hand.
 
         Raises:
-            TypeError: a task that is no mapping.
+            TypeError: a task that is no mapping, when the first envelope is asked for.
         """
         return self._runner.astream(tasks)
 

@@ -10,6 +10,7 @@ from tilewright.engine.sessions import open_session, resolve_device
 from tilewright.errors import DeviceError
 from tilewright.models.catalog import ALIASES
 from tilewright.models.source import load_model
+from tilewright.runtimes import check_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +77,9 @@ class Networks:
         """Opens a network, once.
 
         Raises:
-            ModelError, DeviceError: see `load_model` and `open_session`.
+            ModelError, DeviceError: see `load_model`, `open_session` and `check_process`.
         """
+        check_process()
         name = self._resolve(name)
         with self.running:
             key = (name, factor, precision)

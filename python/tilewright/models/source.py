@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import ModelError, shown
 from tilewright.models import cache
-from tilewright.models.catalog import CATALOG, CatalogEntry
+from tilewright.models.catalog import ALIASES, CATALOG, CatalogEntry
 from tilewright.models.spec import Model, ModelSpec
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # To be raised with every change that makes the importer or the rescale give another ONNX file: it is part of the
 # names in the cache, so files made by an earlier version are not taken for current ones.
 CONVERTER_VERSION = 1
+
+# No network has a name this long, and comparing very long ones takes very much memory.
+_LONGEST_NAME = 100
 
 
 def load_model(
@@ -82,22 +85,48 @@ def list_models() -> list[dict[str, Any]]:
     ]
 
 
+def check_name(name: str, factor: int | None) -> None:
+    """Whether a task may name this network: one of the catalog, by its name or another's for it, or ``auto``.
+
+    A task may come from anywhere, so it names no file of this machine.
+
+    Args:
+        name: what the task says.
+        factor: that the network has to offer; None when that is not known.
+
+    Raises:
+        ModelError: it may not (code ``invalidModel``), or the factor is not offered (``unsupportedUpscaleFactor``).
+    """
+    if name == "auto":
+        return
+    if name.endswith(".onnx"):
+        raise ModelError(
+            f"model {shown(name)} looks like a file; tasks name networks of the catalog, a file of your own is given "
+            "to Upscaler(model=...)",
+            parameter="model",
+        )
+    entry = CATALOG.get(ALIASES.get(name, name))
+    if entry is None:
+        raise _unknown(name)
+    if factor is not None:
+        _check_factor(entry.name, factor, entry.factors)
+
+
 def _unknown(name: str) -> ModelError:
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
-    near = difflib.get_close_matches(name, CATALOG, n=3)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    near = difflib.get_close_matches(name[:_LONGEST_NAME], CATALOG, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return ModelError(
-        f"There is no network named {shown(name)}.{hint} Installed are {', '.join(installed) or 'none'}; "
-        "an ONNX file is given by its path, ending in .onnx.",
+        f"there is no network named {shown(name)}; {hint}installed are {', '.join(installed) or 'none'}",
         parameter="model",
-        allowed_values=installed,
+        allowed_values=["auto", *installed, *(alias for alias, meant in ALIASES.items() if meant in installed)],
     )
 
 
 def _check_factor(name: str, factor: int, offered: Sequence[int]) -> None:
     if factor not in offered:
         raise ModelError(
-            f"The network {name!r} does not offer the factor {factor}; it offers {', '.join(map(str, offered))}.",
+            f"the network {name!r} does not offer the factor {factor}; it offers {', '.join(map(str, offered))}",
             code="unsupportedUpscaleFactor",
             parameter="upscaleFactor",
             allowed_values=offered,
