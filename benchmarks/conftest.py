@@ -35,13 +35,19 @@ def smoke(pytestconfig: pytest.Config) -> bool:
     return bool(pytestconfig.getoption("smoke"))
 
 
+@pytest.fixture(scope="session")
+def findings(pytestconfig: pytest.Config) -> list[str]:
+    """Lines to print at the end of the run."""
+    return pytestconfig.stash[_FINDINGS]
+
+
 @pytest.fixture
-def in_turns(benchmark: BenchmarkFixture, smoke: bool, pytestconfig: pytest.Config) -> Iterator[turns.InTurns]:
+def in_turns(benchmark: BenchmarkFixture, smoke: bool, findings: list[str]) -> Iterator[turns.InTurns]:
     """See `turns.in_turns`; what it finds is printed at the end of the run."""
     yield functools.partial(turns.in_turns, benchmark, smoke)
     if "ratio" in benchmark.extra_info:
         finding = f"{benchmark.group}, {benchmark.extra_info['label']}: {table.verdict(benchmark.extra_info)}"
-        pytestconfig.stash[_FINDINGS].append(finding)
+        findings.append(finding)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

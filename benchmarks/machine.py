@@ -9,7 +9,7 @@ from typing import Any
 
 from tilewright import Settings, _core
 
-_PACKAGES = ("tilewright", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "pytest-benchmark")
+_PACKAGES = ("tilewright", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "ncnn", "torch", "pillow", "isal")
 _GENERAL = ("system", "machine", "python_implementation", "python_version")
 _CPU = {"brand_raw": "name", "family": "family", "model": "model", "stepping": "stepping", "count": "count"}
 

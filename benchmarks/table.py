@@ -1,6 +1,8 @@
 """Prints the results of a run as Markdown.
 
 python benchmarks/table.py benchmarks/results/cpu.json [--match REGEX]
+
+The targets come first, and whether they are met; see `targets.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+
+import targets
 
 BASELINES = ("NumPy", "obvious NumPy")
 
@@ -24,6 +28,8 @@ def duration(seconds: float) -> str:
 
 def verdict(info: dict[str, Any]) -> str:
     """What the `extra_info` of a benchmark says of the two things that were timed in turns."""
+    if "memory_above" in info:
+        return memory(info)
     ratio, added = info["ratio"], info["added"]
     if "gb_per_s" in info:
         share = f"{1 / ratio['median']:.0%} ({1 / ratio['q3']:.0%}–{1 / ratio['q1']:.0%})"
@@ -37,6 +43,14 @@ def verdict(info: dict[str, Any]) -> str:
     if "redundancy" in info:
         text += f"; tiles: {info['tiles']}, redundancy {info['redundancy']:.2f}"
     return text
+
+
+def memory(info: dict[str, Any]) -> str:
+    seconds, tiles = info["report"]["totalSeconds"], info["report"]["tiles"]
+    windows = f"{info['windows']} windows of the file checked, {info['windows_samples_different']} samples differ"
+    return (
+        f"{info['memory_above'] / 1e6:.0f} MB above the loaded runtime; {duration(seconds)}, tiles: {tiles}; {windows}"
+    )
 
 
 def ratio(benchmark: dict[str, Any]) -> float:
@@ -87,7 +101,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for path in arguments.results:
         results = json.loads(path.read_text(encoding="utf-8"))
-        print(caption(results), "", *rows(results, arguments.match), "", sep="\n")
+        shown = [] if arguments.match else [*targets.rows(results), ""]
+        print(caption(results), "", *shown, *rows(results, arguments.match), "", sep="\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,15 @@ class InTurns(Protocol):
     """`in_turns` with its first arguments given: the fixture of that name."""
 
     def __call__(
-        self, step: Step, *, label: str, against: Step, named: str, rounds: int, bytes_moved: int | None = None
+        self,
+        step: Step,
+        *,
+        label: str,
+        against: Step,
+        named: str,
+        rounds: int,
+        bytes_moved: int | None = None,
+        warm: bool = False,
     ) -> None: ...
 
 
@@ -33,6 +41,7 @@ def in_turns(
     named: str,
     rounds: int,
     bytes_moved: int | None = None,
+    warm: bool = False,
 ) -> None:
     """Times `step`, each time just after `against`, and records how the two compare.
 
@@ -45,9 +54,10 @@ def in_turns(
         against: what it is compared with.
         named: what to call that.
         rounds: how often, after one round of warm-up.
+        warm: both have just run on such inputs, and need no round of warm-up.
         bytes_moved: by one call of either; recorded as GB/s (10⁹ bytes) of both.
     """
-    warm_up, rounds = (0, 1) if smoke else (1, rounds)
+    warm_up, rounds = (0, 1) if smoke else (0 if warm else 1, rounds)
     others: list[float] = []
 
     def other_first() -> tuple[tuple[int], dict[str, object]]:
