@@ -47,7 +47,7 @@ def verdict(info: dict[str, Any]) -> str:
 
 def memory(info: dict[str, Any]) -> str:
     seconds, tiles = info["report"]["totalSeconds"], info["report"]["tiles"]
-    windows = f"{info['windows']} windows of the file checked, {info['windows_samples_different']} samples differ"
+    windows = f"in {info['windows']} windows of the file {info['windows_samples_different']} samples differ"
     return (
         f"{info['memory_above'] / 1e6:.0f} MB above the loaded runtime; {duration(seconds)}, tiles: {tiles}; {windows}"
     )
