@@ -90,6 +90,42 @@ def bench_one_tile(
     measure(plan, sample, element, by, in_turns)
 
 
+def obvious_tail(head: np.ndarray, base: np.ndarray, target: np.ndarray) -> None:
+    """Pixel shuffle, the picture added, and one tile, as one writes them down."""
+    planes, height, width = base.shape
+    parts = head.astype(np.float32).reshape(planes, SCALE, SCALE, height, width).transpose(0, 3, 1, 4, 2)
+    whole = parts.reshape(planes, height * SCALE, width * SCALE)
+    obvious_quantise(whole + base.repeat(SCALE, axis=1).repeat(SCALE, axis=2), target)
+
+
+@pytest.mark.parametrize("by", [*_core.available_isas(), "obvious NumPy"])
+def bench_tail(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, by: str) -> None:
+    """What the pipeline asks of it for a network whose pixel shuffle was cut off."""
+    side = 32 if smoke else 512
+    plan = _core.TilePlan(side, side, tile_width=side, tile_height=side)
+    rng = np.random.default_rng(0)
+    heads = [(rng.random((3 * SCALE**2, side, side), np.float32) - 0.5).astype(np.float16) for _ in range(SETS)]
+    bases = [rng.random((3, side, side), np.float32) for _ in heads]
+    targets = [np.zeros((side * SCALE, side * SCALE, 3), np.uint8) for _ in heads]
+
+    def step(number: int) -> None:
+        head, base, target = (each[number % SETS] for each in (heads, bases, targets))
+        if by == "obvious NumPy":
+            obvious_tail(head, base, target)
+        else:
+            _core.Canvas(plan, SCALE, shuffle=SCALE, adds_base=True, isa=by).blend(0, head, target, base=base)
+
+    for number in range(SETS):
+        step(number)
+        whole = reference.shuffle(heads[number], SCALE, bases[number]).transpose(1, 2, 0)
+        np.testing.assert_array_equal(targets[number], reference.quantise(whole, np.uint8, (0.0, 1.0)))
+
+    benchmark.group = f"canvas with shuffle, float16 → uint8, {side}² × {SCALE}"
+    moved = heads[0].nbytes + bases[0].nbytes + targets[0].nbytes
+    against = memcpy.copy_of(moved, SETS)
+    in_turns(step, label=by, against=against, named=memcpy.NAMED, rounds=20, bytes_moved=moved)
+
+
 @pytest.mark.parametrize("by", [*_core.available_isas(), "NumPy"])
 def bench_feathered_tiles(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, by: str) -> None:
     side, tile, feather = (64, 40, 4) if smoke else (512, 192, 16)

@@ -43,4 +43,4 @@ def bench_arrays(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool) ->
 
         benchmark.group = f"{count} pictures of {SIDE} × {SIDE}, × {subject.FACTOR}"
         benchmark.extra_info["megapixels"] = count * SIDE * SIDE / 1e6
-        in_turns(ours, label="upscale_array", against=floor, named=NAMED, rounds=7, warm=True)
+        in_turns(ours, label="upscale_array", against=floor, named=NAMED, rounds=5, warm=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from tilewright.engine.sessions import Session
     from turns import InTurns
 
-PICTURES = 3
+PICTURES = 2
 
 # bf16 on both sides, but the canvas adds the picture to the network's result in float32, the graph itself in bf16.
 MEAN, MOST = 0.3, 4
@@ -33,11 +32,6 @@ MEAN, MOST = 0.3, 4
 @pytest.fixture(scope="module")
 def bare() -> BareNetwork:
     return BareNetwork(subject.network_path(), threads=subject.THREADS)
-
-
-@functools.cache
-def photos(side: int) -> list[NDArray[np.uint8]]:
-    return subject.photos(side, PICTURES)
 
 
 def facts(upscaler: Upscaler) -> dict[str, object]:
@@ -56,7 +50,7 @@ def facts(upscaler: Upscaler) -> dict[str, object]:
 def measure(
     benchmark: BenchmarkFixture, in_turns: InTurns, bare: BareNetwork, side: int, tile: int | None, rounds: int
 ) -> None:
-    pictures = photos(side)
+    pictures = subject.photos(side, PICTURES)
     batches = [batch_of(picture) for picture in pictures]
     with subject.opened(tile=tile) as upscaler:
         for picture, batch in zip(pictures, batches, strict=True):
@@ -80,7 +74,7 @@ def bench_upscale_array(
     benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, bare: BareNetwork, side: int
 ) -> None:
     """As the planner plans it."""
-    measure(benchmark, in_turns, bare, side // 8 if smoke else side, None, 9 if side == 1024 else 15)
+    measure(benchmark, in_turns, bare, side // 8 if smoke else side, None, 7 if side == 1024 else 9)
 
 
 def bench_small_tiles(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, bare: BareNetwork) -> None:
@@ -108,7 +102,7 @@ class NoNetwork:
 def bench_without_network(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, bare: BareNetwork) -> None:
     """The glue alone: gather, blend and the loop, the picture being one tile."""
     side = 128 if smoke else 1024
-    pictures = photos(side)
+    pictures = subject.photos(side, PICTURES)
     batches = [batch_of(picture) for picture in pictures]
     with subject.opened() as upscaler:
         real = upscaler.session(factor=subject.FACTOR)
@@ -134,5 +128,5 @@ def bench_without_network(benchmark: BenchmarkFixture, in_turns: InTurns, smoke:
         label="without the network",
         against=lambda number: bare.run(batches[number % PICTURES]),
         named=NAMED,
-        rounds=5,
+        rounds=3,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,16 @@ def network_path() -> Path:
         return upscaler.find(NETWORK, FACTOR).path
 
 
+@functools.cache
 def photo(side: int) -> NDArray[np.uint8]:
-    """A square of a photograph, enlarged by the network as often as it takes; `side` is a power of two."""
+    """A square of a photograph, enlarged by the network as often as it takes.
+
+    Args:
+        side: a power of two.
+
+    Returns:
+        Pixels, not to be changed.
+    """
     pixels = decode(_SOURCE.read_bytes()).pixels
     start = side
     while start > min(pixels.shape[:2]):
@@ -44,6 +53,7 @@ def photo(side: int) -> NDArray[np.uint8]:
     with opened() as upscaler:
         while len(pixels) < side:
             pixels = upscaler.upscale_array(pixels, FACTOR)
+    pixels.flags.writeable = False
     return pixels
 
 

@@ -46,8 +46,9 @@ def in_turns(
     """Times `step`, each time just after `against`, and records how the two compare.
 
     Args:
-        benchmark: takes the times of `step`, and in its ``extra_info`` the rest: ``ratio`` (time of `step` over that of
-            `against` in the same round) and ``added`` (their difference in seconds).
+        benchmark: takes the times of `step`, and in its ``extra_info`` the rest: ``compared`` (times of `against`),
+            ``ratio`` (time of `step` over that of `against` in the same round) and ``added`` (their difference in
+            seconds).
         smoke: run each once only.
         step: what is measured.
         label: what to call it within its group.
@@ -74,7 +75,9 @@ def in_turns(
 
     own, other = np.array(benchmark.stats.stats.data), np.array(others[warm_up:])
     benchmark.extra_info.update(
-        compared_median=float(np.median(other)), ratio=spread(own / other), added=spread(own - other)
+        compared=spread(other),
+        ratio=spread(own / other),
+        added=spread(own - other),
     )
     if bytes_moved is not None:
         benchmark.extra_info.update(
