@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PICTURES = 2
 
 # The others round to bf16 elsewhere or not at all, and 10 pixels of padding are less than the network sees.
-MEAN, MOST = 0.4, 24
+MEAN, MOST = 0.4, 12
 
 
 @pytest.fixture(scope="module")
