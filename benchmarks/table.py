@@ -74,7 +74,7 @@ def caption(results: dict[str, Any]) -> str:
 
 
 def rows(results: dict[str, Any], match: str) -> list[str]:
-    benchmarks = results["benchmarks"]
+    benchmarks = targets.finished(results)
     # By way of what each was timed in turns with: their own times are from different moments.
     baselines = {
         (b["group"], b["extra_info"]["label"]): ratio(b) for b in benchmarks if b["extra_info"]["label"] in BASELINES

@@ -34,9 +34,14 @@ class Target:
     measure: Callable[[Results], Measured]
 
 
+def finished(results: Results) -> list[Benchmark]:
+    """All but one that a run was stopped in the middle of."""
+    return [each for each in results["benchmarks"] if {"ratio", "memory_above"} & set(each["extra_info"])]
+
+
 def find(results: Results, pattern: str) -> Benchmark:
     """The benchmark whose file and name match a regular expression."""
-    for benchmark in results["benchmarks"]:
+    for benchmark in finished(results):
         if re.search(pattern, benchmark["fullname"]):
             return dict(benchmark)
     raise NotMeasuredError
