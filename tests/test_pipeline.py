@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.engine.pipeline import alpha_layers, colour_layers, run
+from tilewright.engine.pipeline import Buffers, alpha_layers, colour_layers, run
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import InferenceError
@@ -170,3 +170,37 @@ def test_an_exception_from_the_listener_stops_the_work():
             on_progress=stop,
         )
     assert len(session.batches) == 3, "the one that was in the network is let finish"
+
+
+def test_a_picture_that_is_begun_during_another_has_buffers_of_its_own():
+    session, buffers = FakeSession(), Buffers()
+    inner, outer = make_picture(40, 40), make_picture(64, 64) // 2
+
+    def enlarged(picture, on_progress=None):
+        target = np.zeros((picture.shape[0] * 2, picture.shape[1] * 2, 3), np.uint8)
+        plan = plan_tiles(picture.shape[1], picture.shape[0], session.spec, tile=32)
+        layers = colour_layers(picture, session.spec)
+        run(
+            layers, plan, session, ArraySink(target), exact_session=lambda: session, on_progress=on_progress,
+            buffers=buffers,
+        )  # fmt: skip
+        return target
+
+    def meanwhile(progress):
+        if progress.done == 1:
+            np.testing.assert_array_equal(enlarged(inner), inner.repeat(2, 0).repeat(2, 1))
+
+    np.testing.assert_array_equal(enlarged(outer, meanwhile), outer.repeat(2, 0).repeat(2, 1))
+
+
+def test_buffers_are_kept_for_pictures_of_one_shape_and_network():
+    buffers, session = Buffers(), FakeSession()
+    first = buffers.take(session, (1, 3, 8, 8), 2)
+    buffers.keep(session, (1, 3, 8, 8), first)
+    again = buffers.take(session, (1, 3, 8, 8), 2)
+    assert again is first
+    assert buffers.take(session, (1, 3, 8, 8), 2) is not first, "somebody has them"
+    buffers.keep(session, (1, 3, 8, 8), first)
+    assert buffers.take(FakeSession(), (1, 3, 8, 8), 1)[0] is not first[0]
+    buffers.keep(session, (1, 3, 8, 8), first)
+    assert buffers.take(session, (1, 3, 8, 9), 1)[0].batch.shape == (1, 3, 8, 9)

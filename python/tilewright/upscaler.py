@@ -122,7 +122,7 @@ class Upscaler:
         self.close()
 
     def close(self) -> None:
-        """Waits for requests with ``deliveryMethod`` async, and lets go of all networks.
+        """Waits for requests with ``deliveryMethod`` async, and lets go of all networks and buffers.
 
         The Upscaler can still be used: networks are opened again when needed. As a context manager it stops such
         requests after the tile at hand when it is left by an exception.
@@ -437,6 +437,7 @@ class Upscaler:
                 exact_session=lambda: self._networks.session(name, factor, "fp32"),
                 on_progress=on_progress,
                 report=report,
+                buffers=self._networks.buffers,
             )
         finally:
             self._networks.running.release()

@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from tilewright.engine.pipeline import Buffers
 from tilewright.engine.sessions import open_session, resolve_device
 from tilewright.errors import DeviceError
 from tilewright.models.catalog import ALIASES
@@ -30,7 +31,8 @@ class Networks:
 
     Attributes:
         device: ``"cpu"`` or ``"cuda"``.
-        running: held by whoever runs a session: sessions reuse their buffers, and the runtime owns the cores.
+        running: held by whoever runs a session: the runtime owns the cores.
+        buffers: of whoever holds `running`.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Networks:
         """
         self.device = resolve_device(device)
         self.running = threading.RLock()
+        self.buffers = Buffers()
         self._may_fall_back = device == "auto"
         self._threads = threads
         self._cache_dir = cache_dir
@@ -95,6 +98,7 @@ class Networks:
         """Lets go of all sessions."""
         with self.running:
             self._sessions.clear()
+            self.buffers.clear()
 
     def _resolve(self, name: str | Path) -> str | Path:
         if name == "auto":

@@ -97,6 +97,7 @@ def run(
     exact_session: Callable[[], Session],
     on_progress: OnProgress | None = None,
     report: Report | None = None,
+    buffers: Buffers | None = None,
 ) -> None:
     """Runs every tile of every layer and fills the sink, from top to bottom.
 
@@ -110,13 +111,19 @@ def run(
         exact_session: gives one in float32, for tiles whose result is not finite.
         on_progress: called before the first tile and after every one.
         report: takes the times.
+        buffers: kept from picture to picture; by default new ones.
 
     Raises:
         InferenceError: the runtime failed, or a tile is not finite in float32 either.
     """
+    buffers = buffers or Buffers()
     loop = _Loop(layers, plan, session, sink, exact_session, on_progress, report or Report())
-    with ThreadPoolExecutor(1, thread_name_prefix="tilewright-network") as network:
-        loop.run(network)
+    slots = buffers.take(session, loop.shape, min(2, loop.total))
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="tilewright-network") as network:
+            loop.run(network, slots)
+    finally:
+        buffers.keep(session, loop.shape, slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,33 @@ class _Slot:
 
     batch: NDArray[np.float32]
     result: NDArray[np.floating]
+
+
+class Buffers:
+    """The slots of the picture before, for the next one: memory that is new takes time when it is first touched.
+
+    While a picture has them they are gone from here, so one that is begun meanwhile gets its own.
+    """
+
+    def __init__(self) -> None:
+        self._fit: tuple[Session, tuple[int, ...]] | None = None
+        self._slots: list[_Slot] = []
+
+    def take(self, session: Session, shape: tuple[int, ...], count: int) -> list[_Slot]:
+        """Slots for batches of this shape; their content has no meaning."""
+        slots = self._slots if self._fit == (session, shape) else []
+        self.clear()
+        for _ in range(count - len(slots)):
+            slots.append(_Slot(np.empty(shape, np.float32), session.new_result(shape)))
+        return slots
+
+    def keep(self, session: Session, shape: tuple[int, ...], slots: list[_Slot]) -> None:
+        """Takes them back."""
+        self._fit, self._slots = (session, shape), slots
+
+    def clear(self) -> None:
+        """Lets go of all."""
+        self._fit, self._slots = None, []
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,19 +210,16 @@ class _Loop:
             )
             for _ in self._layers
         ]
-        self._total = len(plan) * len(self._layers)
-        shape = (1, planes, plan.tile_height, plan.tile_width)
-        self._slots = [
-            _Slot(np.empty(shape, np.float32), session.new_result(shape)) for _ in range(min(2, self._total))
-        ]
+        self.total = len(plan) * len(self._layers)
+        self.shape = (1, planes, plan.tile_height, plan.tile_width)
         self._band: Sequence[Pixels] = ()
         self._done = 0
 
-    def run(self, network: ThreadPoolExecutor) -> None:
+    def run(self, network: ThreadPoolExecutor, slots: Sequence[_Slot]) -> None:
         self._tell(0)
         running: _Running | None = None
         for number, step in enumerate(self._steps()):
-            slot = self._slots[number % 2]
+            slot = slots[number % 2]
             with self._report.stage("gather"):
                 gather(
                     step.layer.source,
@@ -258,4 +289,4 @@ class _Loop:
         self._report.tiles = self._done
         if self._on_progress is not None:
             pixels = self._done * self._plan.tile_width * self._plan.tile_height
-            self._on_progress(Progress(self._done, self._total, rows, pixels))
+            self._on_progress(Progress(self._done, self.total, rows, pixels))
