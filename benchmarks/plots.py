@@ -1,6 +1,6 @@
-"""Draws what a run found, for the documentation.
+"""Draws what one or more runs found, for the documentation.
 
-python benchmarks/plots.py benchmarks/results/cpu.json docs/images
+python benchmarks/plots.py benchmarks/results/cpu-pipeline.json benchmarks/results/cpu.json docs/images
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def bars(axes: Axes, results: Results) -> None:
 
 def rate(axes: Axes, results: Results) -> None:
     """Input pixels per second against size, beside the bare network."""
-    benchmarks = all_of(results, "bench_upscale_array[")
+    benchmarks = sorted(
+        all_of(results, "bench_upscale_array["), key=lambda benchmark: benchmark["extra_info"]["megapixels"]
+    )
     sizes = [benchmark["extra_info"]["megapixels"] for benchmark in benchmarks]
     for label, colour, quartiles in (
         ("the bare network", OTHER, [benchmark["extra_info"]["compared"] for benchmark in benchmarks]),
@@ -102,10 +104,17 @@ PLOTS = {"speed": (bars, (7.6, 3.0)), "rate": (rate, (6.0, 3.8)), "memory": (mem
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path, help="a file that --benchmark-json wrote")
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="+",
+        help="files that --benchmark-json wrote; the last one that has a benchmark counts",
+    )
     parser.add_argument("folder", type=Path, help="where the PNG files go")
     arguments = parser.parse_args()
-    results = json.loads(arguments.results.read_text(encoding="utf-8"))
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.results]
+    by_name = {each["fullname"]: each for run in runs for each in targets.finished(run)}
+    results = {"benchmarks": list(by_name.values())}
     plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10})
     for name, (draw, size) in PLOTS.items():
         figure, axes = plt.subplots(figsize=size, layout="constrained")
