@@ -24,9 +24,9 @@ from PIL import Image
 
 from tilewright.errors import DecodeError, ImageTooLargeError, InvalidTaskError, SourceError
 from tilewright.fetch import fetch
+from tilewright.parsing import parse_task
 from tilewright.sources import load_picture
 from tilewright.store import ImageStore
-from tilewright.tasks import parse_task
 from tilewright.web_address import is_public, shown_url
 
 

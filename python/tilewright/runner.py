@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from tilewright.deliveries import Deliveries
 from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
 from tilewright.handlers import Handlers, go_on
+from tilewright.parsing import is_poll, parse_task, require_mapping
 from tilewright.responses import Upscaled, acknowledgement, envelope, error_items
 from tilewright.store import is_uuid4
-from tilewright.tasks import PollTask, Task, UploadTask, UpscaleTask, is_poll, parse_task, require_mapping
+from tilewright.tasks import PollTask, Task, UploadTask, UpscaleTask
 
 if TYPE_CHECKING:
     import asyncio
