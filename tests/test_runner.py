@@ -113,7 +113,7 @@ def idle(upscaler):
 
 
 def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path, monkeypatch):
-    began = threading.Event()
+    began, cancelled = threading.Event(), threading.Event()
     heard = []
     upscale_picture = small_tiles.upscale_picture
 
@@ -122,7 +122,7 @@ def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path
             heard.append(progress.done)
             if progress.done == 2:
                 began.set()
-                time.sleep(0.2)  # time for the cancellation to arrive
+                assert cancelled.wait(timeout=20)
             on_progress(progress)
 
         return upscale_picture(picture, factor, model=model, on_progress=listen, report=report)
@@ -136,6 +136,7 @@ def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
+        cancelled.set()
 
     asyncio.run(main())
     assert idle(small_tiles)
