@@ -112,6 +112,14 @@ def idle(upscaler):
     return got
 
 
+def at_rest(upscaler):
+    """Waits for every task to be done with, and tells whether they soon are."""
+    deadline = time.monotonic() + 20
+    while upscaler._runner._under_way and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not upscaler._runner._under_way
+
+
 def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path, monkeypatch):
     began, cancelled = threading.Event(), threading.Event()
     heard = []
@@ -139,7 +147,7 @@ def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path
         cancelled.set()
 
     asyncio.run(main())
-    assert idle(small_tiles)
+    assert at_rest(small_tiles)
     assert heard[-1] == 2
     assert len(list((tmp_path / "images").iterdir())) == 1, "the input alone"
 
@@ -458,9 +466,7 @@ def test_a_uuid_stays_taken_until_the_tile_of_a_stream_that_was_left_is_done(ups
         assert [item["code"] for item in upscaler.run(task)["errors"]] == ["conflictTaskUUID"]
         go.set()
         assert idle(upscaler)
-    deadline = time.monotonic() + 20
-    while upscaler._runner._under_way and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert at_rest(upscaler)
     assert "errors" not in upscaler.run([task, other])
 
 
