@@ -114,3 +114,8 @@ def test_every_registered_code_occurs_in_the_package():
         parameter = re.sub(r"^(missing|invalid|unsupported)", "", code)
         stem = parameter[0].lower() + parameter[1:]
         assert f'"{code}"' in source or f'"{stem}"' in source, code
+
+
+def test_the_scheme_of_the_public_url_is_written_small():
+    settings = Settings.from_environment({"TILEWRIGHT_STORE_PUBLIC_URL": "HTTPS://Img.example.org/A"})
+    assert settings.store_public_url == "https://Img.example.org/A"

@@ -443,3 +443,14 @@ def test_whatever_a_driver_raises_is_a_store_error(monkeypatch, action, error):
         action(ImageStore("broken://images", ttl=HOUR))
     assert caught.value.__cause__ is error
     assert (str(error) or "TimeoutError") in caught.value.message
+
+
+def test_errors_show_no_password(monkeypatch):
+    fsspec.register_implementation("broken", BrokenFileSystem, clobber=True)
+    monkeypatch.setattr(BrokenFileSystem, "error", PermissionError("Forbidden"))
+    store = ImageStore("broken://ada:secret@images")
+    for action in (lambda: store.put(b"x", "png"), lambda: store.get("no UUID")):
+        with pytest.raises((StoreError, SourceError)) as caught:
+            action()
+        assert "broken://images" in caught.value.message
+        assert "secret" not in caught.value.message

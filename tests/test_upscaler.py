@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import threading
+import tracemalloc
 import uuid
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 import tilewright
-from tilewright import Upscaler, new_task, raise_for_errors
+from tilewright import Settings, Upscaler, new_task, raise_for_errors
 from tilewright.codecs.decode import decode, picture_from_array
 from tilewright.codecs.encode import encode
 from tilewright.codecs.png import PngWriter
@@ -466,3 +467,30 @@ def test_an_estimate_is_of_the_plan_that_is_carried_out(upscaler_for):
     assert upscaler.last_report.tile_size == (found.plan.tile_width, found.plan.tile_height)
     assert found.seconds > 0
     assert found.memory >= 90 * 70 * 3
+
+
+@pytest.mark.parametrize("fields", [{}, {"outputFormat": "WEBP"}])
+def test_nothing_of_a_task_that_is_refused_for_its_size_is_stored(tmp_path, fields):
+    limit = None if fields else 1000
+    settings = dataclasses.replace(Settings.from_environment(), max_output_pixels=limit)
+    with Upscaler(device="cpu", store=tmp_path / "images", settings=settings) as upscaler:
+        [error] = upscaler.run(new_task(make_picture(1, 8000), 3, **fields))["errors"]
+    assert error["code"] == ("unsupportedOutputFormat" if fields else "imageTooLarge")
+    assert not (tmp_path / "images").exists()
+
+
+@pytest.mark.parametrize("name", ["key", "model"])
+def test_very_long_names_take_little_memory(upscaler, name):
+    long = "x" * 5_000_000
+    task = new_task(make_picture(4, 4), 2, **({long: 1} if name == "key" else {"model": long}))
+    tracemalloc.start()
+    try:
+        assert len(upscaler.run(task)["errors"]) == 1
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_result_that_is_wanted_as_text_alone_needs_no_url(upscaler, monkeypatch):
+    monkeypatch.setattr(upscaler.store, "url", lambda _: pytest.fail("asked for a URL"))
+    raise_for_errors(upscaler.run(new_task(make_picture(8, 8), 2, outputType="base64Data")))
