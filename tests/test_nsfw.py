@@ -13,6 +13,7 @@ from PIL import Image
 import tilewright
 from tilewright import Settings, Upscaler, nsfw
 from tilewright.codecs.decode import picture_from_array
+from tilewright.codecs.png import PngWriter
 from tilewright.errors import ModelError, SettingsError
 from tilewright.testing import make_picture
 
@@ -97,6 +98,25 @@ def test_a_task_is_told_what_was_found(upscaler, monkeypatch):
     monkeypatch.setattr(nsfw.NsfwClassifier, "probability", lambda *_: 0.5)
     assert upscaler.run(task)["data"][0]["NSFWContent"] is True
     assert "NSFWContent" not in upscaler.run({**task, "checkNSFW": False})["data"][0]
+
+
+def test_a_png_that_is_checked_is_compressed_as_any_other(monkeypatch):
+    asked = []
+    writer = PngWriter.__init__
+
+    def watched(*arguments, **options):
+        asked.append(options["compression"])
+        writer(*arguments, **options)
+
+    monkeypatch.setattr(PngWriter, "__init__", watched)
+    monkeypatch.setattr(nsfw, "nsfw_problem", lambda: None)
+    settings = dataclasses.replace(Settings.from_environment(), png_compression="balanced")
+    checking = Upscaler(settings=settings, device="cpu", store="memory://compressed")
+    monkeypatch.setattr(checking, "is_nsfw", lambda _: False)
+    uploaded = checking.upload(make_picture(12, 12))["data"][0]["imageUUID"]
+    asked.clear()
+    tilewright.raise_for_errors(checking.run(tilewright.new_task(uploaded, 2, checkNSFW=True, outputFormat="PNG")))
+    assert asked == ["balanced"]
 
 
 @needs_classifier

@@ -74,7 +74,8 @@ class Handlers:
                 result = upscaler.upscale_picture(picture, factor, **how)
                 nsfw = upscaler.is_nsfw(result)
                 with report.stage("encode"):
-                    image.write(encode(result, task.output_format, task.output_quality))
+                    data = encode(result, task.output_format, task.output_quality, compression=settings.png_compression)
+                    image.write(data)
             else:
                 upscaler.upscale_to_file(picture, factor, image, task.output_format, quality=task.output_quality, **how)
             go_on(stop)

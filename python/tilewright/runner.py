@@ -250,10 +250,8 @@ class Runner:
     def _poll(self, task: PollTask) -> _Outcome:
         found = self._deliveries.find(task.task_uuid.lower())
         if found is None:
-            raise ParameterError(
-                f"there is no task {task.task_uuid} with deliveryMethod async, or its outcome is no longer kept",
-                code="taskNotFound",
-                parameter="taskUUID",
+            raise _not_found(
+                f"there is no task {task.task_uuid} with deliveryMethod async, or its outcome is no longer kept"
             )
         # Under the taskUUID as it was asked for now: that is what the caller looks for.
         asked, delivery = replace(found.about, task_uuid=task.task_uuid), found.outcome()
@@ -263,13 +261,13 @@ class Runner:
             try:
                 return [self._handlers.answer(replace(delivery, task=asked), status="success")], []
             except SourceError:
-                gone = ParameterError(
-                    f"the result of task {task.task_uuid} is no longer in the store",
-                    code="taskNotFound",
-                    parameter="taskUUID",
-                )
+                gone = _not_found(f"the result of task {task.task_uuid} is no longer in the store")
                 delivery = error_items(gone, {"taskType": asked.task_type})
         return [], [{**item, "taskUUID": task.task_uuid, "status": "error"} for item in delivery]
+
+
+def _not_found(message: str) -> ParameterError:
+    return ParameterError(message, code="taskNotFound", parameter="taskUUID")
 
 
 def _faults(error: BaseException, request: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def load_picture(
         elif _is_pillow_image(value):
             picture = picture_from_pillow(value, max_pixels=max_pixels)
         else:
-            data = _bytes_of(value, store, fetcher)
+            data = store.get(stored) if stored is not None else _fetched_or_read(value, fetcher)
             picture = decode(data, max_pixels=max_pixels)
         if accept is not None:
             accept(picture)
@@ -156,9 +156,7 @@ def _is_pillow_image(value: object) -> bool:
     return pillow is not None and isinstance(value, pillow.Image)
 
 
-def _bytes_of(value: Any, store: ImageStore, fetcher: Callable[[str], bytes] | None) -> bytes:
-    if isinstance(value, str) and is_uuid4(value):
-        return store.get(value)
+def _fetched_or_read(value: Any, fetcher: Callable[[str], bytes] | None) -> bytes:
     return fetcher(value) if fetcher and is_remote_url(value) else _read_bytes(value)
 
 

@@ -377,7 +377,7 @@ class Upscaler:
         return self._classifier.probability(picture) >= NSFW_FROM
 
     def session(self, model: str | Path | None = None, factor: int = 4) -> Session:
-        """The open network for a model and factor, for measuring it bare; its results hold until it runs again."""
+        """The open network for a model and factor, for measuring it bare: without its tail, see `Session.tail`."""
         return self._networks.session(model or self.model, _whole(factor), self.precision)
 
     def find(self, model: str | Path, factor: int) -> Model:

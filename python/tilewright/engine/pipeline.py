@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tilewright.picture import Pixels
 
 
+SLOTS = 2
+"""Tiles on their way at once: one in the network, one before or behind it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """Channels of a picture that go through the network together.
@@ -118,7 +122,7 @@ def run(
     """
     buffers = buffers or Buffers()
     loop = _Loop(layers, plan, session, sink, exact_session, on_progress, report or Report())
-    slots = buffers.take(session, loop.shape, min(2, loop.total))
+    slots = buffers.take(session, loop.shape, min(SLOTS, loop.total))
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="tilewright-network") as network:
             loop.run(network, slots)
@@ -219,7 +223,7 @@ class _Loop:
         self._tell(0)
         running: _Running | None = None
         for number, step in enumerate(self._steps()):
-            slot = slots[number % 2]
+            slot = slots[number % SLOTS]
             with self._report.stage("gather"):
                 gather(
                     step.layer.source,

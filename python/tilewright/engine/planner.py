@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright._core import TilePlan
+from tilewright.engine.pipeline import SLOTS
 from tilewright.errors import ModelError, TilewrightError
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ _PIXELS_PER_RUN = 1000
 
 # Numbers of columns and rows that are tried: each up to this, then in steps of a part of so many.
 _STEPS = 16
-
-# Tiles on their way at once: one in the network, one before or behind it.
-_SLOTS = 2
 
 # Narrower pictures are mirrored up to this: networks see zeros beyond the border, and with zeros on all sides at once
 # they invent colours. A flat grey pixel alone came out up to 155 of 255 levels off, with this at most 4.
@@ -60,7 +58,7 @@ class Demand:
         shape = (1, planes, 8, 8)
         result = session.new_result(shape)
         buffers = (4 * math.prod(shape) + result.nbytes) / math.prod(shape[2:])
-        return cls(session.activation_bytes + _SLOTS * buffers, band_pixel)
+        return cls(session.activation_bytes + SLOTS * buffers, band_pixel)
 
     def bytes_for(self, tile_width: int, tile_height: int, width: int, scale: int) -> int:
         """Most bytes at once, for tiles of a size in a picture of a width; a band is no higher than a tile."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["decode", "open", "queue", "gather", "network", "blend", "encode", "store"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+_OF_EVERY_TILE = ("gather", "network", "blend")
 
 
 @dataclass(slots=True)
@@ -64,7 +65,9 @@ class Report:
             now = time.perf_counter()
             self.seconds[name] += now - before - (sum(self.seconds.values()) - others)
             self.total_seconds = now - self._began
-            self.peak_memory = peak_memory()
+            # Asking takes a while beside a small tile; after the last tile comes another stage.
+            if name not in _OF_EVERY_TILE:
+                self.peak_memory = peak_memory()
 
     def describe(self, plan: TilePlan, session: Session) -> None:
         """Notes what the picture runs on."""
