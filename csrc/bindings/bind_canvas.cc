@@ -27,7 +27,7 @@ index_t blend(Canvas& canvas, index_t index, const py::array& result, py::array&
   PlanarView<const float> base_view{};
   if (base) {
     check_planar("base", *base, {canvas.planes(), plan.tile_height(), plan.tile_width()}, false);
-    if (!py::isinstance<py::array_t<float>>(*base)) throw py::type_error("base must be float32");
+    if (element_code(*base) != "f4") throw_dtype("base", "float32", *base);
     base_view = {static_cast<const float*>(base->data()), base->shape(2), base->shape(1), base->shape(0)};
   }
   check_image("target", target, true);
