@@ -54,6 +54,14 @@ def random_results(plan: _core.TilePlan, element: str, seed: int) -> list[np.nda
     return [(rng.random(shape, np.float32) * 1.1 - 0.05).astype(element) for _ in range(len(plan))]
 
 
+def values_needed(plan: _core.TilePlan) -> int:
+    """Values that have to be read: halos are not, and under a feather those of both tiles are."""
+    tiles = [plan[index] for index in range(len(plan))]
+    columns = [(tile.x.end + tile.x.trail - tile.x.begin) * SCALE for tile in tiles]
+    rows = [(tile.y.end + tile.y.trail - tile.y.begin) * SCALE for tile in tiles]
+    return 3 * sum(width * height for width, height in zip(columns, rows, strict=True))
+
+
 def measure(plan: _core.TilePlan, sample: str, element: str, by: str, in_turns: InTurns) -> None:
     sets = [random_results(plan, element, seed) for seed in range(SETS)]
     targets = [np.zeros((plan.height * SCALE, plan.width * SCALE, 3), sample) for _ in sets]
@@ -72,8 +80,7 @@ def measure(plan: _core.TilePlan, sample: str, element: str, by: str, in_turns: 
         whole = reference.blend(plan, SCALE, sets[number]).transpose(1, 2, 0)
         np.testing.assert_array_equal(targets[number], reference.quantise(whole, np.dtype(sample), (0.0, 1.0)))
 
-    # Halos need not be read: one value per sample of the output is what there is to move.
-    moved = targets[0].nbytes + targets[0].size * np.dtype(element).itemsize
+    moved = targets[0].nbytes + values_needed(plan) * np.dtype(element).itemsize
     against = memcpy.copy_of(moved, SETS)
     in_turns(step, label=by, against=against, named=memcpy.NAMED, rounds=20, bytes_moved=moved)
 

@@ -301,24 +301,35 @@ def test_a_shuffle_equals_numpy_for_any_plan(isa, element, sample, plan, scale, 
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_shuffle_of_every_width(isa, element, scale):
+@pytest.mark.parametrize("target_channels", [3, 4, 5])
+def test_a_shuffle_of_every_width(isa, element, sample, scale, target_channels):
     for width in WIDTHS:
         plan = _core.TilePlan(width, 2, tile_width=width, tile_height=2)
         heads, bases = shuffled_results(plan, scale, 3, element, seed=width)
-        got = blend_shuffled(plan, scale, heads, bases, np.uint16, isa, adds_base=True)
+        target = np.full((2 * scale, width * scale, target_channels), 77, sample)
+        canvas = _core.Canvas(plan, scale, shuffle=scale, adds_base=True, isa=isa)
+        assert canvas.blend(0, heads[0], target, 0, 3, base=bases[0]) == 0
         whole = reference.shuffle(heads[0], scale, bases[0]).transpose(1, 2, 0)
-        np.testing.assert_array_equal(got, reference.quantise(whole, np.uint16, (0.0, 1.0)))
+        np.testing.assert_array_equal(target[:, :, :3], reference.quantise(whole, sample, (0.0, 1.0)))
+        assert (target[:, :, 3:] == 77).all()
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_values_that_are_not_finite_are_counted_after_a_shuffle(isa):
-    plan = _core.TilePlan(40, 3, tile_width=40, tile_height=3)
-    heads, bases = shuffled_results(plan, 4, 3, np.float32)
-    heads[0][5, 1, 7] = np.nan
-    heads[0][20, 2, 39] = np.inf
-    canvas = _core.Canvas(plan, 4, shuffle=4, adds_base=True, isa=isa)
-    assert canvas.blend(0, heads[0], np.empty((12, 160, 3), np.uint8), base=bases[0]) == 2
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_no_value_that_is_not_finite_is_missed_in_a_shuffle(isa, element, sample, scale):
+    width = 83
+    plan = _core.TilePlan(width, 1, tile_width=width, tile_height=1)
+    heads, bases = shuffled_results(plan, scale, 3, element)
+    target = np.empty((scale, width * scale, 3), sample)
+    for at in range(width):
+        spoilt = heads[0].copy()
+        spoilt[7 * at % len(spoilt), 0, at] = [np.nan, np.inf, -np.inf][at % 3]
+        canvas = _core.Canvas(plan, scale, shuffle=scale, adds_base=True, isa=isa)
+        assert canvas.blend(0, spoilt, target, base=bases[0]) == 1
 
 
 def test_a_shuffle_and_a_base_are_checked():

@@ -54,8 +54,7 @@ class Canvas {
                 index_t first_channel, index_t channels);
 
  private:
-  // The same, whatever a row of the result comes from: rows(plane, y, first, count) points to its values from column
-  // `first` on, for long enough that all planes are at hand.
+  // The same, whatever a row of the result comes from.
   template <class Rows, class Sample>
   index_t blend_rows(index_t index, const Rows& rows, ImageView<Sample> target, index_t first_channel,
                      index_t channels);
@@ -78,7 +77,7 @@ class Canvas {
   Strip columns_;                // planes x tile rows x feather
   Strip rows_;                   // planes x feather x output width
   std::vector<float> scratch_;   // planes x tile width: a row on its way through a feather
-  std::vector<float> shuffled_;  // likewise: a row out of the pixel shuffle
+  std::vector<float> shuffled_;  // likewise: a row out of the pixel shuffle, where no kernel does both at once
 };
 
 }  // namespace tilewright

@@ -25,6 +25,10 @@ struct StoreKernels {
   // One plane, or the mean of three, into the sample that `pixels` points to, of every pixel.
   index_t (*one)(const Element* plane, index_t width, ValueRange range, Sample* pixels, index_t stride);
   index_t (*mean)(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels, index_t stride);
+  // As `three`, of planes whose pixel shuffle is still to be done: `parts` are `shuffle` rows of each plane, as in
+  // FloatKernels, `bases` what is added to each plane, or null; `width` is that of a part.
+  index_t (*shuffled)(const Element* const* parts, index_t shuffle, const float* const bases[3], index_t width,
+                      ValueRange range, Sample* pixels, index_t stride);
 };
 
 // A row on its way through a feather.

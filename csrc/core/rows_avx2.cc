@@ -150,9 +150,23 @@ TILEWRIGHT_STEP Floats spread(Register samples, int part) {
 TILEWRIGHT_STEP Register pack(Register a, Register b) {
   return _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), _MM_SHUFFLE(3, 1, 2, 0));
 }
+// Four bytes of each in both halves.
+TILEWRIGHT_STEP Register pack_halves(Register a, Register b, Register c, Register d) {
+  return _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+}
 TILEWRIGHT_STEP Register pack(Register a, Register b, Register c, Register d) {
-  const Register mixed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-  return _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  return _mm256_permutevar8x32_epi32(pack_halves(a, b, c, d), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+// The first of each, the second of each, and so on.
+TILEWRIGHT_STEP Register take_turns_of_four(Register a, Register b, Register c, Register d) {
+  const Register order = _mm256_broadcastsi128_si256(_mm_setr_epi32(0x0C080400, 0x0D090501, 0x0E0A0602, 0x0F0B0703));
+  return _mm256_shuffle_epi8(pack_halves(a, b, c, d), order);
+}
+// The first of a, the first of b, the second of a, and so on; then likewise c and d, to which a and b belong.
+TILEWRIGHT_STEP Register take_turns_of_two(Register a, Register b, Register c, Register d) {
+  const Register order = _mm256_broadcastsi128_si256(_mm_setr_epi32(0x05010400, 0x07030602, 0x0D090C08, 0x0F0B0E0A));
+  return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pack_halves(a, b, c, d), order), _MM_SHUFFLE(3, 1, 2, 0));
 }
 
 template <class Sample, int kPart>

@@ -158,9 +158,25 @@ TILEWRIGHT_STEP Register pack(Register a, Register b) {
   const Register order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
   return _mm512_permutexvar_epi64(order, _mm512_packus_epi32(a, b));
 }
+// Four bytes of each in every quarter.
+TILEWRIGHT_STEP Register pack_quarters(Register a, Register b, Register c, Register d) {
+  return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+}
 TILEWRIGHT_STEP Register pack(Register a, Register b, Register c, Register d) {
   const Register order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)));
+  return _mm512_permutexvar_epi32(order, pack_quarters(a, b, c, d));
+}
+
+// The first of each, the second of each, and so on.
+TILEWRIGHT_STEP Register take_turns_of_four(Register a, Register b, Register c, Register d) {
+  const Register order = _mm512_set4_epi32(0x0F0B0703, 0x0E0A0602, 0x0D090501, 0x0C080400);
+  return _mm512_shuffle_epi8(pack_quarters(a, b, c, d), order);
+}
+// The first of a, the first of b, the second of a, and so on; then likewise c and d, to which a and b belong.
+TILEWRIGHT_STEP Register take_turns_of_two(Register a, Register b, Register c, Register d) {
+  const Register order = _mm512_set4_epi32(0x0F0B0E0A, 0x0D090C08, 0x07030602, 0x05010400);
+  const Register mixed = _mm512_shuffle_epi8(pack_quarters(a, b, c, d), order);
+  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), mixed);
 }
 
 template <class Sample, int kPart>

@@ -47,7 +47,7 @@ TILEWRIGHT_DECLARE_PATH(avx512)
   }                                                                                                                   \
   template <class Element, class Sample>                                                                              \
   const StoreKernels<Element, Sample>& store_kernels() {                                                              \
-    static constexpr StoreKernels<Element, Sample> kKernels{store_three, store_one, store_mean};                      \
+    static constexpr StoreKernels<Element, Sample> kKernels{store_three, store_one, store_mean, store_shuffled};      \
     return kKernels;                                                                                                  \
   }                                                                                                                   \
   const FloatKernels& float_kernels() {                                                                               \

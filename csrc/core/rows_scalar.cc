@@ -30,6 +30,11 @@ TILEWRIGHT_SCALAR index_t count_not_finite(const Element* row, index_t width) {
   return count;
 }
 
+template <class Element>
+float with_base(Element value, const float* base, index_t i) {
+  return base == nullptr ? to_float(value) : to_float(value) + base[i];
+}
+
 template <class Sample>
 float gain_of(ValueRange range) {
   return kWhite<Sample> / (range.white - range.black);
@@ -66,6 +71,24 @@ TILEWRIGHT_SCALAR index_t store_mean(const Element* const planes[3], index_t wid
   return count_not_finite(planes[0], width) + count_not_finite(planes[1], width) + count_not_finite(planes[2], width);
 }
 
+template <class Element, class Sample>
+TILEWRIGHT_SCALAR index_t store_shuffled(const Element* const* parts, index_t shuffle, const float* const bases[3],
+                                         index_t width, ValueRange range, Sample* pixels, index_t stride) {
+  const float gain = gain_of<Sample>(range);
+  index_t not_finite = 0;
+  for (index_t plane = 0; plane < 3; ++plane) {
+    for (index_t k = 0; k < shuffle; ++k) {
+      const Element* const part = parts[plane * shuffle + k];
+      for (index_t i = 0; i < width; ++i) {
+        const float value = with_base(part[i], bases[plane], i);
+        pixels[stride * (shuffle * i + k) + plane] = to_sample<Sample>(value, range.black, gain);
+        not_finite += is_finite(value) ? 0 : 1;
+      }
+    }
+  }
+  return not_finite;
+}
+
 template <class Element>
 TILEWRIGHT_SCALAR index_t as_floats(const Element* row, index_t width, float* out) {
   for (index_t i = 0; i < width; ++i) out[i] = to_float(row[i]);
@@ -85,8 +108,7 @@ TILEWRIGHT_SCALAR void shuffle_rows(const Element* const* planes, index_t shuffl
                                     float* out) {
   for (index_t i = 0; i < width; ++i) {
     for (index_t k = 0; k < shuffle; ++k) {
-      const float value = to_float(planes[k][i]);
-      out[shuffle * i + k] = base == nullptr ? value : value + base[i];
+      out[shuffle * i + k] = with_base(planes[k][i], base, i);
     }
   }
 }

@@ -59,7 +59,7 @@ TILEWRIGHT_STEP Register quantise(const Source& source, index_t i, const Quantis
   }
 }
 
-// `width` values from `first` on, to adjacent samples. These two return whether any value was not finite.
+// `width` values from `first` on, to adjacent samples. These three return whether any value was not finite.
 template <class Source, class Sample>
 TILEWRIGHT_STEP bool store_grey(const Source& source, index_t first, index_t width, ValueRange range, Sample* samples) {
   const Quantiser to = quantiser<Sample>(range);
@@ -71,40 +71,44 @@ TILEWRIGHT_STEP bool store_grey(const Source& source, index_t first, index_t wid
   return any_nan(spoilt);
 }
 
-template <class Element, class Sample>
-TILEWRIGHT_STEP bool store_rgb(const Element* const planes[3], index_t first, index_t width, ValueRange range,
+// Of every pixel the first three samples.
+template <class Source, class Sample>
+TILEWRIGHT_STEP bool store_rgb(const Source sources[3], index_t first, index_t width, ValueRange range,
                                Sample* pixels) {
-  const Element* const red = planes[0] + first;
-  const Element* const green = planes[1] + first;
-  const Element* const blue = planes[2] + first;
+  const Source red = sources[0];
+  const Source green = sources[1];
+  const Source blue = sources[2];
   const Quantiser to = quantiser<Sample>(range);
   Floats spoilt[3] = {splat(0.0F), splat(0.0F), splat(0.0F)};
   for (index_t i = 0; i < width; i += kStoreBlock<Sample>) {
     const index_t at = std::min(i, width - kStoreBlock<Sample>);
-    const Register r = quantise<Sample>(red, at, to, spoilt[0]);
-    const Register g = quantise<Sample>(green, at, to, spoilt[1]);
-    const Register b = quantise<Sample>(blue, at, to, spoilt[2]);
+    const Register r = quantise<Sample>(red, first + at, to, spoilt[0]);
+    const Register g = quantise<Sample>(green, first + at, to, spoilt[1]);
+    const Register b = quantise<Sample>(blue, first + at, to, spoilt[2]);
     store_registers(pixels + 3 * at, r, g, b);
   }
   return any_nan(spoilt[0] + spoilt[1] + spoilt[2]);
 }
 
+template <class Source, class Sample>
+TILEWRIGHT_STEP bool store_colour(const Source sources[3], index_t width, ValueRange range, Sample* pixels,
+                                  index_t stride) {
+  if (stride == 3) return store_rgb(sources, 0, width, range, pixels);
+  Sample packed[3 * kPacked];
+  const index_t count = std::min(width, kPacked);
+  bool is_spoilt = false;
+  for (index_t i = 0; i < width; i += kPacked) {
+    const index_t at = std::min(i, width - count);
+    is_spoilt |= store_rgb(sources, at, count, range, packed);
+    for (index_t k = 0; k < count; ++k) std::memcpy(pixels + 4 * (at + k), packed + 3 * k, 3 * sizeof(Sample));
+  }
+  return is_spoilt;
+}
+
 template <class Element, class Sample>
 TILEWRIGHT_TARGET index_t store_three(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels,
                                       index_t stride) {
-  bool is_spoilt = width < kStoreBlock<Sample>;
-  if (!is_spoilt && stride == 3) {
-    is_spoilt = store_rgb(planes, 0, width, range, pixels);
-  } else if (!is_spoilt) {
-    Sample packed[3 * kPacked];
-    const index_t count = std::min(width, kPacked);
-    for (index_t i = 0; i < width; i += kPacked) {
-      const index_t at = std::min(i, width - count);
-      is_spoilt |= store_rgb(planes, at, count, range, packed);
-      for (index_t k = 0; k < count; ++k) std::memcpy(pixels + 4 * (at + k), packed + 3 * k, 3 * sizeof(Sample));
-    }
-  }
-  if (!is_spoilt) return 0;
+  if (width >= kStoreBlock<Sample> && !store_colour(planes, width, range, pixels, stride)) return 0;
   return scalar::store_kernels<Element, Sample>().three(planes, width, range, pixels, stride);
 }
 
