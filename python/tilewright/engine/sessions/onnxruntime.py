@@ -7,7 +7,7 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tilewright.engine.sessions.base import from_graph, new_result, to_graph, without_tail
+from tilewright.engine.sessions.base import from_graph, goes_straight, new_result, to_graph, without_tail
 from tilewright.errors import DeviceError, InferenceError, ModelError
 from tilewright.runtimes import import_runtime, onnxruntime_options
 
@@ -64,16 +64,29 @@ class OnnxRuntimeSession:
         self.activation_bytes = runnable.bytes_per_pixel * _MEMORY
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         self._input = self._session.get_inputs()[0].name
+        self._output = self._session.get_outputs()[0].name
+        self._binds = goes_straight(model.spec) and device == "cpu"
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
         """See `Session.run`."""
         result = self.new_result(batch.shape) if result is None else result
+        graph_batch = to_graph(batch, self.spec)
         try:
-            values = self._session.run(None, {self._input: to_graph(batch, self.spec)})[0]
+            if self._binds:
+                self._run_bound(graph_batch, result)
+                return result
+            values = self._session.run(None, {self._input: graph_batch})[0]
         except Exception as error:  # as above
             raise InferenceError(f"{self.spec.name} failed on a batch of shape {batch.shape}: {error}") from error
         from_graph(values, result, self.spec)
         return result
+
+    def _run_bound(self, batch: NDArray[np.floating], result: NDArray[np.floating]) -> None:
+        """Has the runtime write into `result`: no copy."""
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._input, batch)
+        binding.bind_output(self._output, "cpu", 0, result.dtype.type, result.shape, result.ctypes.data)
+        self._session.run_with_iobinding(binding)
 
     def new_result(self, shape: tuple[int, ...]) -> NDArray[np.floating]:
         """See `Session.new_result`."""
