@@ -214,7 +214,11 @@ def _candidates(width: int, height: int, spec: ModelSpec, demand: Demand) -> lis
 
 
 def _cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
-    """Ways to cut an axis: a number of tiles and the shortest length for it, from the whole to the smallest tile."""
+    """Ways to cut an axis: a number of tiles and the shortest length for it, from the whole to the smallest tile.
+
+    Lengths are not rounded up to suit vectors: around 512 x 384 pixels multiples of 16 were at most 1.6% faster per
+    pixel than what lies between them (OpenVINO in bf16 on a Zen 4), and the pixels to get there cost as much.
+    """
     smallest, whole = _smallest_tile(spec), _whole(size, spec)
     overlap = 2 * spec.halo + spec.feather
     cuts = [(1, whole)]
