@@ -1,4 +1,4 @@
-"""How long does `import tilewright` take in a fresh process?"""
+"""How long does `import tilewright` take in a fresh process, and how long until its names are there?"""
 
 from __future__ import annotations
 
@@ -21,16 +21,24 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("module", ["tilewright", "numpy"])
-def bench_import(benchmark: BenchmarkFixture, in_turns: InTurns, module: str) -> None:
-    loaded = python(f"import sys, {module}; print(*sys.modules)").split()
-    assert module in loaded
+STATEMENTS = {
+    "tilewright": "import tilewright",
+    "first name": "from tilewright import upscale",
+    "numpy": "import numpy",
+}
+
+
+@pytest.mark.parametrize("what", STATEMENTS)
+def bench_import(benchmark: BenchmarkFixture, in_turns: InTurns, what: str) -> None:
+    statement = STATEMENTS[what]
+    loaded = python(f"{statement}\nimport sys; print(*sys.modules)").split()
+    assert statement.split()[1] in loaded
     assert not set(HEAVY) & set(loaded)
 
     benchmark.group = "import, fresh process"
     in_turns(
-        lambda _: python(f"import {module}"),
-        label=module,
+        lambda _: python(statement),
+        label=statement,
         against=lambda _: python("pass"),
         named="python -c pass",
         rounds=20,

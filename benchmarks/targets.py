@@ -122,11 +122,16 @@ def rate(results: Results) -> Measured:
 
 
 def import_time(results: Results) -> Measured:
-    added = find(results, r"bench_import\[tilewright\]")["extra_info"]["added"]
-    numpy = find(results, r"bench_import\[numpy\]")["extra_info"]["added"]["median"] * 1e3
-    milliseconds = {key: value * 1e3 for key, value in added.items()}
-    text = f"{spread(milliseconds, form='{:.0f}', unit=' ms')}, of which NumPy {numpy:.0f}"
-    return Measured(text, added["median"] < 0.1)
+    """Of the module; then until its names are there, which is no part of the target."""
+    added, first, numpy = (
+        {key: value * 1e3 for key, value in find(results, rf"bench_import\[{what}\]")["extra_info"]["added"].items()}
+        for what in ("tilewright", "first name", "numpy")
+    )
+    text = (
+        f"{spread(added, form='{:.0f}', unit=' ms')}; until its first name is there "
+        f"{spread(first, form='{:.0f}', unit=' ms')}, of which NumPy {numpy['median']:.0f}"
+    )
+    return Measured(text, added["median"] < 100)
 
 
 TARGETS = (

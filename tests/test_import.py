@@ -12,7 +12,7 @@ HEAVY = ("asyncio", "onnxruntime", "openvino", "onnx", "pyvips", "isal", "fsspec
 
 
 def test_import_loads_neither_a_runtime_nor_a_codec():
-    code = f"import sys, tilewright; print([name for name in {HEAVY!r} if name in sys.modules])"
+    code = f"import sys; from tilewright import *; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
@@ -34,7 +34,19 @@ def test_runtimes_do_not_call_home(tmp_path):
 
 
 def test_the_public_names_are_the_ones_that_are_said():
-    public = {name for name in vars(tilewright) if not name.startswith("_")}
-    modules = {name for name in public if type(getattr(tilewright, name)).__name__ == "module"}
-    assert public - modules == set(tilewright.__all__)
+    assert {name for name in dir(tilewright) if not name.startswith("_")} == set(tilewright.__all__)
     assert tilewright.__all__ == sorted(tilewright.__all__)
+
+
+def test_names_are_loaded_when_they_are_asked_for():
+    """Also where a module of the package was loaded first: one has the name of a function."""
+    code = (
+        "import sys, tilewright\n"
+        "assert 'numpy' not in sys.modules\n"
+        "import tilewright.models.catalog\n"
+        "assert callable(tilewright.models), tilewright.models\n"
+        "from tilewright import *\n"
+        "assert all(globals()[name] is getattr(tilewright, name) for name in tilewright.__all__)\n"
+        "assert not hasattr(tilewright, 'downscale')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
