@@ -1,0 +1,54 @@
+"""Whatever makes it fast changes no pixel."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tilewright import Upscaler
+from tilewright.codecs.decode import decode
+from tilewright.testing import make_picture
+
+TILE = 80
+
+# Scalar kernels and one thread by settings; one step after the other, on new memory; Pillow's PNG encoder.
+PLAIN = """
+import sys
+import numpy as np
+from PIL import Image
+from tilewright import Upscaler, _core
+from tilewright.engine.planner import plan_tiles
+
+assert _core.default_isa() == "scalar"
+source, target, tile = sys.argv[1:]
+picture = np.asarray(Image.open(source))
+with Upscaler(model="realesr-animevideov3", device="cpu") as upscaler:
+    session = upscaler.session(factor=4)
+plan = plan_tiles(picture.shape[1], picture.shape[0], session.spec, tile=int(tile))
+tail = session.tail
+canvas = _core.Canvas(plan, 4, shuffle=tail.shuffle, adds_base=tail.adds_input)
+result = np.empty((picture.shape[0] * 4, picture.shape[1] * 4, 3), np.uint8)
+for index in range(len(plan)):
+    batch = np.empty((1, 3, plan.tile_height, plan.tile_width), np.float32)
+    _core.gather(picture, plan, index, batch, channels=(0, 1, 2))
+    begin, end = canvas.band(index // plan.columns)
+    canvas.blend(index, session.run(batch)[0], result[begin:end], base=batch[0])
+Image.fromarray(result).save(target)
+"""
+
+
+def test_without_any_optimisation_the_pixels_are_the_same(tmp_path):
+    pytest.importorskip("openvino")
+    source, plain, ours = (tmp_path / name for name in ("source.png", "plain.png", "ours.png"))
+    Image.fromarray(make_picture(150, 210)).save(source)
+    environment = os.environ | {"TILEWRIGHT_ISA": "scalar", "TILEWRIGHT_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", PLAIN, source, plain, str(TILE)], check=True, env=environment)
+    with Upscaler(model="realesr-animevideov3", device="cpu", tile=TILE) as upscaler, ours.open("wb") as file:
+        upscaler.upscale_to_file(decode(source.read_bytes()), 4, file, "PNG")
+        assert upscaler.last_report.tiles > 4
+    np.testing.assert_array_equal(np.asarray(Image.open(ours)), np.asarray(Image.open(plain)))
