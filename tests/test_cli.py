@@ -556,7 +556,13 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_half_written(monkeypatch, wor
 def test_a_real_ctrl_c(workplace):
     picture("a.png", 1500, 1500)  # seconds of work, of which only the beginning is done
     words = ["upscale", "a.png", "-o", "large.png", "-x", "4", "--tile", "64", "-v"]
-    with subprocess.Popen([sys.executable, "-m", "tilewright", *words], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tilewright", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in its background has them, and what they start, ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "realesr-animevideov3 x4 on" in line:
