@@ -116,3 +116,28 @@ def png_filter(rows: np.ndarray, above: np.ndarray, pixel: int) -> np.ndarray:
         filtered.append(np.concatenate([[np.uint8(best)], candidates[best]]))
         above = row
     return np.array(filtered)
+
+
+def alpha_bleed(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """``colour`` [H,W,C] with that under ``alpha`` [H,W] 0 replaced, ring by ring, by the mean of its neighbours."""
+    values, weights = colour.astype(int), alpha.astype(int)
+    height, width = alpha.shape
+    filled = alpha > 0
+    while filled.any() and not filled.all():
+        weights = np.where(filled, weights, 0)
+        around = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+        shares, shown = np.pad(weights, 1), np.pad(values, ((1, 1), (1, 1), (0, 0)))
+        total = sum(shares[y : y + height, x : x + width] for y, x in around)
+        sums = sum((shares[..., None] * shown)[y : y + height, x : x + width] for y, x in around)
+        ring = ~filled & (total > 0)
+        values[ring] = (sums[ring] + total[ring, None] // 2) // total[ring, None]
+        filled |= ring
+        weights = np.ones_like(weights)
+    return values.astype(colour.dtype)
+
+
+def flat_around(alpha: np.ndarray, radius: int) -> np.ndarray:
+    """Where all of ``alpha`` [H,W] within ``radius`` along both axes is the same."""
+    padded = np.pad(alpha, radius, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1, 2 * radius + 1))
+    return windows.min((2, 3)) == windows.max((2, 3))

@@ -6,6 +6,7 @@ void bind_isa(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
 void bind_gather(pybind11::module_& module);
 void bind_canvas(pybind11::module_& module);
+void bind_alpha(pybind11::module_& module);
 void bind_png_filter(pybind11::module_& module);
 void bind_deflate_runs(pybind11::module_& module);
 
@@ -19,6 +20,7 @@ PYBIND11_MODULE(_core, module) {
   tilewright::bindings::bind_plan(module);
   tilewright::bindings::bind_gather(module);
   tilewright::bindings::bind_canvas(module);
+  tilewright::bindings::bind_alpha(module);
   tilewright::bindings::bind_png_filter(module);
   tilewright::bindings::bind_deflate_runs(module);
 }

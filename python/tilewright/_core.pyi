@@ -105,6 +105,10 @@ class Canvas:
         base: NDArray[np.float32] | None = None,
     ) -> int: ...
 
+def alpha_bleed(pixels: _Samples, *, alpha: _Samples | None = None) -> None: ...
+def keep_flat_alpha(
+    source: _Samples, channel: int, first_row: int, band: _Samples, band_channel: int, *, radius: int
+) -> None: ...
 def png_filter(
     pixels: _Samples,
     above: NDArray[np.uint8],

@@ -406,6 +406,7 @@ class Upscaler:
         report: Report | None = None,
     ) -> None:
         """Arrays ``[H, W, C]`` and ``[H, W]`` of one size through the network, tile by tile, into a sink for both."""
+        from tilewright.engine.alpha import with_bled_colour
         from tilewright.engine.pipeline import alpha_layers, colour_layers, run
         from tilewright.engine.planner import Demand, plan_tiles
 
@@ -426,6 +427,8 @@ class Upscaler:
                 memory_budget=self._memory_budget,
             )
             report.describe(plan, session)
+            with report.stage("gather"):
+                pixels = with_bled_colour(pixels, alpha)
             layers = colour_layers(pixels, spec)
             if alpha is not None:
                 layers += alpha_layers(alpha[:, :, np.newaxis], spec, target=1)

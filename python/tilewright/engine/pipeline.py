@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright._core import Canvas, TilePlan, gather
+from tilewright._core import Canvas, TilePlan, gather, keep_flat_alpha
+from tilewright.engine.alpha import FLAT_RADIUS
 from tilewright.engine.progress import OnProgress, Progress
 from tilewright.engine.report import Report
 from tilewright.errors import InferenceError
@@ -39,6 +40,7 @@ class Layer:
         target: which array of the sink's bands to fill.
         first: first channel of it to write.
         count: how many: all planes, or 1 for their mean.
+        is_alpha: whether it keeps its value where that is the same all round.
     """
 
     source: Pixels
@@ -46,6 +48,7 @@ class Layer:
     target: int
     first: int
     count: int
+    is_alpha: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def alpha_layers(source: Pixels, spec: ModelSpec, *, target: int, channel: int =
     alpha = source[:, :, channel]
     if alpha.min() == alpha.max():
         return [Fill(int(alpha[0, 0]), target, channel)]
-    return [Layer(source, (channel,) * (1 if spec.channel_order == "Y" else 3), target, channel, 1)]
+    return [Layer(source, (channel,) * (1 if spec.channel_order == "Y" else 3), target, channel, 1, is_alpha=True)]
 
 
 def run(
@@ -234,7 +237,8 @@ class _Loop:
                     value_range=self._session.spec.value_range,
                 )
             before, result = running, self._wait(running)
-            running = _Running(step, slot.batch, network.submit(self._session.run, slot.batch, slot.result))
+            compute = self._flat_result if self._is_flat(step.layer, slot.batch) else self._session.run
+            running = _Running(step, slot.batch, network.submit(compute, slot.batch, slot.result))
             self._blend(before, result)
         self._blend(running, self._wait(running))
         with self._report.stage("encode"):
@@ -244,6 +248,14 @@ class _Loop:
         for index in range(len(self._plan)):
             for layer, canvas in zip(self._layers, self._canvases, strict=True):
                 yield _Step(index, layer, canvas, layer is self._layers[-1])
+
+    def _is_flat(self, layer: Layer, batch: NDArray[np.float32]) -> bool:
+        """Whether a tile need not run: with a halo as wide as that, all it owns is kept as it is anyway."""
+        return layer.is_alpha and self._plan.halo >= FLAT_RADIUS and bool(batch.min() == batch.max())
+
+    def _flat_result(self, batch: NDArray[np.float32], result: NDArray[np.floating]) -> NDArray[np.floating]:
+        result[...] = 0 if self._adds_base else batch.flat[0]
+        return result
 
     def _wait(self, running: _Running | None) -> NDArray[np.floating] | None:
         if running is None:
@@ -263,6 +275,8 @@ class _Loop:
             spoilt = self._blended(step, finished.batch, result)
         if spoilt:
             self._run_again(step, finished.batch)
+        if step.layer.is_alpha and column == self._plan.columns - 1:
+            self._keep_flat(step.layer, begin)
         self._done += 1
         self._tell(end if step.last and column == self._plan.columns - 1 else begin)
 
@@ -276,6 +290,17 @@ class _Loop:
         layer = step.layer
         base = batch[0] if self._adds_base else None
         return step.canvas.blend(step.index, result[0], self._band[layer.target], layer.first, layer.count, base=base)
+
+    def _keep_flat(self, layer: Layer, begin: int) -> None:
+        with self._report.stage("blend"):
+            keep_flat_alpha(
+                layer.source,
+                layer.channels[0],
+                begin // self._session.spec.scale,
+                self._band[layer.target],
+                layer.first,
+                radius=FLAT_RADIUS,
+            )
 
     def _run_again(self, step: _Step, batch: NDArray[np.float32]) -> None:
         """A tile that is not finite is run in float32, which has a larger range than the runtime's shorter formats."""

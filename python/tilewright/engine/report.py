@@ -36,7 +36,7 @@ class Report:
         output_size: likewise of the result.
         network: name, runtime and precision.
         tile_size: ``(width, height)`` in input pixels.
-        tiles: how many ran, those of an alpha channel included.
+        tiles: how many there were, those of an alpha channel included.
         redundancy: pixels computed / pixels needed, by the plan.
         repeated_tiles: tiles that were run again in float32 because their result was not finite.
         peak_memory: most bytes of memory that the process ever had resident up to the end of the job; None where the

@@ -1,0 +1,104 @@
+#include "core/alpha_bleed.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace tilewright {
+namespace {
+
+enum class State : std::uint8_t { kEmpty, kNext, kFilled };
+
+struct Position {
+  index_t x;
+  index_t y;
+};
+
+using Ring = std::vector<Position>;
+
+// What is known of every pixel.
+class States {
+ public:
+  States(index_t width, index_t height)
+      : width_(width), height_(height), states_(static_cast<std::size_t>(width * height), State::kEmpty) {}
+
+  State& at(index_t x, index_t y) { return states_[static_cast<std::size_t>(y * width_ + x)]; }
+
+  // Calls `function(x, y)` for the neighbours of a pixel that are in a state, row by row.
+  template <class Function>
+  void around(Position centre, State state, Function&& function) {
+    const index_t bottom = std::min(centre.y + 1, height_ - 1);
+    const index_t right = std::min(centre.x + 1, width_ - 1);
+    for (index_t y = std::max(centre.y - 1, index_t{0}); y <= bottom; ++y) {
+      for (index_t x = std::max(centre.x - 1, index_t{0}); x <= right; ++x) {
+        // The centre is never in the state that is asked for.
+        if (at(x, y) == state) function(x, y);
+      }
+    }
+  }
+
+ private:
+  index_t width_;
+  index_t height_;
+  std::vector<State> states_;
+};
+
+// The empty pixels around a filled one, which become the next ring.
+void put_around(Position centre, States& states, Ring& next) {
+  states.around(centre, State::kEmpty, [&](index_t x, index_t y) {
+    states.at(x, y) = State::kNext;
+    next.push_back({x, y});
+  });
+}
+
+// Colours a ring by `weight(x, y)` of its filled neighbours, at least one of which is above 0.
+template <class Sample, class Weight>
+void fill(ImageView<Sample> pixels, index_t colours, const Ring& ring, States& states, Weight&& weight) {
+  for (const Position position : ring) {
+    std::uint64_t total = 0;
+    std::uint64_t sums[3] = {};
+    states.around(position, State::kFilled, [&](index_t x, index_t y) {
+      const std::uint64_t share = weight(x, y);
+      const Sample* neighbour = pixels.row(y) + x * pixels.channels;
+      total += share;
+      for (index_t colour = 0; colour < colours; ++colour) sums[colour] += share * neighbour[colour];
+    });
+    Sample* pixel = pixels.row(position.y) + position.x * pixels.channels;
+    for (index_t colour = 0; colour < colours; ++colour) {
+      pixel[colour] = static_cast<Sample>((sums[colour] + total / 2) / total);
+    }
+  }
+  for (const Position position : ring) states.at(position.x, position.y) = State::kFilled;
+}
+
+}  // namespace
+
+template <class Sample>
+void alpha_bleed(ImageView<Sample> pixels, index_t colours, ImageView<const Sample> alpha) {
+  const auto alpha_at = [&](index_t x, index_t y) { return alpha.row(y)[x * alpha.channels]; };
+  States states(pixels.width, pixels.height);
+  for (index_t y = 0; y < pixels.height; ++y) {
+    for (index_t x = 0; x < pixels.width; ++x) {
+      if (alpha_at(x, y) > 0) states.at(x, y) = State::kFilled;
+    }
+  }
+  Ring ring;
+  for (index_t y = 0; y < pixels.height; ++y) {
+    for (index_t x = 0; x < pixels.width; ++x) {
+      if (states.at(x, y) == State::kFilled) put_around({x, y}, states, ring);
+    }
+  }
+  fill(pixels, colours, ring, states, alpha_at);
+  Ring next;
+  while (!ring.empty()) {
+    next.clear();
+    for (const Position position : ring) put_around(position, states, next);
+    fill(pixels, colours, next, states, [](index_t, index_t) { return 1; });
+    ring.swap(next);
+  }
+}
+
+template void alpha_bleed(ImageView<std::uint8_t>, index_t, ImageView<const std::uint8_t>);
+template void alpha_bleed(ImageView<std::uint16_t>, index_t, ImageView<const std::uint16_t>);
+
+}  // namespace tilewright
