@@ -394,6 +394,10 @@ class Upscaler:
         self.last_report = Report()
         return self.last_report
 
+    def _precision_for(self, dtype: np.dtype[Any]) -> str:
+        """Shorter formats are as good as 8 bits can show; 16 bits are worth float32."""
+        return "fp32" if dtype == np.uint16 else self.precision
+
     def _enlarge(
         self,
         pixels: Pixels,
@@ -402,6 +406,7 @@ class Upscaler:
         sink: RowSink,
         *,
         model: str | Path | None = None,
+        precision: str | None = None,
         on_progress: OnProgress | None = None,
         report: Report | None = None,
     ) -> None:
@@ -416,7 +421,7 @@ class Upscaler:
             self._networks.running.acquire()
         try:
             with report.stage("open"):
-                session = self._networks.session(name, factor, self.precision)
+                session = self._networks.session(name, factor, precision or self._precision_for(pixels.dtype))
             spec = session.spec
             plan = plan_tiles(
                 pixels.shape[1],

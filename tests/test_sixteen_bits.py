@@ -1,0 +1,62 @@
+"""Sixteen bits from file to file, and no channel that was not there before."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from tilewright.codecs.decode import decode, picture_from_array
+from tilewright.codecs.encode import encode
+from tilewright.testing import make_picture
+
+
+def through_files(upscaler, array, factor=2):
+    """Pixels and alpha [H,W,C] of the PNG file that a PNG file becomes."""
+    out = io.BytesIO()
+    upscaler.upscale_to_file(decode(encode(picture_from_array(array), "PNG")), factor, out, "PNG")
+    picture = decode(out.getvalue())
+    return picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (16, 21), (40, 33)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_depth_and_channels_are_kept(upscaler, channels, dtype, size):
+    array = make_picture(*size, channels, dtype)
+    if channels in (2, 4):
+        array[0, 0, -1] //= 2  # an alpha of 1 x 1 pixels too
+    result = through_files(upscaler, array)
+    assert (result.shape, result.dtype) == ((2 * size[0], 2 * size[1], channels), dtype)
+    np.testing.assert_array_equal(result, upscaler.upscale_array(array, 2))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_gradient_has_more_levels_than_8_bits(upscaler, channels):
+    """Over a tenth of the range, which is 26 levels of 8 bits."""
+    ramp = np.linspace(30000, 36500, 128)
+    array = np.empty((24, 128, channels), np.uint16)
+    array[:] = ramp[:, None]
+    if channels == 4:
+        array[:, :, 3] = np.linspace(0, 65535, 128)
+    result = through_files(upscaler, array, 4)
+    line = result[48, 64:-64, 0].astype(int)
+    assert len(np.unique(line)) > 256
+    assert len(np.unique(result[:, :, -1])) > 256
+    x = np.arange(len(line))
+    ripple = line - np.polyval(np.polyfit(x, line, 1), x)
+    assert ripple.std() < 60, "the network's own; rounding to 8 bits alone gives 257 / √12 = 74"
+
+
+def test_pictures_of_16_bits_go_through_in_float32(upscaler, upscaler_for):
+    array = make_picture(50, 60, 3, np.uint16)
+    exact = upscaler_for(device="cpu", precision="fp32")
+    np.testing.assert_array_equal(upscaler.upscale_array(array, 4), exact.upscale_array(array, 4))
+
+
+def test_8_bits_are_what_16_bits_round_to(upscaler_for):
+    array = make_picture(50, 60)
+    exact = upscaler_for(device="cpu", precision="fp32")
+    deep = exact.upscale_array(array.astype(np.uint16) * 257, 4)
+    np.testing.assert_allclose(exact.upscale_array(array, 4), deep / 257, atol=0.505)
