@@ -903,3 +903,38 @@ def test_every_option_is_documented(capsys):
 
 def test_formats_that_can_be_written_are_all_named_by_an_ending():
     assert set(files._FORMAT_OF_SUFFIX.values()) == set(files.FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("options", "size"), [(["--size", "60x100"], (60, 40)), (["--size", "60x64", "--fit", "exact"], (60, 64))]
+)
+@pytest.mark.usefixtures("copying")
+def test_a_size_in_place_of_a_factor(options, size, capsys):
+    picture("small.png")
+    assert main(["upscale", "small.png", "-o", "large.png", *options]) == 0
+    assert kind_and_size("large.png") == ("PNG", size)
+    assert f"large.png {size[0]}x{size[1]} in" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("copying")
+def test_a_size_that_is_too_large_fails_for_that_picture_alone(capsys):
+    picture("small.png")
+    picture("large.png", 100, 100)
+    assert main(["upscale", "small.png", "large.png", "-o", "out/", "--size", "200x200"]) == 1
+    assert "small.png: size 200 x 133 is more than 4 times 24 x 16" in capsys.readouterr().err
+    assert results("out") == ["large.png"]
+
+
+@pytest.mark.parametrize("options", [[], ["-x", "2", "--size", "9x9"], ["--size", "9"], ["--size", "0x9"]])
+@pytest.mark.usefixtures("no_network")
+def test_a_factor_or_a_size_and_not_both(options, capsys):
+    picture("small.png")
+    assert main(["upscale", "small.png", "-o", "large.png", *options]) == 2
+    assert "--size" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_network")
+def test_an_unknown_network_is_one_error_with_a_size_too(capsys):
+    picture("small.png")
+    assert main(["upscale", "small.png", "-o", "large.png", "--size", "50x50", "--model", "nothing"]) == 2
+    assert capsys.readouterr().err.count("no network named") == 1

@@ -12,6 +12,7 @@ import numpy as np
 from tilewright.engine.report import Report
 from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import SettingsError, TilewrightError
+from tilewright.picture import Picture
 from tilewright.runner import Runner
 from tilewright.settings import Settings
 from tilewright.store import ImageStore
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from tilewright.codecs.encode import Format
     from tilewright.codecs.png import Target
     from tilewright.engine.estimate import Estimate
+    from tilewright.engine.final_size import Fit
     from tilewright.engine.progress import OnProgress
     from tilewright.engine.sessions import Session
     from tilewright.engine.sinks import RowSink
     from tilewright.models.spec import Model
     from tilewright.nsfw import NsfwClassifier
-    from tilewright.picture import Picture, Pixels
+    from tilewright.picture import Pixels
     from tilewright.runner import Tasks
     from tilewright.settings import Compression
 
@@ -207,21 +209,34 @@ class Upscaler:
         """
         return self.run({"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": image})
 
-    def upscale_array(self, pixels: Pixels, factor: int, *, on_progress: OnProgress | None = None) -> Pixels:
+    def upscale_array(
+        self,
+        pixels: Pixels,
+        factor: int | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+        fit: Fit = "inside",
+        on_progress: OnProgress | None = None,
+    ) -> Pixels:
         """Upscales pixels.
 
         Args:
             pixels: uint8 or uint16 ``[H, W, C]``, C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
-            factor: 2, 3 or 4, as the network offers.
+            factor: 2, 3 or 4, as the network offers; None when a size is given.
+            size: width and height of the result instead: the network runs at the least factor that is enough, and its
+                result is brought down to the size before it is rounded to the picture's depth.
+            fit: ``"inside"`` for the largest result within the size that has the picture's proportions, ``"exact"`` for
+                just the size.
             on_progress: called before the first tile and after every one, while no other thread can use this Upscaler's
                 networks; an exception it raises stops the work.
 
         Returns:
-            The same dtype, ``[H * factor, W * factor, C]``.
+            The same dtype, ``[H * factor, W * factor, C]``, or of the size.
 
         Raises:
             TypeError: not a uint8 or uint16 array.
-            TilewrightError: a shape that is no picture, a factor the network does not offer, or a failure.
+            TilewrightError: a shape that is no picture, a factor the network does not offer, a size beyond its largest,
+                both or neither of factor and size, or a failure.
         """
         if not isinstance(pixels, np.ndarray) or pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
             kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
@@ -233,7 +248,14 @@ class Upscaler:
             )
         native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         source = np.require(native, requirements=["C", "A"])
-        self.find(self.model, factor)  # a factor that is not offered is known before memory is taken for it
+        if size is not None:
+            colours = source.shape[2] - (source.shape[2] in (2, 4))
+            planes = [np.ascontiguousarray(part) for part in np.split(source, [colours], axis=2)]
+            picture = Picture(planes[0], planes[1][:, :, 0] if planes[1].size else None)
+            result = self.upscale_picture(picture, factor, size=size, fit=fit, on_progress=on_progress)
+            return result.pixels if result.alpha is None else np.dstack([result.pixels, result.alpha])
+        # A factor that is not offered is known before memory is taken for it.
+        factor, _ = self.goal(source.shape[1], source.shape[0], factor)
         target = _larger(source, factor)
         self._enlarge(source, None, factor, ArraySink(target), on_progress=on_progress)
         return target
@@ -241,8 +263,10 @@ class Upscaler:
     def upscale_picture(
         self,
         picture: Picture,
-        factor: int,
+        factor: int | None = None,
         *,
+        size: tuple[int, int] | None = None,
+        fit: Fit = "inside",
         model: str | Path | None = None,
         on_progress: OnProgress | None = None,
         report: Report | None = None,
@@ -251,7 +275,9 @@ class Upscaler:
 
         Args:
             picture: what to upscale.
-            factor: 2, 3 or 4, as the network offers.
+            factor: as for `upscale_array`, like `size` and `fit`.
+            size: a size that is no multiple takes the network's whole result in 16 bits on the way.
+            fit: see there.
             model: another network than the Upscaler's.
             on_progress: as for `upscale_array`.
             report: takes the times; by default a new one, which becomes `last_report`.
@@ -259,28 +285,42 @@ class Upscaler:
         Raises:
             TilewrightError: as `upscale_array`.
         """
-        self.find(self.model if model is None else model, factor)  # as above
-        pixels = _larger(picture.pixels, factor)
-        alpha = None if picture.alpha is None else _larger(picture.alpha, factor)
+        report = report or self.new_report()
+        factor, final = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
+        source = picture
+        if final != (picture.width * factor, picture.height * factor):
+            from tilewright.engine.final_size import deepened, resized
+
+            source = deepened(picture)
+        pixels = _larger(source.pixels, factor)
+        alpha = None if source.alpha is None else _larger(source.alpha, factor)
         planes = [pixels] if alpha is None else [pixels, alpha[:, :, np.newaxis]]
         self._enlarge(
-            picture.pixels,
-            picture.alpha,
+            source.pixels,
+            source.alpha,
             factor,
             ArraySink(*planes),
             model=model,
+            precision=self._precision_for(picture.pixels.dtype),
             on_progress=on_progress,
             report=report,
         )
-        return replace(picture, pixels=pixels, alpha=alpha)
+        result = replace(picture, pixels=pixels, alpha=alpha)
+        if final == (result.width, result.height):
+            return result
+        with report.stage("blend"):
+            report.output_size = final
+            return resized(result, final, picture.pixels.dtype)
 
     def upscale_to_file(
         self,
         picture: Picture,
-        factor: int,
+        factor: int | None,
         file: Target,
         file_format: Format,
         *,
+        size: tuple[int, int] | None = None,
+        fit: Fit = "inside",
         quality: int = 95,
         compression: Compression | None = None,
         model: str | Path | None = None,
@@ -290,13 +330,15 @@ class Upscaler:
         """Upscales a picture and writes the result as a file.
 
         PNG is written row by row while tiles still run, and no more than a band of the result is in memory; JPG and
-        WEBP are encoded when all of it is there.
+        WEBP, and what is brought down to a size, are encoded when all of it is there.
 
         Args:
             picture: what to upscale.
-            factor: 2, 3 or 4, as the network offers.
+            factor: as for `upscale_array`, like `size` and `fit`.
             file: takes the bytes, by ``write`` alone. When an exception is raised, it holds no whole file.
             file_format: ``"PNG"``, ``"JPG"`` or ``"WEBP"``.
+            size: as for `upscale_picture`.
+            fit: see there.
             quality: 1 to 100, for JPG and WEBP.
             compression: of PNG, ``"fast"``, ``"balanced"`` or ``"small"``; None for that of the settings.
             model: another network than the Upscaler's.
@@ -312,20 +354,21 @@ class Upscaler:
 
         report = report or self.new_report()
         options: dict[str, Any] = {"model": model, "on_progress": on_progress, "report": report}
-        width, height = picture.width * _whole(factor), picture.height * _whole(factor)
-        check_format_limits(width, height, file_format)
-        if file_format != "PNG":
-            result = self.upscale_picture(picture, factor, **options)
-            with report.stage("encode"):
-                file.write(encode(result, file_format, quality))
-            return
         settings = self.settings
+        compression = compression or settings.png_compression
+        whole, (width, height) = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
+        check_format_limits(width, height, file_format)
+        if file_format != "PNG" or width != picture.width * whole or height != picture.height * whole:
+            result = self.upscale_picture(picture, factor, size=size, fit=fit, **options)
+            with report.stage("encode"):
+                file.write(encode(result, file_format, quality, compression=compression))
+            return
         with png_writer(
             file,
             picture,
             width,
             height,
-            compression=compression or settings.png_compression,
+            compression=compression,
             threads=settings.threads,
         ) as writer:
 
@@ -334,7 +377,7 @@ class Upscaler:
 
             channels = [picture.pixels.shape[2]] + ([1] if picture.alpha is not None else [])
             sink = BandSink(width, channels, picture.pixels.dtype, write)
-            self._enlarge(picture.pixels, picture.alpha, factor, sink, **options)
+            self._enlarge(picture.pixels, picture.alpha, whole, sink, **options)
             with report.stage("encode"):
                 writer.finish()
 
@@ -388,6 +431,49 @@ class Upscaler:
             TilewrightError: a factor that is no integer.
         """
         return self._networks.model(model, _whole(factor))
+
+    def factors(self, model: str | Path | None = None) -> tuple[int, ...]:
+        """The factors that a network offers: the Upscaler's, or another.
+
+        Raises:
+            ModelError: an unknown network, or a file of no use.
+        """
+        return self._networks.factors(self.model if model is None else model)
+
+    def goal(
+        self,
+        width: int,
+        height: int,
+        factor: int | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+        fit: Fit = "inside",
+        model: str | Path | None = None,
+    ) -> tuple[int, tuple[int, int]]:
+        """The factor at which a picture would run, and width and height of the result.
+
+        Args:
+            width: of the picture, in pixels.
+            height: likewise.
+            factor: as for `upscale_array`, like `size` and `fit`.
+            size: see there.
+            fit: see there.
+            model: another network than the Upscaler's.
+
+        Raises:
+            TilewrightError: as `upscale_array`.
+        """
+        name = self.model if model is None else model
+        if size is None:
+            factor = _whole(factor)
+            self.find(name, factor)
+            return factor, (width * factor, height * factor)
+        if factor is not None:
+            raise TilewrightError("give either a factor or a size, not both", parameter="size")
+        from tilewright.engine.final_size import final_size, least_factor
+
+        final = final_size(width, height, size, fit)
+        return least_factor(width, height, final, self.factors(name)), final
 
     def new_report(self) -> Report:
         """A report of a job that begins, which becomes `last_report`."""
@@ -455,7 +541,7 @@ def _larger(array: Pixels, factor: int) -> Pixels:
     return np.empty((array.shape[0] * factor, array.shape[1] * factor, *array.shape[2:]), array.dtype)
 
 
-def _whole(factor: int) -> int:
+def _whole(factor: int | None) -> int:
     # 2.0 would be taken for 2 by every dict, and for no scale by the kernels.
     if isinstance(factor, bool) or not isinstance(factor, (int, np.integer)):
         raise TilewrightError(

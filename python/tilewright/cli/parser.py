@@ -28,6 +28,7 @@ examples:
   tilewright upscale -r holidays -o holidays-large/ -x 2
   tilewright upscale scan.png -o scan4.png -x 4 --model realesrgan-x4plus
   tilewright upscale scan.png -o scan4.png -x 4 --model my-network.onnx
+  tilewright upscale *.png -o screens/ --size 3840x2160
 
 A picture that fails is named on stderr and does not stop the others. A result
 appears under its name only when it is whole. What is not given here comes from the
@@ -92,7 +93,17 @@ def _add_upscale(commands: _Commands) -> None:
         required=True,
         help="file to write, or folder: one that exists, or ends with a slash, or when there can be several pictures",
     )
-    command.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), required=True, help="how much larger")
+    larger = command.add_mutually_exclusive_group(required=True)
+    larger.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), help="how much larger")
+    larger.add_argument(
+        "--size", metavar="WxH", type=_size, help="of the results in pixels, up to 4 times a picture; see --fit"
+    )
+    command.add_argument(
+        "--fit",
+        choices=("inside", "exact"),
+        default="inside",
+        help="with --size: inside keeps each picture's proportions, exact does not (default: %(default)s)",
+    )
     command.add_argument(
         "--model",
         metavar="NAME|FILE",

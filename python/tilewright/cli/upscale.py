@@ -69,7 +69,11 @@ def _run_jobs(jobs: list[Job], arguments: argparse.Namespace, console: Console) 
         ) as upscaler,
     ):
         bar.wait("opening the network")
-        upscaler.session(factor=arguments.factor)  # an unknown network is one error, not one for every file
+        # An unknown network is one error, not one for every file. The factors of a size are known with the pictures.
+        if arguments.factor is None:
+            upscaler.factors()
+        else:
+            upscaler.session(factor=arguments.factor)
         for job in jobs:
             bar.start_file(job.source.name)
             began = time.monotonic()
@@ -92,7 +96,8 @@ def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, b
     report = upscaler.new_report()
     with report.stage("decode"):
         picture = _decode(job.source, upscaler.settings.max_input_pixels)
-    pixels = picture.width * picture.height * arguments.factor**2
+    wanted = {"size": arguments.size, "fit": arguments.fit}
+    _, (width, height) = upscaler.goal(picture.width, picture.height, arguments.factor, **wanted)
     try:
         with report.stage("store"), whole_file(job.target) as file:
             upscaler.upscale_to_file(
@@ -102,8 +107,9 @@ def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, b
                 job.file_format,
                 quality=arguments.quality,
                 compression=arguments.compression,
-                on_progress=bar.tiles(pixels),
+                on_progress=bar.tiles(width * height),
                 report=report,
+                **wanted,
             )
             # Somebody else may have written it while the network ran.
             if not arguments.overwrite and os.path.lexists(job.target):

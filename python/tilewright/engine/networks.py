@@ -10,7 +10,7 @@ from tilewright.engine.pipeline import Buffers
 from tilewright.engine.sessions import open_session, resolve_device
 from tilewright.errors import DeviceError
 from tilewright.models.catalog import ALIASES
-from tilewright.models.source import load_model
+from tilewright.models.source import load_model, offered_factors
 from tilewright.runtimes import check_process
 
 if TYPE_CHECKING:
@@ -75,6 +75,15 @@ class Networks:
                     name, factor, cache_dir=self._cache_dir, overrides=self._overrides.get(name)
                 )
             return self._models[name, factor]
+
+    def factors(self, name: str | Path) -> tuple[int, ...]:
+        """The factors that a network offers.
+
+        Raises:
+            ModelError: see `offered_factors`.
+        """
+        name = self._resolve(name)
+        return offered_factors(name, overrides=self._overrides.get(name))
 
     def session(self, name: str | Path, factor: int, precision: str) -> Session:
         """Opens a network, once.

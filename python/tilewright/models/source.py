@@ -64,6 +64,23 @@ def load_model(
     return _catalog_model(entry, factor, cache_dir)
 
 
+def offered_factors(name_or_path: str | Path, *, overrides: Mapping[str, object] | None = None) -> tuple[int, ...]:
+    """The factors that `load_model` would take.
+
+    Raises:
+        ModelError: unknown name, or a file that is missing or of no use.
+    """
+    if isinstance(name_or_path, Path) or name_or_path.endswith(".onnx"):
+        from tilewright.models.inspect import inspect_onnx, load_onnx
+
+        path = Path(name_or_path)
+        return _own_factors(inspect_onnx(path, load_onnx(path), overrides or {}))
+    entry = CATALOG.get(name_or_path)
+    if entry is None:
+        raise _unknown(name_or_path)
+    return entry.factors
+
+
 def list_models() -> list[dict[str, Any]]:
     """The catalog, as plain JSON-serialisable values.
 
@@ -164,14 +181,17 @@ def _own_model(path: Path, factor: int, cache_dir: Path, overrides: Mapping[str,
 
     model = load_onnx(path)
     native = inspect_onnx(path, model, overrides)
-    rescalable = native.scale == 4 and native.layout == "NCHW"
-    _check_factor(native.name, factor, (2, 3, 4) if rescalable else (native.scale,))
+    _check_factor(native.name, factor, _own_factors(native))
     if factor == native.scale:
         return Model(path, native)
     channels = 1 if native.channel_order == "Y" else 3
     key = f"own-x{factor}-{hashlib.sha256(_serialised(model)).hexdigest()[:16]}"
     cached, model = _cached(cache_dir, key, lambda: append_rescale(model, native.scale, factor, channels=channels))
     return Model(cached, _spec_for_factor(native, model, factor, exact=native.halo == native.receptive_radius))
+
+
+def _own_factors(native: ModelSpec) -> tuple[int, ...]:
+    return (2, 3, 4) if native.scale == 4 and native.layout == "NCHW" else (native.scale,)
 
 
 def _cached(cache_dir: Path, key: str, make: Callable[[], onnx.ModelProto]) -> tuple[Path, onnx.ModelProto]:
