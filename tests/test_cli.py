@@ -938,3 +938,22 @@ def test_an_unknown_network_is_one_error_with_a_size_too(capsys):
     picture("small.png")
     assert main(["upscale", "small.png", "-o", "large.png", "--size", "50x50", "--model", "nothing"]) == 2
     assert capsys.readouterr().err.count("no network named") == 1
+
+
+@pytest.mark.usefixtures("copying")
+def test_the_options_for_quality_reach_the_networks(monkeypatch):
+    made = []
+    make = Networks.__init__
+
+    def watched(self, *arguments, **options):
+        made.append((options["tta"], options["true_colour"]))
+        make(self, *arguments, **options)
+
+    monkeypatch.setattr(Networks, "__init__", watched)
+    monkeypatch.setenv("TILEWRIGHT_TRUE_COLOUR", "on")
+    picture("small.png")
+    assert main(["upscale", "small.png", "-o", "a.png", "-x", "2"]) == 0
+    assert main(["upscale", "small.png", "-o", "b.png", "-x", "2", "--tta"]) == 0
+    monkeypatch.delenv("TILEWRIGHT_TRUE_COLOUR")
+    assert main(["upscale", "small.png", "-o", "c.png", "-x", "2", "--true-colour"]) == 0
+    assert made == [(False, True), (True, True), (False, True)]

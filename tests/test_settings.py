@@ -23,6 +23,8 @@ def test_defaults():
     assert settings.cache_dir.is_absolute()
     assert Path(settings.store).is_absolute()
     assert settings.fetch_urls == "off"
+    assert not settings.tta
+    assert not settings.true_colour
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no CPU affinity on this system")
@@ -40,6 +42,8 @@ def test_every_variable_is_read(tmp_path):
             "TILEWRIGHT_MODEL": "mine.onnx",
             "TILEWRIGHT_DEVICE": "CUDA",
             "TILEWRIGHT_PRECISION": "fp32",
+            "TILEWRIGHT_TTA": "on",
+            "TILEWRIGHT_TRUE_COLOUR": "on",
             "TILEWRIGHT_THREADS": "3",
             "TILEWRIGHT_MEMORY_BUDGET": "1.5G",
             "TILEWRIGHT_MAX_INPUT_PIXELS": "1000",
@@ -54,6 +58,8 @@ def test_every_variable_is_read(tmp_path):
         model="mine.onnx",
         device="cuda",
         precision="fp32",
+        tta=True,
+        true_colour=True,
         threads=3,
         memory_budget=3 * 2**29,
         max_input_pixels=1000,

@@ -42,6 +42,8 @@ class Settings:
         model: catalog name, path of an ONNX file, or ``"auto"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"`` or ``"fp32"``.
+        tta: whether networks see every tile eight ways round, and the mean of their answers counts.
+        true_colour: whether results get the broad colours of their input.
         threads: threads of the network's runtime, at least 1.
         memory_budget: bytes for a network's activations, by estimate; None to let the planner decide.
         max_input_pixels: largest picture accepted, width times height.
@@ -59,6 +61,8 @@ class Settings:
     model: str
     device: Device
     precision: Precision
+    tta: bool = False
+    true_colour: bool = False
     threads: int
     memory_budget: int | None
     max_input_pixels: int
@@ -89,13 +93,15 @@ class Settings:
             model=read.text("MODEL") or "auto",
             device=read.choice("DEVICE", get_args(Device)),
             precision=read.choice("PRECISION", get_args(Precision)),
+            tta=read.switch("TTA"),
+            true_colour=read.switch("TRUE_COLOUR"),
             threads=read.count("THREADS", most=_MOST_THREADS) or _usable_cpus(),
             memory_budget=read.size("MEMORY_BUDGET"),
             max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
             max_output_pixels=read.count("MAX_OUTPUT_PIXELS"),
             png_compression=read.choice("PNG_COMPRESSION", get_args(Compression)),
             fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls)),
-            check_nsfw=read.choice("CHECK_NSFW", ("off", "on")) == "on",
+            check_nsfw=read.switch("CHECK_NSFW"),
             price=read.price("PRICE"),
         )
 
@@ -115,6 +121,9 @@ class _Reader:
             if choice == text:
                 return choice
         raise self._fault(name, f"one of {', '.join(choices)}")
+
+    def switch(self, name: str) -> bool:
+        return self.choice(name, ("off", "on")) == "on"
 
     def folder(self, name: str) -> Path | None:
         text = self.text(name)

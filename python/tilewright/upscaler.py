@@ -57,6 +57,8 @@ class Upscaler:
         model: str | Path | None = None,
         device: str | None = None,
         precision: str | None = None,
+        tta: bool | None = None,
+        true_colour: bool | None = None,
         tile: int | None = None,
         memory_budget: int | None = None,
         store: ImageStore | str | os.PathLike[str] | None = None,
@@ -70,7 +72,11 @@ class Upscaler:
         Args:
             model: a catalog name, ``"auto"``, or the path of an ONNX file; tasks may name another of the catalog.
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-            precision: ``"auto"`` or ``"fp32"``.
+            precision: ``"auto"`` or ``"fp32"``; pictures of 16 bits always go through in float32.
+            tta: test-time augmentation: the network sees every tile turned and mirrored, eight ways in all, and the
+                mean of its answers, in float, counts. It takes eight times the time.
+            true_colour: whether the result's low frequencies, luminance and colour, become those of the picture: what a
+                network does to broad tones is taken back, what it does to detail stays.
             tile: tile width and height in input pixels; None for the planner's choice.
             memory_budget: bytes that a picture may take beyond itself and a result that is wanted whole, by estimate;
                 None for the planner's choice.
@@ -104,6 +110,8 @@ class Upscaler:
             threads=settings.threads,
             cache_dir=settings.cache_dir,
             overrides={self.model: spec} if spec else {},
+            tta=settings.tta if tta is None else tta,
+            true_colour=settings.true_colour if true_colour is None else true_colour,
         )
         self._store = store or settings.store
         self._classifier: NsfwClassifier | None = None

@@ -128,6 +128,18 @@ def _add_upscale(commands: _Commands) -> None:
         "--precision", choices=("auto", "fp32"), help="auto may use bf16 where it was seen to agree (default: auto)"
     )
     command.add_argument(
+        "--tta",
+        action="store_true",
+        default=None,
+        help="show every tile to the network eight ways round and take the mean: a little better, 8 times as long",
+    )
+    command.add_argument(
+        "--true-colour",
+        action="store_true",
+        default=None,
+        help="give results the broad colours of their pictures, which networks shift by some levels",
+    )
+    command.add_argument(
         "--tile", metavar="N", type=_positive, help="tile width and height in pixels (default: by the memory budget)"
     )
     command.add_argument(

@@ -65,7 +65,12 @@ def _run_jobs(jobs: list[Job], arguments: argparse.Namespace, console: Console) 
     with (
         ProgressBar(console, files=len(jobs), quiet=arguments.quiet) as bar,
         Upscaler(
-            model=arguments.model, device=arguments.device, precision=arguments.precision, tile=arguments.tile
+            model=arguments.model,
+            device=arguments.device,
+            precision=arguments.precision,
+            tta=arguments.tta,
+            true_colour=arguments.true_colour,
+            tile=arguments.tile,
         ) as upscaler,
     ):
         bar.wait("opening the network")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from tilewright.engine.pipeline import Buffers
 from tilewright.engine.sessions import open_session, resolve_device
+from tilewright.engine.sessions.augmented import AugmentedSession
+from tilewright.engine.sessions.true_colour import TrueColourSession
 from tilewright.errors import DeviceError
 from tilewright.models.catalog import ALIASES
 from tilewright.models.source import load_model, offered_factors
@@ -36,7 +38,14 @@ class Networks:
     """
 
     def __init__(
-        self, device: str, *, threads: int, cache_dir: Path, overrides: Mapping[str | Path, Mapping[str, object]]
+        self,
+        device: str,
+        *,
+        threads: int,
+        cache_dir: Path,
+        overrides: Mapping[str | Path, Mapping[str, object]],
+        tta: bool = False,
+        true_colour: bool = False,
     ) -> None:
         """Settles the device; nothing is opened yet.
 
@@ -45,6 +54,8 @@ class Networks:
             threads: threads of a runtime on the CPU.
             cache_dir: where converted networks are kept.
             overrides: for ONNX files, facts that are given rather than found out.
+            tta: whether networks see every tile eight ways round, see `AugmentedSession`.
+            true_colour: whether results get the colours of their input, see `TrueColourSession`.
 
         Raises:
             DeviceError: CUDA was asked for and cannot run.
@@ -56,6 +67,7 @@ class Networks:
         self._threads = threads
         self._cache_dir = cache_dir
         self._overrides = overrides
+        self._tta, self._true_colour = tta, true_colour
         self._models: dict[tuple[str | Path, int], Model] = {}
         self._sessions: dict[tuple[str | Path, int, str], Session] = {}
         # Held while a network is found, converted or inspected, never while a picture is upscaled; taken after
@@ -96,7 +108,7 @@ class Networks:
         with self.running:
             key = (name, factor, precision)
             if key not in self._sessions:
-                session = self._open(self.model(name, factor), precision)
+                session = self._wrapped(self._open(self.model(name, factor), precision))
                 _log.info("%s x%d on %s, %s", session.spec.name, factor, session.runtime, session.precision)
                 self._sessions[key] = session
                 # "auto" may have settled on float32: then that is open already.
@@ -113,6 +125,11 @@ class Networks:
         if name == "auto":
             return AUTO_MODELS[self.device]
         return ALIASES.get(name, name) if isinstance(name, str) else name
+
+    def _wrapped(self, session: Session) -> Session:
+        if self._tta:
+            session = AugmentedSession(session)
+        return TrueColourSession(session) if self._true_colour else session
 
     def _open(self, model: Model, precision: str) -> Session:
         """A network that CUDA cannot run goes to the CPU, unless CUDA was asked for by name."""

@@ -116,6 +116,12 @@ def checked_shape(found: tuple[int, ...], expected: tuple[int, ...], spec: Model
         raise InferenceError(f"{spec.name} returned shape {found}, where its spec says {expected}")
 
 
+def finished(session: Session, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A result as it would be seen: in float32 and with its tail."""
+    result = session.run(batch).astype(np.float32, copy=False)
+    return result if session.tail is None else session.tail.applied(result, batch)
+
+
 def to_graph(batch: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.floating]:
     """A batch as the graph takes it: its channel order, layout and element type."""
     graph: NDArray[np.floating] = batch[:, ::-1] if spec.channel_order == "BGR" else batch

@@ -9,6 +9,7 @@ import numpy as np
 
 from tilewright.engine.sessions.base import (
     checked_shape,
+    finished,
     from_graph,
     goes_straight,
     new_result,
@@ -108,14 +109,8 @@ def open_best(model: Model, *, threads: int) -> OpenVinoSession:
         return exact
     fast = OpenVinoSession(model, precision="bf16", threads=threads)
     patch = probe_batch(model.spec, _PROBE_SIZE)
-    agreement = _agreement_db(_finished(exact, patch), _finished(fast, patch), model.spec.value_range)
+    agreement = _agreement_db(finished(exact, patch), finished(fast, patch), model.spec.value_range)
     return fast if agreement >= BF16_GATE_DB else exact
-
-
-def _finished(session: OpenVinoSession, patch: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A result as it would be seen: with its tail."""
-    result = session.run(patch).astype(np.float32)
-    return result if session.tail is None else session.tail.applied(result, patch)
 
 
 def cpu_has_bf16() -> bool:

@@ -1,0 +1,92 @@
+"""Test-time augmentation: the mean over eight ways round, whatever the tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tilewright.engine.sessions.augmented import AugmentedSession
+from tilewright.models.spec import ModelSpec
+from tilewright.testing import FakeSession, make_picture
+
+
+def ways(values):
+    """A picture [n, planes, h, w] eight ways round, and how to turn a result back."""
+    for turns in range(4):
+        for mirrored in (False, True):
+
+            def there(array, turns=turns, mirrored=mirrored):
+                array = np.rot90(array, turns, axes=(-2, -1))
+                return array[..., ::-1] if mirrored else array
+
+            def back(array, turns=turns, mirrored=mirrored):
+                array = array[..., ::-1] if mirrored else array
+                return np.rot90(array, -turns, axes=(-2, -1))
+
+            yield np.ascontiguousarray(there(values)), back
+
+
+class Lopsided(FakeSession):
+    """Adds to every result something that depends on where a pixel lies."""
+
+    def run(self, batch, result=None):
+        result = super().run(batch, result)
+        height, width = result.shape[2:]
+        result += np.arange(width, dtype=np.float32) / 100 + np.arange(height, dtype=np.float32)[:, None] / 10
+        return result
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_is_the_mean_of_eight_runs_each_turned_back(planes):
+    spec = ModelSpec(name="fake", scale=2, channel_order="Y" if planes == 1 else "RGB")
+    batch = np.random.default_rng(0).random((2, planes, 5, 7), np.float32)
+    want = np.mean([back(Lopsided(spec).run(turned)) for turned, back in ways(batch)], axis=0)
+    inner = Lopsided(spec)
+    result = AugmentedSession(inner).run(batch)
+    assert (result.shape, result.dtype) == ((2, planes, 10, 14), np.float32)
+    np.testing.assert_allclose(result, want, rtol=1e-6)
+    assert sorted(inner.batches) == 4 * [(2, planes, 5, 7)] + 4 * [(2, planes, 7, 5)]
+
+
+def test_a_network_of_one_fixed_size_is_turned_as_far_as_it_fits():
+    spec = ModelSpec(name="fake", scale=2, fixed_size=(5, 7))
+    inner = FakeSession(spec)
+    batch = np.random.default_rng(0).random((1, 3, 5, 7), np.float32)
+    np.testing.assert_allclose(AugmentedSession(inner).run(batch), batch.repeat(2, 2).repeat(2, 3), rtol=1e-6)
+    assert inner.batches == 4 * [(1, 3, 5, 7)]
+
+
+@pytest.mark.parametrize("name", ["realesr-animevideov3", "span-x4-ch48"])
+@pytest.mark.parametrize("factor", [3, 4])
+def test_tiled_equals_whole_and_a_mirrored_picture_gives_the_mirrored_result(upscaler_for, name, factor):
+    """With its own tail on the canvas, or taken off for a rescale."""
+    picture = make_picture(90, 120)
+    whole = upscaler_for(model=name, device="cpu", tta=True).upscale_array(picture, factor)
+    tiled = upscaler_for(model=name, device="cpu", tta=True, tile=70).upscale_array(picture, factor)
+    np.testing.assert_array_equal(tiled, whole)
+    mirrored = upscaler_for(model=name, device="cpu", tta=True).upscale_array(picture[:, ::-1], factor)[:, ::-1]
+    plain = upscaler_for(model=name, device="cpu").upscale_array(picture, factor)
+    mirrored_plain = upscaler_for(model=name, device="cpu").upscale_array(picture[:, ::-1], factor)[:, ::-1]
+    assert np.abs(mirrored.astype(int) - whole).max() <= 1, "the order of adding, at most"
+    assert np.abs(mirrored_plain.astype(int) - plain).max() > 3
+
+
+@pytest.mark.slow
+def test_it_is_better_on_set5(upscaler_for, shared_data):
+    from PIL import Image
+
+    from test_quality import psnr_y
+
+    scores = []
+    for tta in (None, True):
+        upscaler = upscaler_for(model="span-x4-ch48", device="cpu", precision="fp32", tta=tta)
+        each = []
+        for path in sorted((shared_data / "set5" / "LRx4").glob("*.png")):
+            small, truth = (
+                np.asarray(Image.open(p).convert("RGB")) for p in (path, shared_data / "set5/HR" / path.name)
+            )
+            result = upscaler.upscale_array(small, 4)
+            each.append(psnr_y(result, truth[: result.shape[0], : result.shape[1]], 4))
+        scores.append(np.mean(each))
+    print(f"{scores[0]:.3f} dB, {scores[1]:.3f} dB with tta")
+    assert scores[1] > scores[0] + 0.03
