@@ -135,6 +135,21 @@ REACHES: dict[str, tuple[list[onnx.NodeProto], Fraction, int]] = {
         # Of its positions each keeps its own pixel; that channels are not told apart makes it the block.
         3,
     ),
+    "padded, and cut again": (
+        [
+            helper.make_node("Pad", ["x", "two"], ["a"], mode="reflect"),
+            conv("a", "b"),
+            helper.make_node("Slice", ["b", "start", "end", "axes"], ["y"]),
+        ],
+        Fraction(1),
+        1,
+    ),
+    "cut on one side": (
+        [helper.make_node("Slice", ["x", "start", "end", "axes"], ["a"]), conv("a", "y")],
+        Fraction(1),
+        # Position 0 shows pixel 2, and sees 1 to 3.
+        3,
+    ),
     "padded by hand": (
         [helper.make_node("Pad", ["x", "two"], ["a"], mode="reflect"), conv("a", "y", 5, pads=[0, 0, 0, 0])],
         Fraction(1),
@@ -142,6 +157,7 @@ REACHES: dict[str, tuple[list[onnx.NodeProto], Fraction, int]] = {
     ),
 }
 CONSTANTS = {**WEIGHTS, **SCALES, "two": np.array([0, 0, 2, 2, 0, 0, 2, 2])}
+CONSTANTS |= {"start": np.array([2, 2]), "end": np.array([-2, -2]), "axes": np.array([2, -1])}
 
 
 @pytest.mark.parametrize("case", REACHES)
@@ -189,11 +205,15 @@ def test_radius_of_catalog_networks_is_what_a_changed_pixel_reaches(name: str, f
         helper.make_node("Softmax", ["x"], ["y"], axis=3),
         helper.make_node("Concat", ["x", "x"], ["y"], axis=3),
         helper.make_node("Transpose", ["x"], ["y"], perm=[0, 1, 3, 2]),
+        helper.make_node("Slice", ["x", "last", "end", "axes"], ["y"]),
+        helper.make_node("Slice", ["x", "first", "end", "axes", "axes"], ["y"]),
     ],
     ids=lambda node: node.op_type,
 )
 def test_radius_is_unknown_where_the_whole_picture_mixes(node: onnx.NodeProto) -> None:
     constants = {"one": np.ones(3, np.float32), "sizes": np.array([1, 3, 64, 64])}
+    constants |= {"last": np.array([-9, -9]), "first": np.array([0, 0])}
+    constants |= {"end": np.array([99, 99]), "axes": np.array([2, 3])}
     assert receptive_radius(network([node], constants)) is None
 
 

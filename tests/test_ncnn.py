@@ -67,8 +67,9 @@ def run_ncnn(param: Path, weights: Path, picture: np.ndarray) -> np.ndarray:
     assert net.load_param(str(param)) == 0
     assert net.load_model(str(weights)) == 0
     extractor = net.create_extractor()
-    extractor.input("data", ncnn.Mat(np.ascontiguousarray(picture)).clone())
-    status, output = extractor.extract("output")
+    picture = np.ascontiguousarray(picture)  # kept, as a Mat does not keep what it looks at
+    extractor.input(net.input_names()[0], ncnn.Mat(picture).clone())
+    status, output = extractor.extract(net.output_names()[0])
     assert status == 0
     return np.array(output)
 
@@ -104,6 +105,26 @@ def convolve(
     return result
 
 
+def deconvolve(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    *,
+    stride: tuple[int, int] = (1, 1),
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+) -> np.ndarray:
+    outputs, _, kernel_h, kernel_w = weight.shape
+    height, width = ((x.shape[axis + 1] - 1) * stride[axis] + weight.shape[axis + 2] for axis in (0, 1))
+    result = np.zeros((outputs, height, width)) + bias[:outputs, None, None]
+    for i in range(x.shape[1]):
+        for j in range(x.shape[2]):
+            rows, columns = i * stride[0], j * stride[1]
+            stamp = np.einsum("c,ochw->ohw", x[:, i, j].astype(np.float64), weight)
+            result[:, rows : rows + kernel_h, columns : columns + kernel_w] += stamp
+    top, left, bottom, right = pads
+    return result[:, top : height - bottom, left : width - right]
+
+
 def leaky(x: np.ndarray, slope: Any) -> np.ndarray:
     return np.where(x < 0, x * slope, x)
 
@@ -135,10 +156,29 @@ W33 = RNG.normal(size=(5, 3, 3, 3)).astype(np.float16).astype(np.float32)
 W12 = RNG.normal(size=(2, 3, 1, 2)).astype(np.float16).astype(np.float32)
 W_ODD = RNG.normal(size=(3, 3, 3, 1)).astype(np.float16).astype(np.float32)
 W_SHUFFLE = RNG.normal(size=(12, 3, 1, 1)).astype(np.float16).astype(np.float32)
+W_SQUEEZE = RNG.normal(size=(2, 3)).astype(np.float16).astype(np.float32)
+W_EXCITE = RNG.normal(size=(3, 2)).astype(np.float16).astype(np.float32)
 BIAS = RNG.normal(size=12).astype(np.float32)
 ZERO = np.zeros(12)
 SLOPES = np.array([0.25, -0.5, 2.0], np.float32)
 HALVES = "BinaryOp half 1 1 data h 0=1 1=1 2=0.5"  # 0..1 becomes -0.5..0.5, so that signs matter
+
+
+def attention(x: np.ndarray) -> np.ndarray:
+    """Channels weighted by what their averages make of each other."""
+    squeezed = np.maximum(W_SQUEEZE @ x.mean(axis=(1, 2)) + BIAS[:2], 0)
+    return x * sigmoid(W_EXCITE @ squeezed)[:, None, None]
+
+
+ATTENTION = (
+    [
+        "Split s 1 2 h h0 h1",
+        "Pooling p 1 1 h0 mean 0=1 4=1",
+        "InnerProduct a 1 1 mean squeezed 0=2 1=1 2=6 9=1",
+        "InnerProduct b 1 1 squeezed excited 0=3 2=6 9=4",
+    ],
+    float16_blob(W_SQUEEZE) + raw(BIAS[:2]) + float32_blob(W_EXCITE),
+)
 
 TINY: dict[str, tuple[Files, Callable[[np.ndarray], np.ndarray]]] = {
     "conv float32": (
@@ -171,6 +211,50 @@ TINY: dict[str, tuple[Files, Callable[[np.ndarray], np.ndarray]]] = {
     "conv with leaky ReLU": (
         Files(["Convolution c 1 1 data output 0=5 1=3 6=135 9=2 -23310=1,2.5e-1"], float32_blob(W33)),
         lambda x: leaky(convolve(x, W33, ZERO), 0.25),
+    ),
+    "conv with sigmoid": (
+        Files(["Convolution c 1 1 data output 0=5 1=3 6=135 9=4"], float32_blob(W33)),
+        lambda x: sigmoid(convolve(x, W33, ZERO)),
+    ),
+    "deconv": (
+        Files(["Deconvolution d 1 1 data output 0=5 1=3 3=2 5=1 6=135"], float16_blob(W33) + raw(BIAS[:5])),
+        lambda x: deconvolve(x, W33, BIAS, stride=(2, 2)),
+    ),
+    "deconv kernel 1x2, strides, cut on each side, leaky ReLU": (
+        Files(
+            ["Deconvolution d 1 1 data output 0=2 1=2 11=1 3=2 13=3 4=2 15=1 14=0 16=3 6=12 9=2 -23310=1,0.25"],
+            float32_blob(W12),
+        ),
+        lambda x: leaky(deconvolve(x, W12, ZERO, stride=(3, 2), pads=(0, 2, 3, 1)), 0.25),
+    ),
+    "attention by a product": (
+        Files([HALVES, *ATTENTION[0], "BinaryOp m 2 1 h1 excited output 0=2"], ATTENTION[1]),
+        lambda x: attention(x - 0.5),
+    ),
+    "attention by a scale": (
+        Files([HALVES, *ATTENTION[0], "Scale m 2 1 h1 excited output 0=-233"], ATTENTION[1]),
+        lambda x: attention(x - 0.5),
+    ),
+    "crop by starts and ends": (
+        Files(["Crop c 1 1 data output -23309=2,2,1 -23310=2,-3,-1 -23311=2,-2,-1"]),
+        lambda x: x[:, 2:-3, 1:-1],
+    ),
+    "crop of columns, counted from the channels": (
+        Files(["Crop c 1 1 data output -23309=1,4 -23310=1,-233 -23311=1,2"]),
+        lambda x: x[:, :, 4:],
+    ),
+    "crop to another input": (
+        Files(
+            [
+                "Split s 1 2 data a b",
+                "Convolution c 1 1 a d 0=3 1=1 11=3 6=27",
+                "Split t 1 2 d e f",
+                "Crop r 2 1 b e g 0=0 1=1",
+                "Eltwise k 2 1 f g output 0=1",
+            ],
+            float16_blob(W_ODD),
+        ),
+        lambda x: convolve(x, W_ODD, ZERO) + x[:, 1:-1],
     ),
     "PReLU": (
         Files([HALVES, "PReLU p 1 1 h output 0=3"], raw(SLOPES)),
@@ -301,7 +385,20 @@ def test_quantised_weights_are_an_error_that_gives_the_flag(flag: int) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["Deconvolution up 1 1 data output 0=3"], "Deconvolution 'up'.*not supported"),
+        (["Softmax s 1 1 data output"], "Softmax 's'.*not supported"),
+        (["Deconvolution d 1 1 data output 0=5 1=3 6=135 18=1"], "Deconvolution 'd'.*padding of the output"),
+        (["Deconvolution d 1 1 data output 0=5 1=3 6=135 28=1"], "Deconvolution 'd'.*another layer"),
+        (["Deconvolution d 1 1 data output 0=5 1=3 6=135 4=-233"], "Deconvolution 'd'.*padding"),
+        (["Pooling p 1 1 data output 0=1 1=2"], "Pooling 'p'.*whole picture"),
+        (["Pooling p 1 1 data output 0=0 4=1"], "Pooling 'p'.*average"),
+        (["InnerProduct i 1 1 data output 0=5 2=15"], "InnerProduct 'i'.*one value per channel"),
+        (["Pooling p 1 1 data m 0=1 4=1", "InnerProduct i 1 1 m output 0=5 2=16"], "InnerProduct 'i'.*16 weights"),
+        (["Pooling p 1 1 data m 0=1 4=1", "InnerProduct i 1 1 m output 0=5 2=15 8=1"], "InnerProduct 'i'.*int8"),
+        (["Scale s 1 1 data output 0=3"], "Scale 's'.*second input"),
+        (["Crop c 1 1 data output 3=4 4=4"], "Crop 'c'.*starts, ends and axes"),
+        (["Crop c 1 1 data output -23309=1,1 -23310=1,-1 -23311=1,0"], "Crop 'c'.*each side"),
+        (["Crop c 1 1 data output -23309=1,1 -23310=1,5 -23311=1,1"], "Crop 'c'.*each side"),
+        (["Split s 1 2 data a b", "Crop c 2 1 a b output 0=1 1=1 2=1"], "Crop 'c'.*channels"),
         (["Convolution c 1 1 data output 0=5 1=3 6=135 9=5"], "Convolution 'c'.*activation 5"),
         (["Convolution c 1 1 data output 0=5 1=3 6=135 4=-233"], "Convolution 'c'.*padding"),
         (["Convolution c 1 1 data output 0=5 1=3 6=135 8=1"], "Convolution 'c'.*int8"),

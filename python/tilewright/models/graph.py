@@ -10,8 +10,9 @@ import math
 import onnx
 from onnx import helper, shape_inference
 
-# Shapes are inferred at this size when the graph leaves it open: a multiple of what networks commonly demand.
-_SIZE = 64
+# Shapes are inferred at this size when the graph leaves it open: a multiple of what networks commonly demand, and so
+# large that a padded border weighs little.
+_SIZE = 1024
 
 _FLOAT32_BYTES = 4
 

@@ -1,7 +1,7 @@
 """Reading ncnn's two files: the ``.param`` text (layers and their parameters) and the ``.bin`` weights.
 
 Source of the formats: ncnn's documentation, "param and model file structure" and "binary format". Nothing here knows
-what a layer computes; that is `tilewright.models.ncnn`.
+what a layer computes; that is `tilewright.models.ncnn_layers`.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ class _Reach:
 def receptive_radius(model: onnx.ModelProto) -> int | None:
     """How far, in input pixels, a pixel's influence can reach along either axis.
 
-    Exact for convolutions, poolings, pixel shuffles, resizing by a constant factor, padding and pointwise operations:
+    Exact for convolutions, poolings, pixel shuffles, resizing by a constant factor, padding, slicing and pointwise
+    operations:
     output pixels whose own input pixel lies farther than this from a change stay the same. Kernels are taken as full,
     so where weights are zero it is an upper bound.
 
@@ -212,6 +213,19 @@ def _pad(node: _Node, source: _Reach, axis: int) -> _Reach:
     return source.through(lambda j: (j - before, j - before))
 
 
+def _slice(node: _Node, source: _Reach, axis: int) -> _Reach:
+    if node.has_input(4):
+        raise _UnboundedError("Slice with steps")
+    # A slice without axes names the first ones.
+    axes = [int(named) % 4 for named in node.constant(3)] if node.has_input(3) else list(range(node.constant(1).size))
+    if 2 + axis not in axes:
+        return source
+    start = int(node.constant(1)[axes.index(2 + axis)])
+    if start < 0:
+        raise _UnboundedError("Slice that begins at a distance from the end")
+    return source.through(lambda j: (j + start, j + start))
+
+
 def _resize(node: _Node, source: _Reach, axis: int) -> _Reach:
     scales = node.constant(2)
     if scales.size != 4 or node.get("antialias", 0):
@@ -251,5 +265,6 @@ _RULES: dict[str, Callable[[_Node, _Reach, int], _Reach]] = {
     "MaxPool": _sliding,
     "Pad": _pad,
     "Resize": _resize,
+    "Slice": _slice,
     "SpaceToDepth": _space_to_depth,
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # To be raised with every change that makes the importer or the rescale give another ONNX file: it is part of the
 # names in the cache, so files made by an earlier version are not taken for current ones.
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 
 # No network has a name this long, and comparing very long ones takes very much memory.
 _LONGEST_NAME = 100
