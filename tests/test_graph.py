@@ -183,17 +183,44 @@ def test_radius_is_what_a_changed_pixel_reaches(case: str) -> None:
         ("span-x2-ch48", 2, 21),  # 1 + 6 blocks of 3 + 1 + 1 before the pixel shuffle
         ("span-x4-ch52", 4, 21),
         ("span-x4-ch52", 2, 23),
+        ("waifu2x-upconv7-photo", 2, 7),  # 6 convolutions of 3x3, and one pixel for the overlap of the transposed one
     ],
 )
 def test_radius_of_catalog_networks_is_what_a_changed_pixel_reaches(name: str, factor: int, expected: int) -> None:
     entry = CATALOG[name]
     if not entry.installed:
         pytest.skip(f"{entry.package} is not installed")
-    model = import_ncnn(*entry.read())
-    if factor != entry.scale:
-        model = append_rescale(model, entry.scale, factor)
+    network = entry.network(factor)
+    model = import_ncnn(*entry.read(network), padding=network.padding)
+    if factor != network.scale:
+        model = append_rescale(model, network.scale, factor)
     assert receptive_radius(model) == expected
     assert measured_radius(model, Fraction(factor), 64) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [
+        (entry.name, factor)
+        for entry in CATALOG.values()
+        for factor in entry.factors
+        if entry.network(factor).seam_error is None
+    ],
+)
+def test_halo_of_networks_that_average_is_what_they_see_beside_the_averages(name: str, factor: int) -> None:
+    entry = CATALOG[name]
+    if not entry.installed:
+        pytest.skip(f"{entry.package} is not installed")
+    network = entry.network(factor)
+    model = import_ncnn(*entry.read(network), padding=network.padding, adds_input=factor if network.adds_input else 0)
+    assert receptive_radius(model) is None
+    averages = [node for node in model.graph.node if node.op_type == "GlobalAveragePool"]
+    assert len(averages) == 4
+    for node in averages:
+        node.op_type = "Identity"
+    radius = receptive_radius(model)
+    assert radius is not None
+    assert network.halo == math.ceil(radius / network.multiple_of) * network.multiple_of
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from tilewright.errors import ModelError, TilewrightError
 from tilewright.models.spec import ModelSpec
 
 SHALLOW = ModelSpec(name="shallow", scale=4, halo=18, bytes_per_pixel=600.0)
-DEEP = ModelSpec(name="deep", scale=4, halo=72, feather=16, bytes_per_pixel=8000.0)
+DEEP = ModelSpec(name="deep", scale=4, halo=72, feather=16, receptive_radius=300, bytes_per_pixel=8000.0)
 EVEN = ModelSpec(name="even", scale=2, halo=10, multiple_of=4, minimum=32, bytes_per_pixel=600.0)
 
 
@@ -85,6 +86,15 @@ def test_a_network_that_is_not_exact_gets_the_whole_picture_where_it_can():
     plan = plan_tiles(700, 700, DEEP, memory_budget=2**32)
     assert len(plan) == 1
     assert len(plan_tiles(700, 700, DEEP, memory_budget=2**31)) > 1
+
+
+def test_a_network_that_averages_sees_as_much_of_the_picture_as_it_can():
+    averaging = ModelSpec(name="averaging", scale=2, halo=20, feather=32, bytes_per_pixel=3000.0)
+    budget = 3_000_000_000
+    plan = plan_tiles(3000, 2000, averaging, memory_budget=budget)
+    bounded = replace(averaging, receptive_radius=60)
+    assert len(plan) < len(plan_tiles(3000, 2000, bounded, memory_budget=budget))
+    assert plan.tile_width * plan.tile_height * averaging.bytes_per_pixel <= budget
 
 
 def test_bands_count_when_they_are_kept():

@@ -63,6 +63,7 @@ class Upscaler:
         memory_budget: int | None = None,
         store: ImageStore | str | os.PathLike[str] | None = None,
         spec: Mapping[str, object] | None = None,
+        denoise: str | int | None = None,
         settings: Settings | None = None,
     ) -> None:
         """Settles the device; network and store are opened when they are first needed.
@@ -83,10 +84,13 @@ class Upscaler:
             store: where images are kept: an `ImageStore`, a folder or an fsspec URL.
             spec: for an ONNX file given as `model`, fields of `ModelSpec` that inspection cannot find or finds wrongly,
                 such as ``{"channel_order": "BGR"}``.
+            denoise: strength of denoising, for a `model` that offers a choice: ``"none"``, ``"conservative"``, 0 to 3,
+                as `tilewright.models()` lists them; None for its default. Other networks that tasks name have theirs.
             settings: by default read from the environment.
 
         Raises:
             DeviceError: ``device="cuda"`` where CUDA cannot run; the message says why.
+            ModelError: `denoise` is not offered by `model`.
             SettingsError: an environment variable that is not understood; or results are to be checked
                 (``TILEWRIGHT_CHECK_NSFW``) and no classifier is installed.
             TilewrightError: an argument out of range.
@@ -110,6 +114,7 @@ class Upscaler:
             threads=settings.threads,
             cache_dir=settings.cache_dir,
             overrides={self.model: spec} if spec else {},
+            denoise={} if denoise is None else {self.model: str(denoise)},
             tta=settings.tta if tta is None else tta,
             true_colour=settings.true_colour if true_colour is None else true_colour,
         )

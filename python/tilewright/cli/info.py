@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     if arguments.plan is not None:
         from tilewright.cli.plan import plan_facts, plan_lines
 
-        facts = plan_facts(arguments.plan, arguments.factor, arguments.model)
+        facts = plan_facts(arguments.plan, arguments.factor, arguments.model, arguments.denoise)
         lines = plan_lines(facts)
     else:
         facts = gather_facts(Settings.from_environment())

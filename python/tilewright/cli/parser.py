@@ -28,6 +28,7 @@ examples:
   tilewright upscale -r holidays -o holidays-large/ -x 2
   tilewright upscale scan.png -o scan4.png -x 4 --model realesrgan-x4plus
   tilewright upscale scan.png -o scan4.png -x 4 --model my-network.onnx
+  tilewright upscale drawing.jpg -o drawing2.png -x 2 --model realcugan-pro --denoise 3
   tilewright upscale *.png -o screens/ --size 3840x2160
 
 A picture that fails is named on stderr and does not stop the others. A result
@@ -110,6 +111,9 @@ def _add_upscale(commands: _Commands) -> None:
         help="a network that `tilewright models` names, or an .onnx file (default: auto)",
     )
     command.add_argument(
+        "--denoise", metavar="LEVEL", help="strength of denoising, where the network offers it (`tilewright models`)"
+    )
+    command.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto, CUDA where it can)"
     )
     command.add_argument(
@@ -174,6 +178,7 @@ def _add_info(commands: _Commands) -> None:
         "--plan", metavar="WxH", type=_size, help="tell how a picture of this size would be cut, and what it would take"
     )
     command.add_argument("--model", metavar="NAME|FILE", help="with --plan: as for upscale")
+    command.add_argument("--denoise", metavar="LEVEL", help="with --plan: as for upscale")
     command.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), default=4, help="with --plan (default: 4)")
 
 

@@ -10,20 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def plan_facts(size: tuple[int, int], factor: int, model: str | None) -> dict[str, Any]:
+def plan_facts(size: tuple[int, int], factor: int, model: str | None, denoise: str | None) -> dict[str, Any]:
     """What ``tilewright info --plan --json`` prints: plain JSON values; sizes in pixels and bytes.
 
     Raises:
         TilewrightError: the network cannot be opened, or does not offer the factor.
     """
     width, height = size
-    with Upscaler(model=model) as upscaler:
+    with Upscaler(model=model, denoise=denoise) as upscaler:
         session = upscaler.session(factor=factor)
         found = upscaler.estimate(width, height, factor)
     plan, spec = found.plan, session.spec
     return {
         "network": spec.name,
         "factor": factor,
+        "denoise": spec.denoise,
         "device": session.device,
         "runtime": session.runtime,
         "precision": session.precision,
@@ -45,7 +46,7 @@ def plan_facts(size: tuple[int, int], factor: int, model: str | None) -> dict[st
 def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The same for people."""
     return [
-        ("Network", f"{facts['network']} x{facts['factor']} on {facts['runtime']}, {facts['precision']}"),
+        ("Network", _network(facts)),
         ("Picture", "{} x {} -> {} x {}".format(*facts["input"], *facts["output"])),
         ("Tiles", _tiles(facts)),
         ("Halo", f"{facts['halo']} pixels, feather {facts['feather']}; {_seams(facts)}"),
@@ -53,6 +54,11 @@ def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Memory", f"{facts['memory'] / 2**20:.0f} MiB beyond the loaded network, written as PNG"),
         ("Time", f"{facts['seconds']:.3g} s in the network, by its rate on a small patch"),
     ]
+
+
+def _network(facts: Mapping[str, Any]) -> str:
+    denoise = f", denoise {facts['denoise']}" if facts["denoise"] else ""
+    return f"{facts['network']} x{facts['factor']}{denoise} on {facts['runtime']}, {facts['precision']}"
 
 
 def _tiles(facts: Mapping[str, Any]) -> str:

@@ -66,6 +66,7 @@ def _run_jobs(jobs: list[Job], arguments: argparse.Namespace, console: Console) 
         ProgressBar(console, files=len(jobs), quiet=arguments.quiet) as bar,
         Upscaler(
             model=arguments.model,
+            denoise=arguments.denoise,
             device=arguments.device,
             precision=arguments.precision,
             tta=arguments.tta,

@@ -12,7 +12,7 @@ from tilewright.engine.sessions.augmented import AugmentedSession
 from tilewright.engine.sessions.true_colour import TrueColourSession
 from tilewright.errors import DeviceError
 from tilewright.models.catalog import ALIASES
-from tilewright.models.source import load_model, offered_factors
+from tilewright.models.source import check_denoise, load_model, offered_factors
 from tilewright.runtimes import check_process
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Networks:
         threads: int,
         cache_dir: Path,
         overrides: Mapping[str | Path, Mapping[str, object]],
+        denoise: Mapping[str | Path, str],
         tta: bool = False,
         true_colour: bool = False,
     ) -> None:
@@ -54,11 +55,13 @@ class Networks:
             threads: threads of a runtime on the CPU.
             cache_dir: where converted networks are kept.
             overrides: for ONNX files, facts that are given rather than found out.
+            denoise: strengths of denoising, for networks that are not to have their default.
             tta: whether networks see every tile eight ways round, see `AugmentedSession`.
             true_colour: whether results get the colours of their input, see `TrueColourSession`.
 
         Raises:
             DeviceError: CUDA was asked for and cannot run.
+            ModelError: a network that does not offer the strength.
         """
         self.device = resolve_device(device)
         self.running = threading.RLock()
@@ -67,6 +70,9 @@ class Networks:
         self._threads = threads
         self._cache_dir = cache_dir
         self._overrides = overrides
+        self._denoise = {self._resolve(name): strength for name, strength in denoise.items()}
+        for name, strength in self._denoise.items():
+            check_denoise(name, strength)
         self._tta, self._true_colour = tta, true_colour
         self._models: dict[tuple[str | Path, int], Model] = {}
         self._sessions: dict[tuple[str | Path, int, str], Session] = {}
@@ -84,7 +90,11 @@ class Networks:
         with self._finding:
             if (name, factor) not in self._models:
                 self._models[name, factor] = load_model(
-                    name, factor, cache_dir=self._cache_dir, overrides=self._overrides.get(name)
+                    name,
+                    factor,
+                    cache_dir=self._cache_dir,
+                    overrides=self._overrides.get(name),
+                    denoise=self._denoise.get(name),
                 )
             return self._models[name, factor]
 

@@ -129,7 +129,7 @@ def plan_tiles(
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
     candidates = _candidates(width, height, spec, demand or Demand(max(spec.bytes_per_pixel, 1.0)))
     enough = int(_SLIGHT_REDUNDANCY * width * height)
-    best = _best(candidates, memory_budget or default_memory_budget(), enough, exact=not spec.feather)
+    best = _best(candidates, memory_budget or default_memory_budget(), enough, spec)
     return _plan(width, height, spec, best.tile_width, best.tile_height)
 
 
@@ -153,12 +153,14 @@ class _Candidate:
         return self.computed + self.tiles * _PIXELS_PER_RUN
 
 
-def _best(candidates: Sequence[_Candidate], budget: int, enough: int, *, exact: bool) -> _Candidate:
+def _best(candidates: Sequence[_Candidate], budget: int, enough: int, spec: ModelSpec) -> _Candidate:
     """The candidate of least work, or one of less memory that computes no more than `enough` pixels."""
     affordable = [candidate for candidate in candidates if candidate.memory <= budget]
     if not affordable:
         return min(candidates, key=lambda candidate: (candidate.memory, candidate.work))
-    if affordable[0].tiles == 1 and not exact:  # the fewer seams the better
+    if spec.feather and spec.receptive_radius is None:  # it looks at all of a tile, and should see much of the picture
+        return min(affordable, key=lambda candidate: (candidate.tiles, candidate.work))
+    if spec.feather and affordable[0].tiles == 1:  # the fewer seams the better
         return affordable[0]
     quickest = min(affordable, key=lambda candidate: (candidate.work, candidate.memory))
     return min(

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto
 
 from tilewright.errors import ModelError
-from tilewright.models.catalog import EXACT_SEAM_ERROR
+from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
 from tilewright.models.graph import bytes_per_pixel, flops_per_pixel, images, is_nhwc
 from tilewright.models.probe import natural_patch
 from tilewright.models.reach import receptive_radius

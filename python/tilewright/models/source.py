@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import ModelError, shown
 from tilewright.models import cache
-from tilewright.models.catalog import ALIASES, CATALOG, CatalogEntry
+from tilewright.models.catalog import ALIASES, CATALOG
 from tilewright.models.spec import Model, ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import onnx
+
+    from tilewright.models.catalog_entry import CatalogEntry, Network
 
 # To be raised with every change that makes the importer or the rescale give another ONNX file: it is part of the
 # names in the cache, so files made by an earlier version are not taken for current ones.
@@ -35,6 +37,7 @@ def load_model(
     *,
     cache_dir: Path,
     overrides: Mapping[str, object] | None = None,
+    denoise: str | None = None,
 ) -> Model:
     """Makes a network ready to be opened by a session.
 
@@ -44,15 +47,18 @@ def load_model(
         cache_dir: folder for converted networks; made when absent.
         overrides: for an ONNX file, values of `ModelSpec` fields that are given rather than found out. They describe
             the file as it is; ``scale`` is its own factor.
+        denoise: strength of denoising, for a network of the catalog that offers a choice; None for its default.
 
     Returns:
         The model; ``spec.scale`` is `factor`. The file belongs to the cache or to the user and is not to be changed.
 
     Raises:
         ModelError: unknown name; weights not installed or not those of the catalog; a file that is missing or of no
-            use; a factor that is not offered (code ``unsupportedUpscaleFactor``); a cache that cannot be written.
+            use; a factor (code ``unsupportedUpscaleFactor``) or strength that is not offered; a cache that cannot be
+            written.
     """
     if isinstance(name_or_path, Path) or name_or_path.endswith(".onnx"):
+        check_denoise(name_or_path, denoise)
         return _own_model(Path(name_or_path), factor, cache_dir, overrides or {})
     entry = CATALOG.get(name_or_path)
     if entry is None:
@@ -61,7 +67,7 @@ def load_model(
         raise ModelError(
             f"Overrides are for ONNX files; {entry.name!r} is a network of the catalog.", parameter="model"
         )
-    return _catalog_model(entry, factor, cache_dir)
+    return _catalog_model(entry, factor, cache_dir, denoise)
 
 
 def offered_factors(name_or_path: str | Path, *, overrides: Mapping[str, object] | None = None) -> tuple[int, ...]:
@@ -85,7 +91,8 @@ def list_models() -> list[dict[str, Any]]:
     """The catalog, as plain JSON-serialisable values.
 
     Returns:
-        One dict per network: ``name``, ``summary``, ``scales`` (factors offered), ``licence`` (SPDX), ``source`` (URL),
+        One dict per network: ``name``, ``summary``, ``scales`` (factors offered), ``denoise`` (strengths
+        offered, not all of them at every factor; the first is the default), ``licence`` (SPDX), ``source`` (URL),
         ``package`` (what to install) and ``installed``.
     """
     return [
@@ -93,6 +100,7 @@ def list_models() -> list[dict[str, Any]]:
             "name": entry.name,
             "summary": entry.summary,
             "scales": list(entry.factors),
+            "denoise": list(entry.denoise),
             "licence": entry.licence,
             "source": entry.source,
             "package": entry.package,
@@ -129,6 +137,29 @@ def check_name(name: str, factor: int | None) -> None:
         _check_factor(entry.name, factor, entry.factors)
 
 
+def check_denoise(name: str | Path, denoise: str | None) -> None:
+    """Whether a network offers a strength of denoising, at some factor.
+
+    Args:
+        name: as for `load_model`.
+        denoise: the strength; None, for the default, is always offered.
+
+    Raises:
+        ModelError: it does not.
+    """
+    entry = CATALOG.get(name) if isinstance(name, str) else None
+    if denoise is None or (entry is not None and denoise in entry.denoise):
+        return
+    offered = entry.denoise if entry is not None else ()
+    with_choice = [entry.name for entry in CATALOG.values() if entry.denoise]
+    raise ModelError(
+        f"the network {shown(str(name))} does not offer denoise {shown(denoise)}; "
+        + (f"it offers {', '.join(offered)}" if offered else f"a choice is offered by {', '.join(with_choice)}"),
+        parameter="denoise",
+        allowed_values=offered,
+    )
+
+
 def _unknown(name: str) -> ModelError:
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
     near = difflib.get_close_matches(name[:_LONGEST_NAME], CATALOG, n=3)
@@ -150,29 +181,37 @@ def _check_factor(name: str, factor: int, offered: Sequence[int]) -> None:
         )
 
 
-def _catalog_model(entry: CatalogEntry, factor: int, cache_dir: Path) -> Model:
+def _catalog_model(entry: CatalogEntry, factor: int, cache_dir: Path, denoise: str | None) -> Model:
     _check_factor(entry.name, factor, entry.factors)
-    weights_key = f"{entry.param_sha256[:8]}{entry.bin_sha256[:8]}"
-    path, model = _cached(cache_dir, f"{entry.name}-x{factor}-{weights_key}", lambda: _convert(entry, factor))
+    check_denoise(entry.name, denoise)
+    network = entry.network(factor, denoise)
+    weights_key = f"{network.param_sha256[:8]}{network.bin_sha256[:8]}"
+    path, model = _cached(cache_dir, f"{entry.name}-x{factor}-{weights_key}", lambda: _convert(entry, network, factor))
     native = ModelSpec(
         name=entry.name,
-        scale=entry.scale,
-        halo=entry.halo or 0,
-        feather=entry.feather,
-        seam_error=entry.seam_error,
+        scale=network.scale,
+        value_range=network.value_range,
+        multiple_of=network.multiple_of,
+        # Mirroring takes one pixel more than it makes.
+        minimum=network.padding + 1,
+        halo=network.halo or 0,
+        feather=network.feather,
+        denoise=network.denoise,
+        seam_error=network.seam_error,
         licence=entry.licence,
         source=entry.source,
-        sha256=entry.bin_sha256,
+        sha256=network.bin_sha256,
     )
-    return Model(path, _spec_for_factor(native, model, factor, exact=entry.halo is None))
+    return Model(path, _spec_for_factor(native, model, factor, exact=network.halo is None))
 
 
-def _convert(entry: CatalogEntry, factor: int) -> onnx.ModelProto:
+def _convert(entry: CatalogEntry, network: Network, factor: int) -> onnx.ModelProto:
     from tilewright.models.ncnn import import_ncnn
     from tilewright.models.rescale import append_rescale
 
-    model = import_ncnn(*entry.read())
-    return model if factor == entry.scale else append_rescale(model, entry.scale, factor)
+    adds_input = network.scale if network.adds_input else 0
+    model = import_ncnn(*entry.read(network), padding=network.padding, adds_input=adds_input)
+    return model if factor == network.scale else append_rescale(model, network.scale, factor)
 
 
 def _own_model(path: Path, factor: int, cache_dir: Path, overrides: Mapping[str, object]) -> Model:

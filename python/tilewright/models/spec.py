@@ -28,6 +28,7 @@ class ModelSpec:
         receptive_radius: how far a pixel's influence can reach, from the graph; None when unknown (unbounded).
         halo: context discarded at every inner tile edge.
         feather: width over which neighbouring cores are cross-faded; 0 for networks whose halo makes tiling exact.
+        denoise: strength of denoising that it was trained for; None where there is no choice.
         seam_error: promised largest |tiled − whole| in steps of 1/255, in float32; None when nobody measured it.
         flops_per_pixel: floating-point operations per input pixel.
         bytes_per_pixel: estimated peak of live activations per input pixel in float32.
@@ -49,6 +50,7 @@ class ModelSpec:
     halo: int = 0
     feather: int = 0
     seam_error: float | None = None
+    denoise: str | None = None
     flops_per_pixel: float = 0.0
     bytes_per_pixel: float = 0.0
     licence: str = ""
