@@ -3,14 +3,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "bindings/arguments.h"
+
 namespace tilewright::bindings {
 namespace {
-
-std::string shape_text(const std::vector<index_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
 
 std::vector<index_t> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
 

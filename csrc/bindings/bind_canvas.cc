@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "bindings/arguments.h"
 #include "bindings/arrays.h"
 #include "core/canvas.h"
 
@@ -10,41 +11,19 @@ namespace {
 
 index_t blend(Canvas& canvas, index_t index, const py::array& result, py::array& target, index_t first_channel,
               std::optional<index_t> channels_or_all, const std::optional<py::array>& base) {
-  const TilePlan& plan = canvas.plan();
-  const index_t channels = channels_or_all.value_or(canvas.planes());
-  if (index < 0 || index >= plan.size()) {
-    throw py::index_error("tile " + std::to_string(index) + " of a plan of " + std::to_string(plan.size()));
-  }
-  const Tail& tail = canvas.tail();
-  const index_t enlarged = canvas.scale() / tail.shuffle;
-  check_planar(
-      "result", result,
-      {canvas.planes() * tail.shuffle * tail.shuffle, plan.tile_height() * enlarged, plan.tile_width() * enlarged},
-      false);
-  if (tail.adds_base != base.has_value()) {
-    throw py::value_error(tail.adds_base ? "base is needed: this canvas adds it" : "this canvas adds no base");
-  }
+  const CanvasLayout& layout = canvas.layout();
+  check_index(layout.plan(), index);
+  check_planar("result", result, result_shape(layout), false);
+  check_base(layout, base.has_value());
   PlanarView<const float> base_view{};
   if (base) {
-    check_planar("base", *base, {canvas.planes(), plan.tile_height(), plan.tile_width()}, false);
+    check_planar("base", *base, base_shape(layout), false);
     if (element_code(*base) != "f4") throw_dtype("base", "float32", *base);
     base_view = {static_cast<const float*>(base->data()), base->shape(2), base->shape(1), base->shape(0)};
   }
   check_image("target", target, true);
-  const Band band = canvas.band(index / plan.columns());
-  if (target.shape(0) != band.end - band.begin || target.shape(1) != plan.width() * canvas.scale()) {
-    throw py::value_error("target must be the band of the tile, " + std::to_string(band.end - band.begin) +
-                          " rows of " + std::to_string(plan.width() * canvas.scale()) + " pixels, not " +
-                          std::to_string(target.shape(0)) + " of " + std::to_string(target.shape(1)));
-  }
-  if (channels != 1 && channels != canvas.planes()) {
-    throw py::value_error("channels must be 1 or " + std::to_string(canvas.planes()) + ", not " +
-                          std::to_string(channels));
-  }
-  if (first_channel < 0 || channels > target.shape(2) || first_channel > target.shape(2) - channels) {
-    throw py::value_error("target has " + std::to_string(target.shape(2)) + " channels, not " +
-                          std::to_string(channels) + " from " + std::to_string(first_channel) + " on");
-  }
+  const index_t channels =
+      check_target(layout, index, target.shape(0), target.shape(1), target.shape(2), first_channel, channels_or_all);
   return with_element("result", result, [&](auto element) {
     return with_sample("target", target, [&](auto sample) {
       using Element = decltype(element);
@@ -64,8 +43,8 @@ void bind_canvas(py::module_& module) {
   py::class_<Canvas>(module, "Canvas", "Blends tiles, in the plan's order, into bands of finished rows.")
       .def(py::init([](const TilePlan& plan, index_t scale, index_t planes, std::pair<float, float> value_range,
                        index_t shuffle, bool adds_base, const std::optional<std::string>& isa) {
-             return Canvas(plan, scale, planes, ValueRange{value_range.first, value_range.second},
-                           Tail{shuffle, adds_base}, isa ? parse_isa(*isa) : default_isa());
+             return Canvas(canvas_layout(plan, scale, planes, value_range, shuffle, adds_base),
+                           isa ? parse_isa(*isa) : default_isa());
            }),
            py::arg("plan"), py::arg("scale"), py::kw_only(), py::arg("planes") = 3,
            py::arg("value_range") = std::pair{0.0F, 1.0F}, py::arg("shuffle") = 1, py::arg("adds_base") = false,
@@ -80,16 +59,8 @@ void bind_canvas(py::module_& module) {
     isa: instruction set; by default the best there is.
 )")
       .def(
-          "band",
-          [](const Canvas& canvas, index_t row) {
-            if (row < 0 || row >= canvas.plan().rows()) {
-              throw py::index_error("row " + std::to_string(row) + " of a plan of " +
-                                    std::to_string(canvas.plan().rows()) + " rows");
-            }
-            const Band band = canvas.band(row);
-            return std::pair{band.begin, band.end};
-          },
-          py::arg("row"), "Output rows (begin, end) that are final once this row of tiles is blended.")
+          "band", [](const Canvas& canvas, index_t row) { return band_of(canvas.layout(), row); }, py::arg("row"),
+          "Output rows (begin, end) that are final once this row of tiles is blended.")
       .def("blend", &blend, py::arg("index"), py::arg("result"), py::arg("target"), py::arg("first_channel") = 0,
            py::arg("channels") = py::none(), py::kw_only(), py::arg("base") = py::none(),
            R"(Blends one tile and writes the pixels it completes.

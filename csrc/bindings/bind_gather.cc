@@ -2,40 +2,21 @@
 
 #include <optional>
 
+#include "bindings/arguments.h"
 #include "bindings/arrays.h"
 #include "core/gather.h"
 
 namespace tilewright::bindings {
 namespace {
 
-Border parse_border(const std::string& name) {
-  if (name == "mirror") return Border::kMirror;
-  if (name == "edge") return Border::kEdge;
-  throw py::value_error("border must be 'mirror' or 'edge', not '" + name + "'");
-}
-
 void gather_tiles(const py::array& picture, const TilePlan& plan, index_t first, py::array& batch,
                   const std::vector<index_t>& channels, std::pair<float, float> value_range, const std::string& border,
                   const std::optional<std::string>& isa_name) {
   check_image("picture", picture, false);
-  if (picture.shape(0) != plan.height() || picture.shape(1) != plan.width()) {
-    throw py::value_error("picture is " + std::to_string(picture.shape(1)) + " x " + std::to_string(picture.shape(0)) +
-                          ", its plan is for " + std::to_string(plan.width()) + " x " + std::to_string(plan.height()));
-  }
-  for (const index_t channel : channels) {
-    if (channel < 0 || channel >= picture.shape(2)) {
-      throw py::value_error("channels must name channels of the picture (0 to " + std::to_string(picture.shape(2) - 1) +
-                            "), not " + std::to_string(channel));
-    }
-  }
   const index_t planes = static_cast<index_t>(channels.size());
   const index_t count = batch.ndim() > 0 ? batch.shape(0) : 0;
   check_planar("batch", batch, {count, planes, plan.tile_height(), plan.tile_width()}, true);
-  if (planes == 0) throw py::value_error("channels must not be empty");
-  if (first < 0 || count < 1 || count > plan.size() || first > plan.size() - count) {
-    throw py::value_error(std::to_string(count) + " tiles from " + std::to_string(first) +
-                          " on are not all in a plan of " + std::to_string(plan.size()));
-  }
+  check_gather(plan, picture.shape(0), picture.shape(1), picture.shape(2), channels, first, count);
   const GatherFormat format{channels, ValueRange{value_range.first, value_range.second}, parse_border(border)};
   const Isa isa = isa_name ? parse_isa(*isa_name) : default_isa();
 

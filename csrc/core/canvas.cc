@@ -1,10 +1,7 @@
 #include "core/canvas.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <stdexcept>
-#include <string>
 #include <utility>
 
 #include "core/feather.h"
@@ -12,12 +9,6 @@
 
 namespace tilewright {
 namespace {
-
-constexpr index_t kLargestScale = 64;
-
-Span scaled(const Span& span, index_t scale) {
-  return Span{span.origin * scale, span.begin * scale, span.end * scale, span.lead * scale, span.trail * scale};
-}
 
 // No row kernel takes more samples at a time: what is narrower it does one by one.
 constexpr index_t kWidestBlock = 64;
@@ -156,72 +147,51 @@ class ShuffledRows {
 
 }  // namespace
 
-Canvas::Canvas(TilePlan plan, index_t scale, index_t planes, ValueRange range, Tail tail, Isa isa)
-    : plan_(std::move(plan)), scale_(scale), planes_(planes), range_(range), tail_(tail), isa_(isa) {
-  if (scale < 1 || scale > kLargestScale) {
-    throw std::invalid_argument("scale must be 1 to 64, not " + std::to_string(scale));
-  }
-  if (planes != 1 && planes != 3) throw std::invalid_argument("planes must be 1 or 3, not " + std::to_string(planes));
-  if (!std::isfinite(range.white - range.black) || range.white == range.black) {
-    throw std::invalid_argument("value range must be finite and not empty");
-  }
-  if (tail.shuffle != 1 && tail.shuffle != scale) {
-    throw std::invalid_argument("shuffle must be 1 or the scale, not " + std::to_string(tail.shuffle));
-  }
-  if (tail.adds_base && tail.shuffle == 1) {
-    throw std::invalid_argument("a base is added to shuffled results only");
-  }
-  const index_t feather = plan_.feather() * scale;
-  ramp_ = feather_ramp(feather);
-  if (plan_.columns() > 1) {
-    columns_.kept = floats(planes, plan_.tile_height() * scale, feather);
+Canvas::Canvas(CanvasLayout layout, Isa isa)
+    : layout_(std::move(layout)), isa_(isa), ramp_(feather_ramp(layout_.feather())) {
+  const TilePlan& plan = layout_.plan();
+  const index_t planes = layout_.planes();
+  if (plan.columns() > 1) {
+    columns_.kept = floats(planes, plan.tile_height() * layout_.scale(), layout_.feather());
     columns_.faded = columns_.kept;
   }
-  if (plan_.rows() > 1) {
-    rows_.kept = floats(planes, feather, plan_.width() * scale);
+  if (plan.rows() > 1) {
+    rows_.kept = floats(planes, layout_.feather(), layout_.width());
     rows_.faded = rows_.kept;
   }
-  scratch_ = floats(planes, 1, plan_.tile_width() * scale);
-  if (tail.shuffle > 1) shuffled_ = scratch_;
-}
-
-Band Canvas::band(index_t row) const {
-  const Span& span = plan_.row(row);
-  return Band{span.begin * scale_, span.end * scale_};
+  scratch_ = floats(planes, 1, plan.tile_width() * layout_.scale());
+  if (layout_.tail().shuffle > 1) shuffled_ = scratch_;
 }
 
 template <class Element, class Sample>
 index_t Canvas::blend(index_t index, PlanarView<const Element> result, PlanarView<const float> base,
                       ImageView<Sample> target, index_t first_channel, index_t channels) {
-  if (tail_.shuffle == 1) {
-    return blend_rows(index, PlainRows<Element>(result, range_, isa_), target, first_channel, channels);
+  const Tail& tail = layout_.tail();
+  if (tail.shuffle == 1) {
+    return blend_rows(index, PlainRows<Element>(result, layout_.range(), isa_), target, first_channel, channels);
   }
-  const ShuffledRows<Element> rows(result, base, tail_, planes_, range_, isa_, shuffled_);
+  const ShuffledRows<Element> rows(result, base, tail, layout_.planes(), layout_.range(), isa_, shuffled_);
   return blend_rows(index, rows, target, first_channel, channels);
 }
 
 template <class Rows, class Sample>
 index_t Canvas::blend_rows(index_t index, const Rows& rows, ImageView<Sample> target, index_t first_channel,
                            index_t channels) {
-  const bool again = index == blended_ - 1;
-  if (!again && index != blended_) {
-    throw std::invalid_argument("tiles must be blended in order: tile " + std::to_string(blended_) + " is next, not " +
-                                std::to_string(index));
-  }
-  if (!again) {
+  const TilePlan& plan = layout_.plan();
+  if (layout_.turn_to(index)) {
     std::swap(columns_.kept, columns_.faded);
-    if (index % plan_.columns() == 0) std::swap(rows_.kept, rows_.faded);
-    ++blended_;
+    if (index % plan.columns() == 0) std::swap(rows_.kept, rows_.faded);
   }
 
   const FloatKernels& kernels = float_kernels(isa_);
-  const Tile tile = plan_.tile(index);
-  const Span x = scaled(tile.x, scale_);
-  const Span y = scaled(tile.y, scale_);
+  const index_t planes = layout_.planes();
+  const auto [x, y] = layout_.tile(index);
   const index_t left = x.begin - x.origin;  // first column of the result that counts
   const index_t owned = x.end - x.begin;    // columns that become final in this row of tiles
-  const index_t output_width = plan_.width() * scale_;
-  const index_t feather = plan_.feather() * scale_;
+  const index_t tile_width = plan.tile_width() * layout_.scale();
+  const index_t tile_height = plan.tile_height() * layout_.scale();
+  const index_t output_width = layout_.width();
+  const index_t feather = layout_.feather();
   index_t not_finite = 0;
 
   for (index_t row = y.begin; row < y.end + y.trail; ++row) {
@@ -229,16 +199,16 @@ index_t Canvas::blend_rows(index_t index, const Rows& rows, ImageView<Sample> ta
     const bool fades_in = row < y.begin + y.lead;
     const bool fades_out = row >= y.end;
     // Columns that take the way through a row of floats. The others go straight from the result to samples.
-    const index_t detour = fades_in || fades_out ? owned : detour_of(x.lead, owned, tail_.shuffle);
+    const index_t detour = fades_in || fades_out ? owned : detour_of(x.lead, owned, layout_.tail().shuffle);
     const float* faded[3];
 
-    for (index_t plane = 0; plane < planes_; ++plane) {
+    for (index_t plane = 0; plane < planes; ++plane) {
       // What fades out goes to where it is kept for the tile below.
       float* on_the_way = fades_out ? rows_.kept.data() + (plane * feather + (row - y.end)) * output_width + x.begin
-                                    : scratch_.data() + plane * plan_.tile_width() * scale_;
+                                    : scratch_.data() + plane * tile_width;
       not_finite += rows.floats(plane, tile_row, left, detour, on_the_way);
       if (x.lead > 0) {
-        const index_t strip = (plane * plan_.tile_height() * scale_ + tile_row) * feather;
+        const index_t strip = (plane * tile_height + tile_row) * feather;
         kernels.fade_columns(columns_.faded.data() + strip, ramp_.data(), x.lead, on_the_way);
       }
       if (fades_in) {
@@ -251,13 +221,13 @@ index_t Canvas::blend_rows(index_t index, const Rows& rows, ImageView<Sample> ta
     if (!fades_out) {
       Sample* pixels = target.row(row - y.begin) + x.begin * target.channels + first_channel;
       // What came through the floats has been counted.
-      store_row(faded, planes_, detour, channels, range_, isa_, pixels, target.channels);
+      store_row(faded, planes, detour, channels, layout_.range(), isa_, pixels, target.channels);
       pixels += detour * target.channels;
       not_finite += rows.samples(tile_row, left + detour, owned - detour, channels, pixels, target.channels);
     }
     // Last, so that every row is read from left to right.
-    for (index_t plane = 0; x.trail > 0 && plane < planes_; ++plane) {
-      const index_t strip = (plane * plan_.tile_height() * scale_ + tile_row) * feather;
+    for (index_t plane = 0; x.trail > 0 && plane < planes; ++plane) {
+      const index_t strip = (plane * tile_height + tile_row) * feather;
       not_finite += rows.floats(plane, tile_row, left + owned, x.trail, columns_.kept.data() + strip);
     }
   }

@@ -3,25 +3,11 @@
 
 #include <vector>
 
+#include "core/canvas_layout.h"
 #include "core/cpu_isa.h"
-#include "core/tile_plan.h"
 #include "core/types.h"
 
 namespace tilewright {
-
-// Output rows [begin, end) that are final once a row of tiles is done.
-struct Band {
-  index_t begin;
-  index_t end;
-};
-
-// What is left to do with the result of a network that ends in a pixel shuffle, which was cut off: each of its pixels
-// holds `shuffle` x `shuffle` pixels of every plane, in ONNX's order "CRD", and where `adds_base` is set, the pixel of
-// the network's input is added to all of them. A shuffle of 1 is none.
-struct Tail {
-  index_t shuffle = 1;
-  bool adds_base = false;
-};
 
 // Blends tiles, in the plan's order, into bands of samples.
 //
@@ -30,25 +16,17 @@ struct Tail {
 // whose result was not finite can be blended again after it was computed anew.
 class Canvas {
  public:
-  // `scale`: output pixels per input pixel; `planes`: of the finished result; `range`: its black and white; `tail`: its
-  // shuffle is 1 or the scale.
-  Canvas(TilePlan plan, index_t scale, index_t planes, ValueRange range, Tail tail, Isa isa);
+  Canvas(CanvasLayout layout, Isa isa);
 
-  const TilePlan& plan() const { return plan_; }
-  index_t scale() const { return scale_; }
-  index_t planes() const { return planes_; }
-  const Tail& tail() const { return tail_; }
-
-  // The band that row `row` of tiles completes. Precondition: 0 <= row < plan().rows().
-  Band band(index_t row) const;
+  const CanvasLayout& layout() const { return layout_; }
 
   // Blends tile `index` and writes the pixels it completes into `target`: the whole band of its tile row, output width,
   // at samples [first_channel, first_channel + channels) of each pixel. One channel from three planes is their mean.
   // Returns how many of the values that count were not finite. What is written for them has no meaning.
   //
   // Throws std::invalid_argument when `index` is neither the next tile nor the last one blended.
-  // Preconditions: result is planes() x tile size x scale, or with a shuffle planes() * scale² x tile size; base is
-  // planes() x tile size where the tail adds it; channels is 1 or planes(); target has the band's size.
+  // Preconditions: result is planes x tile size x scale, or with a shuffle planes * scale² x tile size; base is
+  // planes x tile size where the tail adds it; channels is 1 or planes; target has the band's size.
   template <class Element, class Sample>
   index_t blend(index_t index, PlanarView<const Element> result, PlanarView<const float> base, ImageView<Sample> target,
                 index_t first_channel, index_t channels);
@@ -66,13 +44,8 @@ class Canvas {
     std::vector<float> faded;
   };
 
-  TilePlan plan_;
-  index_t scale_;
-  index_t planes_;
-  ValueRange range_;
-  Tail tail_;
+  CanvasLayout layout_;
   Isa isa_;
-  index_t blended_ = 0;  // tiles blended so far
   std::vector<float> ramp_;
   Strip columns_;                // planes x tile rows x feather
   Strip rows_;                   // planes x feather x output width
