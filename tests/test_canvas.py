@@ -330,6 +330,10 @@ def test_no_value_that_is_not_finite_is_missed_in_a_shuffle(isa, element, sample
         spoilt[7 * at % len(spoilt), 0, at] = [np.nan, np.inf, -np.inf][at % 3]
         canvas = _core.Canvas(plan, scale, shuffle=scale, adds_base=True, isa=isa)
         assert canvas.blend(0, spoilt, target, base=bases[0]) == 1
+        base = bases[0].copy()
+        base[at % 3, 0, at] = [np.nan, np.inf, -np.inf][at % 3]
+        canvas = _core.Canvas(plan, scale, shuffle=scale, adds_base=True, isa=isa)
+        assert canvas.blend(0, heads[0], target, base=base) == scale**2
 
 
 def test_a_shuffle_and_a_base_are_checked():

@@ -75,8 +75,10 @@ template <int kShuffle, class Element>
 TILEWRIGHT_STEP Register level_at(const Shuffled<kShuffle, Element>& plane, int part, index_t i, const Quantiser& to,
                                   Floats& spoilt) {
   __builtin_prefetch(plane.parts[part] + i + kAhead, 0, 2);
-  const Floats values = values_at(plane.parts[part], i, spoilt);
-  return level(plane.base == nullptr ? values : values + load(plane.base + i), to);
+  if (plane.base == nullptr) return level(values_at(plane.parts[part], i, spoilt), to);
+  const Floats values = load(plane.parts[part] + i) + load(plane.base + i);
+  spoilt = multiply_add(values, splat(0.0F), spoilt);
+  return level(values, to);
 }
 
 // A register of bytes: packing mixes the parts as it is, and only the order of bytes is left to see to.
