@@ -8,23 +8,33 @@ function(tilewright_configure target)
   set_target_properties(${target} PROPERTIES
     CXX_EXTENSIONS OFF
     CXX_VISIBILITY_PRESET hidden
+    CUDA_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON
   )
+  # No contraction into fused multiply-add: every instruction set and device must give the same bytes.
   if(MSVC)
-    target_compile_options(${target} PRIVATE /W4 /fp:precise $<$<BOOL:${TILEWRIGHT_WERROR}>:/WX>)
+    tilewright_cxx_options(${target} /W4 /fp:precise $<$<BOOL:${TILEWRIGHT_WERROR}>:/WX>)
   else()
-    # No contraction into fused multiply-add: every instruction set must give the same bytes. That nobody traps on
-    # floating-point flags changes no value, and lets selects be vectorised.
-    target_compile_options(${target} PRIVATE
+    # That nobody traps on floating-point flags changes no value, and lets selects be vectorised.
+    tilewright_cxx_options(${target}
       -Wall -Wextra -Wpedantic -Wconversion -Wshadow -ffp-contract=off -fno-trapping-math
       $<$<CONFIG:Release>:-O3>
       $<$<BOOL:${TILEWRIGHT_WERROR}>:-Werror>
     )
   endif()
+  # Device code calls constexpr functions of the standard library.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false --expt-relaxed-constexpr>)
   if(TILEWRIGHT_SANITIZE)
-    target_compile_options(${target} PRIVATE
+    tilewright_cxx_options(${target}
       -fsanitize=${TILEWRIGHT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(${target} PRIVATE -fsanitize=${TILEWRIGHT_SANITIZE})
   endif()
+endfunction()
+
+# Options of the C++ compiler that nvcc would not know.
+function(tilewright_cxx_options target)
+  foreach(option IN LISTS ARGN)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${option}>)
+  endforeach()
 endfunction()

@@ -19,16 +19,21 @@ void check_memory(const char* name, const py::array& array, bool writeable) {
 
 }  // namespace
 
-std::string element_code(const py::array& array) {
-  const py::dtype dtype = array.dtype();
+std::string element_code(const py::dtype& dtype) {
   if (dtype.byteorder() != '=' && dtype.byteorder() != '|') return "";
   const char kind = dtype.kind();
   if (kind != 'u' && kind != 'f') return "";
   return std::string(1, kind) + std::to_string(dtype.itemsize());
 }
 
+std::string element_code(const py::array& array) { return element_code(array.dtype()); }
+
+void throw_dtype(const char* name, const char* expected, const py::dtype& dtype) {
+  throw py::type_error(std::string(name) + " must be " + expected + ", not " + std::string(py::str(dtype)));
+}
+
 void throw_dtype(const char* name, const char* expected, const py::array& array) {
-  throw py::type_error(std::string(name) + " must be " + expected + ", not " + std::string(py::str(array.dtype())));
+  throw_dtype(name, expected, array.dtype());
 }
 
 void check_image(const char* name, const py::array& array, bool writeable) {

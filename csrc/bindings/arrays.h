@@ -15,9 +15,11 @@ namespace tilewright::bindings {
 
 namespace py = pybind11;
 
-// "u1", "u2", "f2" or "f4" when `array` is of that dtype in native byte order, else "".
+// "u1", "u2", "f2" or "f4", "u8" and so on when a dtype, or an array's, is that in native byte order, else "".
+std::string element_code(const py::dtype& dtype);
 std::string element_code(const py::array& array);
 
+[[noreturn]] void throw_dtype(const char* name, const char* expected, const py::dtype& dtype);
 [[noreturn]] void throw_dtype(const char* name, const char* expected, const py::array& array);
 
 // Throws TypeError or ValueError unless `array` is [height, width, channels] with adjacent samples (rows may be

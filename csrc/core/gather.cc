@@ -3,15 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/pixel_math.h"
 #include "core/rows.h"
 
 namespace tilewright {
 namespace {
-
-index_t made_up(index_t i, index_t size, Border border) {
-  return border == Border::kMirror ? mirror(i, size) : clamp_to_edge(i, size);
-}
 
 // The planes that samples 0, 1 and 2 feed, when each feeds exactly one: colour in any order.
 bool colour_planes(const std::vector<index_t>& channels, index_t (&plane_of)[3]) {

@@ -4,13 +4,11 @@
 #include <vector>
 
 #include "core/cpu_isa.h"
+#include "core/pixel_math.h"
 #include "core/tile_plan.h"
 #include "core/types.h"
 
 namespace tilewright {
-
-// How pixels beyond the picture are made up, where a tile must be larger than the picture.
-enum class Border { kMirror, kEdge };
 
 // Which sample of a pixel feeds each plane of the network, and the values the network expects.
 struct GatherFormat {

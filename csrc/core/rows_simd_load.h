@@ -7,13 +7,6 @@ namespace {
 template <class Sample>
 constexpr index_t kLoadBlock = kLoadPlaces<Sample>;
 
-// 1 / white as a sum of two floats. Times a sample, the sum rounded once, it is the quotient correctly rounded: for
-// every sample of 8 and of 16 bits, as the tests go through them all.
-template <class Sample>
-constexpr float kReciprocal = 1.0F / kWhite<Sample>;
-template <class Sample>
-constexpr float kReciprocalRest = static_cast<float>(1.0 / double{kWhite<Sample>} - double{kReciprocal<Sample>});
-
 // What to_network() needs. The usual range is a type of its own: no multiplication by 1, no addition of 0.
 struct AnyRange {
   Floats black;

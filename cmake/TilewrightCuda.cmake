@@ -1,0 +1,60 @@
+# The module for CUDA devices, where there is a compiler for it, and the same sources against an emulated device.
+
+set(TILEWRIGHT_CUDA "AUTO" CACHE STRING "Build the module for CUDA devices: AUTO where there is nvcc, ON or OFF")
+set_property(CACHE TILEWRIGHT_CUDA PROPERTY STRINGS AUTO ON OFF)
+option(TILEWRIGHT_CUDA_EMULATED "Build the module for an emulated CUDA device, for tests" OFF)
+
+set(TILEWRIGHT_CUDA_SOURCES
+  csrc/bindings/arguments.cc
+  csrc/bindings/arrays.cc
+  csrc/bindings/cuda/bind_canvas.cc
+  csrc/bindings/cuda/bind_device.cc
+  csrc/bindings/cuda/bind_gather.cc
+  csrc/bindings/cuda/bind_memory.cc
+  csrc/bindings/cuda/bind_views.cc
+  csrc/bindings/cuda/module.cc
+  csrc/bindings/cuda/views.cc
+  csrc/cuda/buffer.cc
+  csrc/cuda/canvas.cc
+  csrc/cuda/runtime.cc
+  csrc/cuda/stream.cc
+)
+
+function(tilewright_add_cuda_module name)
+  pybind11_add_module(${name} MODULE ${TILEWRIGHT_CUDA_SOURCES} ${ARGN})
+  target_link_libraries(${name} PRIVATE tilewright_core)
+  target_compile_definitions(${name} PRIVATE TILEWRIGHT_CUDA_MODULE=${name})
+  tilewright_configure(${name})
+  install(TARGETS ${name} DESTINATION tilewright)
+endfunction()
+
+if(TILEWRIGHT_CUDA)
+  # Before the compiler is looked for, which would choose one of its own. 120 has PTX too, for what comes after it.
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90-real 120)
+  endif()
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    enable_language(CUDA)
+    # The runtime is linked statically and finds the driver itself, so that the module loads where there is none.
+    tilewright_add_cuda_module(_cuda csrc/cuda/blend.cu csrc/cuda/gather.cu)
+    set_target_properties(_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static)
+    target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  elseif(NOT TILEWRIGHT_CUDA STREQUAL "AUTO")
+    message(FATAL_ERROR "TILEWRIGHT_CUDA is ${TILEWRIGHT_CUDA}, but there is no CUDA compiler")
+  else()
+    message(STATUS "No CUDA compiler: built without the module for CUDA devices")
+  endif()
+endif()
+
+if(TILEWRIGHT_CUDA_EMULATED)
+  tilewright_add_cuda_module(_cuda_emulated
+    csrc/bindings/cuda/bind_emulation.cc
+    csrc/cuda/emulated/blend.cc
+    csrc/cuda/emulated/cuda_runtime.cc
+    csrc/cuda/emulated/gather.cc
+  )
+  target_compile_definitions(_cuda_emulated PRIVATE TILEWRIGHT_CUDA_EMULATED=1)
+  target_include_directories(_cuda_emulated BEFORE PRIVATE csrc/cuda/emulated)
+endif()

@@ -1,0 +1,1 @@
+#include "cuda/blend.cu"  // compiled for the host

@@ -1,0 +1,1 @@
+#include "cuda/gather.cu"  // compiled for the host

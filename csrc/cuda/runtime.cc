@@ -1,0 +1,90 @@
+#include "cuda/runtime.h"
+
+#include "cuda/gather.h"
+
+namespace tilewright::cuda {
+namespace {
+
+// What the kernels are compiled for, at the least.
+constexpr int kLowestMajor = 8;
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+std::string error_text(cudaError_t error) {
+  return std::string(cudaGetErrorName(error)) + " (" + std::to_string(static_cast<int>(error)) +
+         "): " + cudaGetErrorString(error);
+}
+
+int attribute(cudaDeviceAttr which, int device) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+  return value;
+}
+
+}  // namespace
+
+void check(cudaError_t error, const char* call) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // or the next call would give it again
+  throw CudaError(std::string(call) + " failed with " + error_text(error));
+}
+
+OnDevice::OnDevice(int device) : device_(device) {
+  check(cudaGetDevice(&before_), "cudaGetDevice");
+  if (device_ != before_) check(cudaSetDevice(device_), "cudaSetDevice");
+}
+
+OnDevice::~OnDevice() {
+  if (device_ != before_) cudaSetDevice(before_);
+}
+
+std::optional<std::string> problem(int device) {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  if (error == cudaErrorInsufficientDriver) {
+    return "there is no NVIDIA driver, or one older than CUDA " + version_text(CUDART_VERSION) + " needs";
+  }
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) return "the NVIDIA driver has no CUDA device";
+  if (error != cudaSuccess) return "CUDA does not start: " + error_text(error);
+  if (device < 0 || device >= count) {
+    return "there is no CUDA device " + std::to_string(device) + ", only 0 to " + std::to_string(count - 1);
+  }
+  try {
+    const int major = attribute(cudaDevAttrComputeCapabilityMajor, device);
+    const int minor = attribute(cudaDevAttrComputeCapabilityMinor, device);
+    const std::string capability = std::to_string(major) + "." + std::to_string(minor);
+    if (major < kLowestMajor) {
+      return device_name(device) + " has compute capability " + capability + ", and " + std::to_string(kLowestMajor) +
+             ".0 is the lowest that is served";
+    }
+    const OnDevice on(device);
+    const cudaError_t code = find_kernels();
+    cudaGetLastError();
+    if (code == cudaErrorNoKernelImageForDevice) {
+      return "there are no kernels for " + device_name(device) + ", of compute capability " + capability;
+    }
+    check(code, "cudaFuncGetAttributes");
+  } catch (const CudaError& failure) {
+    return failure.what();
+  }
+  return std::nullopt;
+}
+
+std::string device_name(int device) {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  return properties.name;
+}
+
+Memory memory(int device) {
+  const OnDevice on(device);
+  std::size_t free = 0;
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return {static_cast<index_t>(free), static_cast<index_t>(total)};
+}
+
+}  // namespace tilewright::cuda
