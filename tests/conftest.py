@@ -23,6 +23,15 @@ hypothesis.settings.load_profile("tilewright")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_runtest_setup(item):
+    """Tests marked `gpu` are skipped, with the reason, where CUDA or its kernels cannot run."""
+    if item.get_closest_marker("gpu"):
+        from tilewright.engine.sessions import cuda_problem, kernels_problem
+
+        if problem := cuda_problem() or kernels_problem():
+            pytest.skip(problem)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory):
     """Neither the user's cache nor the user's store is touched."""

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tilewright import Settings, Upscaler
 from tilewright.engine.sessions import choice, open_session
+from tilewright.engine.sessions.cuda_host import CudaHostSession
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
 from tilewright.errors import DeviceError, InferenceError, ModelError
 from tilewright.models.source import load_model
@@ -35,14 +36,14 @@ def openvino_session(model, precision):
 
 
 def test_openvino_in_float32_equals_onnxruntime(model):
-    want = OnnxRuntimeSession(model, device="cpu", threads=2).run(batch())
+    want = OnnxRuntimeSession(model, threads=2).run(batch())
     got = openvino_session(model, "fp32").run(batch())
     np.testing.assert_allclose(got, want, atol=2e-5)
 
 
 def test_bf16_is_used_only_where_it_agrees(model, monkeypatch):
     openvino_session(model, "fp32")
-    from tilewright.engine.sessions import openvino
+    from tilewright.engine.sessions import agreement, openvino
 
     if not openvino.cpu_has_bf16():
         assert openvino.open_best(model, threads=2).precision == "fp32"
@@ -52,7 +53,7 @@ def test_bf16_is_used_only_where_it_agrees(model, monkeypatch):
     exact = openvino_session(model, "fp32").run(batch()).copy()
     assert 1e-4 < np.abs(session.run(batch()) - exact).max() < 0.05, "bf16 is really what runs"
 
-    monkeypatch.setattr(openvino, "BF16_GATE_DB", 100.0)
+    monkeypatch.setattr(agreement, "GATE_DB", 100.0)
     assert openvino.open_best(model, threads=2).precision == "fp32"
 
 
@@ -76,12 +77,12 @@ def test_cuda_that_does_not_start_is_an_error_not_a_slow_answer(model):
     if cuda_problem() is None:
         pytest.skip("CUDA runs here")
     with pytest.raises(DeviceError, match="CUDA cannot run realesr-animevideov3"):
-        OnnxRuntimeSession(model, device="cuda", threads=2)
+        CudaHostSession(model)
 
 
 def test_cuda_counts_as_able_only_when_it_has_convolved(monkeypatch):
     """A driver that starts, a device and all libraries are not enough."""
-    from tilewright.engine.sessions import cuda_problem, onnxruntime
+    from tilewright.engine.sessions import cuda_check, cuda_problem
 
     if cuda_problem() is None:
         pytest.skip("CUDA runs here")
@@ -93,10 +94,10 @@ def test_cuda_counts_as_able_only_when_it_has_convolved(monkeypatch):
         def cuDeviceGetCount(self, count):  # noqa: N802
             count._obj.value = 1
 
-    monkeypatch.setattr(onnxruntime.ctypes, "CDLL", lambda _: Driver())
-    monkeypatch.setattr(onnxruntime, "_missing_cuda_libraries", lambda: None)
+    monkeypatch.setattr(cuda_check.ctypes, "CDLL", lambda _: Driver())
+    monkeypatch.setattr(cuda_check, "_missing_cuda_libraries", lambda: None)
     assert cuda_problem.__wrapped__().startswith("CUDA does not run a convolution: ")
-    monkeypatch.setattr(onnxruntime, "_missing_cuda_libraries", lambda: "Failed to load libcudnn.so.9")
+    monkeypatch.setattr(cuda_check, "_missing_cuda_libraries", lambda: "Failed to load libcudnn.so.9")
     assert cuda_problem.__wrapped__() == "Failed to load libcudnn.so.9; install tilewright[cuda]"
 
 
@@ -105,12 +106,12 @@ def test_a_runtime_that_is_broken_is_a_device_error(model, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DeviceError, match="onnxruntime cannot be loaded"):
-        OnnxRuntimeSession(model, device="cpu", threads=1)
+        OnnxRuntimeSession(model, threads=1)
 
 
 def test_a_runtime_that_fails_while_running_is_an_inference_error(model):
     for session in (
-        OnnxRuntimeSession(model, device="cpu", threads=2),
+        OnnxRuntimeSession(model, threads=2),
         open_session(model, device="cpu", precision="fp32", threads=2),
     ):
         with pytest.raises(InferenceError, match=r"realesr-animevideov3 failed on a batch of shape \(1, 4, 8, 8\)"):
@@ -122,7 +123,7 @@ def test_a_file_that_is_no_network_is_a_model_error(tmp_path):
     path.write_bytes(b"not a network")
     broken = Model(path, ModelSpec(name="not", scale=4))
     with pytest.raises(ModelError, match="is not a readable ONNX file"):
-        OnnxRuntimeSession(broken, device="cpu", threads=1)
+        OnnxRuntimeSession(broken, threads=1)
 
 
 def test_a_network_of_unknown_operators_is_a_model_error(tmp_path):
@@ -136,7 +137,7 @@ def test_a_network_of_unknown_operators_is_a_model_error(tmp_path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     odd = Model(path, ModelSpec(name="odd", scale=4))
     with pytest.raises(ModelError, match="ONNX Runtime does not take"):
-        OnnxRuntimeSession(odd, device="cpu", threads=1)
+        OnnxRuntimeSession(odd, threads=1)
     pytest.importorskip("openvino")
     with pytest.raises(ModelError, match="OpenVINO does not take"):
         openvino_session(odd, "fp32")
@@ -147,7 +148,7 @@ def test_a_result_of_another_size_than_the_spec_says_is_an_error(tmp_path):
     with pytest.raises(
         InferenceError, match=r"two failed .* \{1,3,144,120\} but the computed output shape .* is \{1,3,96,80\}"
     ):
-        OnnxRuntimeSession(wrong, device="cpu", threads=1).run(batch())
+        OnnxRuntimeSession(wrong, threads=1).run(batch())
     pytest.importorskip("openvino")
     with pytest.raises(InferenceError, match="two"):
         openvino_session(wrong, "fp32").run(batch())

@@ -2,6 +2,6 @@
 
 from tilewright.engine.sessions.base import Session
 from tilewright.engine.sessions.choice import open_session, resolve_device
-from tilewright.engine.sessions.onnxruntime import cuda_problem
+from tilewright.engine.sessions.cuda_check import cuda_problem, kernels_problem
 
-__all__ = ["Session", "cuda_problem", "open_session", "resolve_device"]
+__all__ = ["Session", "cuda_problem", "kernels_problem", "open_session", "resolve_device"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,10 +14,30 @@ from tilewright.models.inspect import load_onnx
 from tilewright.models.tail import Tail, cut_tail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
+    import onnx
     from numpy.typing import NDArray
 
     from tilewright.models.spec import Model, ModelSpec
+
+
+class DeviceMemoryError(InferenceError):
+    """The device has not as much memory as a batch takes: a smaller one may do."""
+
+
+@contextlib.contextmanager
+def device_memory(name: str) -> Iterator[None]:
+    """What is allocated inside is memory of the device, for the network of this name.
+
+    Raises:
+        DeviceMemoryError: there is not as much.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise DeviceMemoryError(f"{name}: {error}") from error
 
 
 class Session(Protocol):
@@ -26,7 +47,7 @@ class Session(Protocol):
         spec: facts about the network.
         device: ``"cpu"`` or ``"cuda"``.
         runtime: name and version of what runs it.
-        precision: arithmetic of the network, ``"fp32"`` or ``"bf16"``.
+        precision: arithmetic of the network, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         activation_bytes: memory that the runtime takes for each input pixel of a batch, by estimate.
         tail: what is left to do with its results; None when they are finished.
     """
@@ -67,10 +88,15 @@ def new_result(
     shape: tuple[int, ...], spec: ModelSpec, tail: Tail | None = None, dtype: npt.DTypeLike = np.float32
 ) -> NDArray[np.floating]:
     """See `Session.new_result`."""
+    return np.empty(result_shape(shape, spec, tail), dtype)
+
+
+def result_shape(shape: tuple[int, ...], spec: ModelSpec, tail: Tail | None) -> tuple[int, int, int, int]:
+    """The shape of a result, as `Session.new_result` says, for a batch of this shape."""
     count, planes, height, width = shape
     if tail is not None:
-        return np.empty((count, planes * spec.scale**2, height, width), dtype)
-    return np.empty((count, planes, height * spec.scale, width * spec.scale), dtype)
+        return count, planes * spec.scale**2, height, width
+    return count, planes, height * spec.scale, width * spec.scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +120,22 @@ def without_tail(model: Model) -> Runnable:
     Raises:
         ModelError: the file is no ONNX file.
     """
-    cut = cut_tail(load_onnx(model.path), model.spec.scale) if goes_straight(model.spec) else None
-    if cut is None:
+    if not goes_straight(model.spec):
         return Runnable(str(model.path), None, model.spec.bytes_per_pixel)
-    head, tail = cut
+    head, tail = parted(model)
+    if tail is None:
+        return Runnable(str(model.path), None, model.spec.bytes_per_pixel)
     return Runnable(head.SerializeToString(), tail, bytes_per_pixel(head))
+
+
+def parted(model: Model) -> tuple[onnx.ModelProto, Tail | None]:
+    """The graph of a network that goes straight, without its tail, and the tail where it has one.
+
+    Raises:
+        ModelError: the file is no ONNX file.
+    """
+    whole = load_onnx(model.path)
+    return cut_tail(whole, model.spec.scale) or (whole, None)
 
 
 def goes_straight(spec: ModelSpec) -> bool:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.engine.sessions.agreement import agree
 from tilewright.engine.sessions.base import (
     checked_shape,
-    finished,
     from_graph,
     goes_straight,
     new_result,
@@ -17,7 +17,6 @@ from tilewright.engine.sessions.base import (
     without_tail,
 )
 from tilewright.errors import InferenceError, ModelError
-from tilewright.models.probe import probe_batch
 from tilewright.runtimes import import_runtime
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
     from tilewright.models.spec import Model
 
-# Agreement with float32 on natural content that bf16 must reach to be used: at 50 dB the error is 0.8 of an 8-bit step.
-BF16_GATE_DB = 50.0
-_PROBE_SIZE = 64
 _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 # Memory taken over the graph's own estimate, which counts float32. Seen for the networks of the catalog: 0.61 to 1.00
@@ -108,23 +104,12 @@ def open_best(model: Model, *, threads: int) -> OpenVinoSession:
     if not cpu_has_bf16():
         return exact
     fast = OpenVinoSession(model, precision="bf16", threads=threads)
-    patch = probe_batch(model.spec, _PROBE_SIZE)
-    agreement = _agreement_db(finished(exact, patch), finished(fast, patch), model.spec.value_range)
-    return fast if agreement >= BF16_GATE_DB else exact
+    return fast if agree(exact, fast) else exact
 
 
 def cpu_has_bf16() -> bool:
     """Whether OpenVINO computes in bf16 on this CPU."""
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def _agreement_db(exact: NDArray[np.float32], fast: NDArray[np.float32], value_range: tuple[float, float]) -> float:
-    """Peak signal-to-noise ratio of what would be seen: both clipped to the value range."""
-    black, white = value_range
-    error = np.mean((np.clip(exact, black, white) - np.clip(fast, black, white)) ** 2, dtype=np.float64)
-    if not np.isfinite(error):
-        return 0.0
-    return float(10 * np.log10((white - black) ** 2 / max(error, 1e-20)))
 
 
 @functools.cache
