@@ -22,6 +22,7 @@ from PIL import Image
 from rich.console import Console
 
 import tilewright
+from device import module_of
 from tilewright.cli import files, main, progress
 from tilewright.engine import pipeline
 from tilewright.engine.networks import Networks
@@ -826,6 +827,30 @@ def test_info_as_json_has_the_same_facts(monkeypatch, capsys):
     assert facts["numpy"] == np.__version__
     assert facts["isa"] in facts["availableISAs"]
     assert isinstance(facts["memoryBudget"], int)
+
+
+def test_info_tells_whether_tiles_stay_on_the_device(monkeypatch, capsys):
+    emulated = module_of("_cuda_emulated")
+    emulated.emulate(memory=2**30)
+    monkeypatch.setattr("tilewright.engine.sessions.cuda_problem", lambda: None)
+    monkeypatch.setattr("tilewright.engine.sessions.cuda_check.cuda_kernels", lambda: emulated)
+    monkeypatch.setenv("TILEWRIGHT_DEVICE", "cuda")
+    monkeypatch.setenv("TILEWRIGHT_PRECISION", "auto")
+
+    def info():
+        assert main(["info"]) == 0
+        return {line[:15].strip(): line[15:].strip() for line in capsys.readouterr().out.splitlines()}
+
+    monkeypatch.setattr("tilewright.engine.sessions.kernels_problem", lambda: None)
+    facts = info()
+    assert facts["GPU"] == "CUDA can run, and tiles stay on it"
+    assert facts["Precision"].startswith("fp16 for networks that agree with fp32")
+    assert int(facts["Memory budget"].split()[0]) <= 512, "half of what is free on the device"
+    monkeypatch.setattr("tilewright.engine.sessions.kernels_problem", lambda: "built without")
+    facts = info()
+    assert facts["GPU"] == "CUDA can run, fed from the host's memory: built without"
+    assert facts["Precision"] == "fp32"
+    emulated.emulate()
 
 
 def test_info_where_cuda_was_asked_for_in_vain(monkeypatch, capsys):

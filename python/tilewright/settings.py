@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "fp32"]
+Precision = Literal["auto", "fp32", "fp16"]
 FetchUrls = Literal["off", "public"]
 Compression = Literal["fast", "balanced", "small"]
 
@@ -41,11 +41,11 @@ class Settings:
         store_public_url: http(s) address under which the store's files are served by name; None where they are not.
         model: catalog name, path of an ONNX file, or ``"auto"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        precision: ``"auto"`` or ``"fp32"``.
+        precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA.
         tta: whether networks see every tile eight ways round, and the mean of their answers counts.
         true_colour: whether results get the broad colours of their input.
         threads: threads of the network's runtime, at least 1.
-        memory_budget: bytes for a network's activations, by estimate; None to let the planner decide.
+        memory_budget: bytes for a picture on its way, by estimate, where its tiles are; None to let the planner decide.
         max_input_pixels: largest picture accepted, width times height.
         max_output_pixels: largest result that is made, width times height; None for no limit.
         png_compression: ``"fast"``, ``"balanced"`` or ``"small"``: how hard PNG files are compressed.

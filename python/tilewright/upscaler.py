@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import SettingsError, TilewrightError
 from tilewright.picture import Picture
 from tilewright.runner import Runner
-from tilewright.settings import Settings
+from tilewright.settings import Precision, Settings
 from tilewright.store import ImageStore
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Upscaler:
     Attributes:
         settings: as given, or read from the environment.
         model: a catalog name, ``"auto"`` or an ONNX file's path.
-        precision: ``"auto"`` or ``"fp32"``.
+        precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
         last_report: what the picture that was begun last took, `tilewright.engine.report.Report`; None before the
             first.
     """
@@ -73,14 +73,14 @@ class Upscaler:
         Args:
             model: a catalog name, ``"auto"``, or the path of an ONNX file; tasks may name another of the catalog.
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-            precision: ``"auto"`` or ``"fp32"``; pictures of 16 bits always go through in float32.
+            precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA; pictures of 16 bits always go through in float32.
             tta: test-time augmentation: the network sees every tile turned and mirrored, eight ways in all, and the
                 mean of its answers, in float, counts. It takes eight times the time.
             true_colour: whether the result's low frequencies, luminance and colour, become those of the picture: what a
                 network does to broad tones is taken back, what it does to detail stays.
             tile: tile width and height in input pixels; None for the planner's choice.
             memory_budget: bytes that a picture may take beyond itself and a result that is wanted whole, by estimate;
-                None for the planner's choice.
+                on CUDA bytes of the device; None for the planner's choice.
             store: where images are kept: an `ImageStore`, a folder or an fsspec URL.
             spec: for an ONNX file given as `model`, fields of `ModelSpec` that inspection cannot find or finds wrongly,
                 such as ``{"channel_order": "BGR"}``.
@@ -96,6 +96,7 @@ class Upscaler:
             TilewrightError: an argument out of range.
         """
         # The runtimes load here rather than with the package.
+        from tilewright.engine.enlarge import Limits
         from tilewright.engine.networks import Networks
         from tilewright.engine.planner import check_limits
         from tilewright.nsfw import nsfw_problem
@@ -104,11 +105,12 @@ class Upscaler:
         self.settings = settings
         self.model = settings.model if model is None else model
         self.precision = precision or settings.precision
-        if self.precision not in ("auto", "fp32"):
-            raise TilewrightError(f"precision must be 'auto' or 'fp32', not {self.precision!r}", parameter="precision")
+        if self.precision not in get_args(Precision):
+            raise TilewrightError(
+                f"precision must be 'auto', 'fp32' or 'fp16', not {self.precision!r}", parameter="precision"
+            )
         check_limits(tile, memory_budget)
-        self._tile = tile
-        self._memory_budget = memory_budget or settings.memory_budget
+        self._limits = Limits(tile, memory_budget or settings.memory_budget)
         self._networks = Networks(
             device or settings.device,
             threads=settings.threads,
@@ -407,18 +409,9 @@ class Upscaler:
             TilewrightError: as `upscale_array`.
         """
         from tilewright.engine.estimate import estimate
-        from tilewright.engine.planner import Demand
 
         with self._networks.running:
-            session = self.session(model, factor)
-            return estimate(
-                session,
-                Demand.of(session, band_pixel=3),
-                width,
-                height,
-                tile=self._tile,
-                memory_budget=self._memory_budget,
-            )
+            return estimate(self.session(model, factor), width, height, self._limits)
 
     def is_nsfw(self, picture: Picture) -> bool:
         """Whether a picture is likely not safe for work, as far as a classifier can tell: it errs both ways.
@@ -509,10 +502,8 @@ class Upscaler:
         on_progress: OnProgress | None = None,
         report: Report | None = None,
     ) -> None:
-        """Arrays ``[H, W, C]`` and ``[H, W]`` of one size through the network, tile by tile, into a sink for both."""
-        from tilewright.engine.alpha import with_bled_colour
-        from tilewright.engine.pipeline import alpha_layers, colour_layers, run
-        from tilewright.engine.planner import Demand, plan_tiles
+        """See `tilewright.engine.enlarge.enlarge`; pictures take turns."""
+        from tilewright.engine.enlarge import enlarge
 
         report = report or self.new_report()
         name, factor = self.model if model is None else model, _whole(factor)
@@ -521,26 +512,12 @@ class Upscaler:
         try:
             with report.stage("open"):
                 session = self._networks.session(name, factor, precision or self._precision_for(pixels.dtype))
-            spec = session.spec
-            plan = plan_tiles(
-                pixels.shape[1],
-                pixels.shape[0],
-                spec,
-                demand=Demand.of(session, band_pixel=sink.pixel_bytes),
-                tile=self._tile,
-                memory_budget=self._memory_budget,
-            )
-            report.describe(plan, session)
-            with report.stage("gather"):
-                pixels = with_bled_colour(pixels, alpha)
-            layers = colour_layers(pixels, spec)
-            if alpha is not None:
-                layers += alpha_layers(alpha[:, :, np.newaxis], spec, target=1)
-            run(
-                layers,
-                plan,
+            enlarge(
+                pixels,
+                alpha,
                 session,
                 sink,
+                limits=self._limits,
                 exact_session=lambda: self._networks.session(name, factor, "fp32"),
                 on_progress=on_progress,
                 report=report,

@@ -62,9 +62,9 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
     Nothing is opened, converted or written. What cannot be loaded is told, not raised.
     """
     from tilewright.engine.networks import AUTO_MODELS
-    from tilewright.engine.planner import default_memory_budget
 
     gpu_problem = _gpu_problem()
+    kernels_problem = _kernels_problem() if gpu_problem is None else gpu_problem
     device = "cpu" if settings.device == "cpu" or gpu_problem is not None else "cuda"
     openvino = _version("openvino")
     runtime = "openvino" if openvino and device == "cpu" else "onnxruntime"
@@ -80,6 +80,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "device": device,
         "deviceAsked": settings.device,
         "gpuProblem": gpu_problem,
+        "gpuKernelsProblem": kernels_problem,
         "runtime": runtime,
         "precision": settings.precision,
         "bf16": _has_bf16() if openvino else False,
@@ -88,7 +89,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "availableISAs": _core.available_isas(),
         "model": settings.model,
         "autoModel": AUTO_MODELS[device],
-        "memoryBudget": settings.memory_budget or default_memory_budget(),
+        "memoryBudget": settings.memory_budget or _default_budget(on_device=device == "cuda" and not kernels_problem),
         "maxInputPixels": settings.max_input_pixels,
         "cacheDir": str(settings.cache_dir),
         "store": settings.store,
@@ -108,7 +109,7 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("pyvips", _pyvips_line(facts)),
         ("Device", _device_line(facts)),
-        ("GPU", "CUDA can run" if facts["gpuProblem"] is None else f"no: {facts['gpuProblem']}"),
+        ("GPU", _gpu_line(facts)),
         ("Runtime", facts["runtime"]),
         ("Precision", _precision_line(facts)),
         ("Threads", str(facts["threads"])),
@@ -133,7 +134,19 @@ def _device_line(facts: Mapping[str, Any]) -> str:
     return f"{facts['device']} (asked for: {facts['deviceAsked']})"
 
 
+def _gpu_line(facts: Mapping[str, Any]) -> str:
+    if facts["gpuProblem"] is not None:
+        return f"no: {facts['gpuProblem']}"
+    if facts["gpuKernelsProblem"] is not None:
+        return f"CUDA can run, fed from the host's memory: {facts['gpuKernelsProblem']}"
+    return "CUDA can run, and tiles stay on it"
+
+
 def _precision_line(facts: Mapping[str, Any]) -> str:
+    if facts["device"] == "cuda" and facts["gpuKernelsProblem"] is None:
+        if facts["precision"] == "auto":
+            return "fp16 for networks that agree with fp32 when they are opened, fp32 for the others"
+        return str(facts["precision"])
     if facts["precision"] == "fp32" or facts["runtime"] != "openvino":
         return "fp32"
     if not facts["bf16"]:
@@ -171,6 +184,21 @@ def _gpu_problem() -> str | None:
         return cuda_problem()
     except DeviceError as error:
         return error.message
+
+
+def _kernels_problem() -> str | None:
+    """Why tiles cannot stay on the device, None when they can."""
+    from tilewright.engine.sessions import kernels_problem
+
+    return kernels_problem()
+
+
+def _default_budget(*, on_device: bool) -> int:
+    from tilewright.engine.device_planner import default_device_budget
+    from tilewright.engine.planner import default_memory_budget
+    from tilewright.engine.sessions.cuda_check import cuda_kernels
+
+    return default_device_budget(cuda_kernels()) if on_device else default_memory_budget()
 
 
 def _has_bf16() -> bool:

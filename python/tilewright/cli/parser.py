@@ -129,7 +129,9 @@ def _add_upscale(commands: _Commands) -> None:
         "--compression", choices=("fast", "balanced", "small"), help="how hard PNG files are compressed (default: fast)"
     )
     command.add_argument(
-        "--precision", choices=("auto", "fp32"), help="auto may use bf16 where it was seen to agree (default: auto)"
+        "--precision",
+        choices=("auto", "fp32", "fp16"),
+        help="auto may use bf16, or fp16 on CUDA, where it was seen to agree (default: auto)",
     )
     command.add_argument(
         "--tta",

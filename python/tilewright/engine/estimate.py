@@ -6,16 +6,21 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tilewright.engine.planner import plan_tiles
+from tilewright.engine.device_planner import DeviceDemand
+from tilewright.engine.enlarge import plan_on_device, plan_on_host
+from tilewright.engine.planner import Demand
+from tilewright.engine.sessions.cuda import CudaSession
 from tilewright.models.probe import probe_batch
 
 if TYPE_CHECKING:
     from tilewright._core import TilePlan
-    from tilewright.engine.planner import Demand
+    from tilewright.engine.enlarge import Limits
     from tilewright.engine.sessions import Session
 
 # Large enough for the network's usual rate, small enough for little time: 0.1 s for the fast networks on two cores.
 _PROBE_SIDE = 128
+
+_PIXEL_BYTES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,8 @@ class Estimate:
 
     Attributes:
         plan: the tiles.
-        memory: bytes beyond the loaded network, at most: the picture, activations, tiles on their way, a band of rows.
+        memory: bytes beyond the loaded network, at most: the picture, activations, tiles on their way, bands of rows;
+            of the device where tiles stay there.
         seconds: that the network takes, by its rate on a small patch.
     """
 
@@ -33,18 +39,18 @@ class Estimate:
     seconds: float
 
 
-def estimate(
-    session: Session, demand: Demand, width: int, height: int, *, tile: int | None, memory_budget: int | None
-) -> Estimate:
+def estimate(session: Session, width: int, height: int, limits: Limits) -> Estimate:
     """Plans an RGB picture of 8 bits that is written as PNG, and runs the network a moment to learn its rate."""
-    spec = session.spec
-    plan = plan_tiles(width, height, spec, demand=demand, tile=tile, memory_budget=memory_budget)
-    picture = width * height * 3
-    return Estimate(
-        plan,
-        picture + demand.bytes_for(plan.tile_width, plan.tile_height, width, spec.scale),
-        len(plan) * plan.tile_width * plan.tile_height * _seconds_per_pixel(session),
-    )
+    if isinstance(session, CudaSession):
+        plan = plan_on_device(width, height, session, limits, pixel_bytes=_PIXEL_BYTES)
+        demand = DeviceDemand.of(session, width * height, _PIXEL_BYTES)
+        memory = demand.bytes_for(plan, 1, session.spec.scale)
+    else:
+        plan = plan_on_host(width, height, session, limits, band_pixel=_PIXEL_BYTES)
+        of_tiles = Demand.of(session, band_pixel=_PIXEL_BYTES)
+        memory = width * height * _PIXEL_BYTES
+        memory += of_tiles.bytes_for(plan.tile_width, plan.tile_height, width, session.spec.scale)
+    return Estimate(plan, memory, len(plan) * plan.tile_width * plan.tile_height * _seconds_per_pixel(session))
 
 
 def _seconds_per_pixel(session: Session) -> float:

@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from tilewright.engine.pipeline import Buffers
+from tilewright.engine.enlarge import KeptBuffers
 from tilewright.engine.sessions import open_session, resolve_device
 from tilewright.engine.sessions.augmented import AugmentedSession
 from tilewright.engine.sessions.true_colour import TrueColourSession
@@ -65,7 +65,7 @@ class Networks:
         """
         self.device = resolve_device(device)
         self.running = threading.RLock()
-        self.buffers = Buffers()
+        self.buffers = KeptBuffers()
         self._may_fall_back = device == "auto"
         self._threads = threads
         self._cache_dir = cache_dir

@@ -95,6 +95,11 @@ def alpha_layers(source: Pixels, spec: ModelSpec, *, target: int, channel: int =
     return [Layer(source, (channel,) * (1 if spec.channel_order == "Y" else 3), target, channel, 1, is_alpha=True)]
 
 
+def keep_flat(layer: Layer, band: Sequence[Pixels], row: int) -> None:
+    """Gives alpha that is the same all round its value again, in a band that begins at a row of the picture."""
+    keep_flat_alpha(layer.source, layer.channels[0], row, band[layer.target], layer.first, radius=FLAT_RADIUS)
+
+
 def run(
     layers: Sequence[Layer | Fill],
     plan: TilePlan,
@@ -276,7 +281,8 @@ class _Loop:
         if spoilt:
             self._run_again(step, finished.batch)
         if step.layer.is_alpha and column == self._plan.columns - 1:
-            self._keep_flat(step.layer, begin)
+            with self._report.stage("blend"):
+                keep_flat(step.layer, self._band, begin // self._session.spec.scale)
         self._done += 1
         self._tell(end if step.last and column == self._plan.columns - 1 else begin)
 
@@ -290,17 +296,6 @@ class _Loop:
         layer = step.layer
         base = batch[0] if self._adds_base else None
         return step.canvas.blend(step.index, result[0], self._band[layer.target], layer.first, layer.count, base=base)
-
-    def _keep_flat(self, layer: Layer, begin: int) -> None:
-        with self._report.stage("blend"):
-            keep_flat_alpha(
-                layer.source,
-                layer.channels[0],
-                begin // self._session.spec.scale,
-                self._band[layer.target],
-                layer.first,
-                radius=FLAT_RADIUS,
-            )
 
     def _run_again(self, step: _Step, batch: NDArray[np.float32]) -> None:
         """A tile that is not finite is run in float32, which has a larger range than the runtime's shorter formats."""

@@ -103,6 +103,21 @@ class CudaSession:
         self._idle.append(bound)
         del self._idle[:-_KEPT_SHAPES]
 
+    def blank(self, height: int, width: int) -> tuple[TensorView, TensorView, Stream]:
+        """A batch of one and its result, all 0, and the stream that makes them so.
+
+        Raises:
+            DeviceMemoryError: the device has not as much memory.
+        """
+        shape = (1, self.planes, height, width)
+        tensors = []
+        for each in (shape, result_shape(shape, self.spec, self.tail)):
+            with device_memory(self.spec.name):
+                memory = self.kernels.DeviceBuffer(math.prod(each) * self.dtype.itemsize)
+            self.kernels.upload(np.zeros(each, self.dtype), memory, self._stream)
+            tensors.append(self.kernels.TensorView(memory, each, self.dtype, layout=self.options.layout))
+        return tensors[0], tensors[1], self._stream
+
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
         """See `Session.run`; batch and result are copied to the device and back."""
         if batch.shape[1] != self.planes:

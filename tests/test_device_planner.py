@@ -1,0 +1,90 @@
+"""Plans for tiles that stay on a device: few shapes, within the memory that there is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tilewright.engine.device_planner import (
+    SIDES,
+    DeviceDemand,
+    batch_size,
+    default_device_budget,
+    plan_device_tiles,
+    smaller_tiles,
+)
+from tilewright.engine.planner import plan_tiles
+from tilewright.errors import TilewrightError
+from tilewright.models.spec import ModelSpec
+
+SPEC = ModelSpec(name="any", scale=4, halo=18)
+DEMAND = DeviceDemand(picture=0, tile_pixel=1000, band_pixel=9)
+
+
+def plan(width, height, *, spec=SPEC, demand=DEMAND, tile=None, memory_budget=2**40):
+    return plan_device_tiles(width, height, spec, demand=demand, tile=tile, memory_budget=memory_budget)
+
+
+@given(width=st.integers(SIDES[0], 20_000), height=st.integers(SIDES[0], 20_000))
+def test_pictures_of_all_sizes_share_a_shape(width, height):
+    found = plan(width, height)
+    assert (found.tile_width, found.tile_height) == (SIDES[0], SIDES[0])
+
+
+def test_a_picture_that_is_smaller_is_a_tile():
+    assert len(plan(300, 200)) == 1
+
+
+@given(
+    width=st.integers(16, 4000),
+    height=st.integers(16, 4000),
+    budget=st.integers(10**6, 10**9),
+    multiple=st.sampled_from([1, 4]),
+)
+def test_the_budget_is_kept_where_it_can_be(width, height, budget, multiple):
+    spec = ModelSpec(name="any", scale=4, halo=18, multiple_of=multiple)
+    found = plan(width, height, spec=spec, memory_budget=budget)
+    if DEMAND.bytes_for(found, 1, 4) > budget:
+        assert smaller_tiles(found, spec, height) is None
+    count = batch_size(found, 4, len(found), demand=DEMAND, memory_budget=budget)
+    assert count == 1 or DEMAND.bytes_for(found, count, 4) <= budget
+    assert count <= len(found)
+
+
+def test_tiles_that_are_asked_for_are_what_they_are():
+    assert plan(2000, 2000, tile=100).tile_width == 100
+    with pytest.raises(TilewrightError, match="tile must be a positive integer"):
+        plan(10, 10, tile=0)
+
+
+@given(width=st.integers(16, 3000), height=st.integers(16, 3000), tile=st.integers(1, 700))
+def test_smaller_tiles_come_to_an_end(width, height, tile):
+    found, areas = plan_tiles(width, height, SPEC, tile=tile), []
+    while found is not None:
+        areas.append(found.tile_width * found.tile_height)
+        found = smaller_tiles(found, SPEC, height)
+    assert areas == sorted(set(areas), reverse=True)
+
+
+def test_a_network_of_fixed_size_has_no_smaller_tiles():
+    spec = ModelSpec(name="any", scale=2, halo=4, fixed_size=(64, 64))
+    found = plan(200, 200, spec=spec)
+    assert (found.tile_width, found.tile_height) == (64, 64)
+    assert smaller_tiles(found, spec, 200) is None
+
+
+def test_small_tiles_share_batches():
+    found = plan(2000, 2000, tile=128)
+    assert batch_size(found, 4, 1000, demand=DEMAND, memory_budget=2**40) == 16
+    assert batch_size(found, 4, 3, demand=DEMAND, memory_budget=2**40) == 2
+    assert batch_size(plan(2000, 2000), 4, 1000, demand=DEMAND, memory_budget=2**40) == 1
+
+
+def test_the_default_is_a_part_of_what_is_free():
+    class Kernels:
+        @staticmethod
+        def memory():
+            return 1000, 5000
+
+    assert default_device_budget(Kernels) == 500
