@@ -23,8 +23,13 @@ def describe(generated: dict[str, Any]) -> dict[str, Any]:
         "isas": _core.available_isas(),
         "isa": _core.default_isa(),
         "compiler": _compiler(),
-        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that figures depend on, as far as they are installed."""
+    return {name: found for name in _PACKAGES if (found := _version(name))}
 
 
 def _version(package: str) -> str | None:
