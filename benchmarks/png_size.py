@@ -17,8 +17,8 @@ from PIL import Image
 
 from tilewright import Upscaler
 from tilewright.codecs import vips
-from tilewright.codecs.decode import picture_from_array
 from tilewright.codecs.encode import encode
+from tilewright.codecs.in_memory import picture_from_array
 
 Encoder = Callable[[NDArray[np.uint8]], bytes]
 

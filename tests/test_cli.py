@@ -71,10 +71,15 @@ def picture(name, width=24, height=16, file_format=None):
     return path
 
 
-def kind_and_size(path):
+def opened(path):
     with Image.open(path) as image:
         image.load()
-        return image.format, image.size
+        return image
+
+
+def kind_and_size(path):
+    image = opened(path)
+    return image.format, image.size
 
 
 def results(folder):
@@ -151,6 +156,32 @@ def test_an_output_of_no_name_is_refused(capsys):
 
 
 @pytest.mark.usefixtures("copying")
+@pytest.mark.usefixtures("copying")
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_options_of_the_formats(by, monkeypatch):
+    def result(name, option):
+        if by == "environment":
+            monkeypatch.setenv(f"TILEWRIGHT_{option}", "on")
+        options = [f"--{option.split('_', 1)[-1].lower()}"] if by == "option" and option else []
+        options = ["--keep-metadata"] if options == ["--metadata"] else options
+        assert main(["upscale", "small.jpg", "-o", name, "-x", "2", "--overwrite", *options]) == 0
+        return Path(name).read_bytes()
+
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    picture("small.jpg")
+    opened("small.jpg").save("small.jpg", exif=exif, dpi=(100, 100))
+    larger = np.repeat(np.repeat(np.asarray(opened("small.jpg")), 2, 0), 2, 1)
+    assert b"\xff\xc2" in result("progressive.jpg", "JPG_PROGRESSIVE")
+    result("lossless.webp", "WEBP_LOSSLESS")
+    np.testing.assert_array_equal(np.asarray(opened("lossless.webp")), larger)
+    for name in ("kept.png", "kept.jpg", "kept.webp"):
+        assert b"Maker" in result(name, "KEEP_METADATA")
+        monkeypatch.delenv("TILEWRIGHT_KEEP_METADATA", raising=False)
+        assert b"Maker" not in result(f"plain-{name}", "")
+    assert opened("kept.png").info["dpi"] == pytest.approx((200, 200), abs=0.1)
+
+
 def test_quality_decides_the_size_of_the_file():
     picture("small.png", 200, 200)
     for quality in ("10", "95"):
@@ -334,11 +365,11 @@ def test_a_report_of_each_picture_on_stdout(capsys):
 
 @pytest.mark.usefixtures("copying")
 def test_a_file_that_may_not_be_read(monkeypatch, capsys):
-    def refuse(_):
+    def refuse(*_):
         raise PermissionError(errno.EACCES, "Permission denied", "a.png")
 
     picture("a.png")
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     assert main(["upscale", "a.png", "-o", "large.png", "-x", "2"]) == 1
     assert capsys.readouterr().err == "tilewright: a.png: cannot be read: Permission denied\n"
 

@@ -24,6 +24,7 @@ from PIL import Image
 
 from tilewright.errors import DecodeError, ImageTooLargeError, InvalidTaskError, SourceError
 from tilewright.fetch import fetch
+from tilewright.limits import Limits
 from tilewright.parsing import parse_task
 from tilewright.sources import load_picture
 from tilewright.store import ImageStore
@@ -667,7 +668,7 @@ def test_a_fetched_picture_is_judged_by_its_content_and_kept(server, tmp_path):
         load_picture(server.url("/page"), store, fetcher=fetcher, parameter="image")
     assert (caught.value.code, caught.value.parameter) == ("invalidImage", "image")
     with pytest.raises(ImageTooLargeError):
-        load_picture(server.url("/photo.jpg"), store, fetcher=fetcher, max_pixels=34)
+        load_picture(server.url("/photo.jpg"), store, fetcher=fetcher, limits=Limits(pixels=34))
     server.reply("/gone", status=404)
     with pytest.raises(SourceError, match="answers 404") as caught:
         load_picture(server.url("/gone"), store, fetcher=fetcher, parameter="inputs.image")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tilewright.codecs.decode import decode, picture_from_array
+from tilewright.codecs.decode import decode
+from tilewright.codecs.in_memory import picture_from_array
 from tilewright.engine.final_size import deepened, final_size, least_factor, resized
 from tilewright.errors import EncodeError, ModelError, TilewrightError
 from tilewright.picture import Picture

@@ -12,7 +12,7 @@ from PIL import Image
 
 import tilewright
 from tilewright import Settings, Upscaler, nsfw
-from tilewright.codecs.decode import picture_from_array
+from tilewright.codecs.in_memory import picture_from_array
 from tilewright.codecs.png import PngWriter
 from tilewright.errors import ModelError, SettingsError
 from tilewright.testing import make_picture

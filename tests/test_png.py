@@ -21,6 +21,7 @@ from grid import SAMPLES, random_picture
 from tilewright.codecs import png
 from tilewright.codecs.encode import encode
 from tilewright.codecs.png import PngWriter, adler32_combine
+from tilewright.codecs.png_chunks import chunk
 from tilewright.errors import EncodeError, TilewrightError
 from tilewright.picture import Picture
 
@@ -117,7 +118,8 @@ def test_every_compression_of_every_kind_of_picture(kind, compression):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_pngcheck_has_nothing_to_say(tmp_path, sample, channels):
     path = tmp_path / "picture.png"
-    path.write_bytes(write(smooth(700, 500, channels, sample), icc=SRGB if channels > 2 else None))
+    profile = chunk(b"iCCP", b"icc\0\0" + zlib.compress(SRGB))
+    path.write_bytes(write(smooth(700, 500, channels, sample), ancillary=profile if channels > 2 else b""))
     result = subprocess.run(["pngcheck", "-q", path], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
@@ -139,7 +141,7 @@ def test_photographs_come_out_as_small_as_zlib_makes_them(photo):
 
 
 def test_the_profile_returns():
-    data = write(smooth(20, 30, 3), icc=SRGB)
+    data = write(smooth(20, 30, 3), ancillary=chunk(b"iCCP", b"icc\0\0" + zlib.compress(SRGB)))
     assert pyvips.Image.new_from_buffer(data, "").get("icc-profile-data") == SRGB
     with Image.open(io.BytesIO(data)) as image:
         assert image.info["icc_profile"] == SRGB

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tilewright.errors import ERROR_CODES, SettingsError
+from tilewright.limits import Limits
 from tilewright.settings import Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -25,6 +26,8 @@ def test_defaults():
     assert settings.fetch_urls == "off"
     assert not settings.tta
     assert not settings.true_colour
+    assert settings.limits == Limits(pixels=200_000_000, file_bytes=2**29)
+    assert (settings.jpg_progressive, settings.webp_lossless, settings.keep_metadata) == (False, False, False)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no CPU affinity on this system")
@@ -47,6 +50,10 @@ def test_every_variable_is_read(tmp_path):
             "TILEWRIGHT_THREADS": "3",
             "TILEWRIGHT_MEMORY_BUDGET": "1.5G",
             "TILEWRIGHT_MAX_INPUT_PIXELS": "1000",
+            "TILEWRIGHT_MAX_INPUT_BYTES": "3M",
+            "TILEWRIGHT_JPG_PROGRESSIVE": "on",
+            "TILEWRIGHT_WEBP_LOSSLESS": "on",
+            "TILEWRIGHT_KEEP_METADATA": "on",
             "TILEWRIGHT_FETCH_URLS": "public",
         }
     )
@@ -63,6 +70,10 @@ def test_every_variable_is_read(tmp_path):
         threads=3,
         memory_budget=3 * 2**29,
         max_input_pixels=1000,
+        max_input_bytes=3 * 2**20,
+        jpg_progressive=True,
+        webp_lossless=True,
+        keep_metadata=True,
         fetch_urls="public",
     )
 
@@ -93,6 +104,8 @@ def test_an_empty_variable_counts_as_unset():
         ("TILEWRIGHT_MEMORY_BUDGET", "2 gallons"),
         ("TILEWRIGHT_MEMORY_BUDGET", "0"),
         ("TILEWRIGHT_MAX_INPUT_PIXELS", "1e6"),
+        ("TILEWRIGHT_MAX_INPUT_BYTES", "much"),
+        ("TILEWRIGHT_WEBP_LOSSLESS", "yes"),
         ("TILEWRIGHT_STORE_TTL", "0"),
         ("TILEWRIGHT_STORE_TTL", "1 day"),
         ("TILEWRIGHT_STORE_PUBLIC_URL", "img.example.org"),

@@ -7,8 +7,9 @@ import io
 import numpy as np
 import pytest
 
-from tilewright.codecs.decode import decode, picture_from_array
+from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
+from tilewright.codecs.in_memory import picture_from_array
 from tilewright.testing import make_picture
 
 

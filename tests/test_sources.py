@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 
 from tilewright.codecs.decode import decode
 from tilewright.errors import DecodeError, ImageTooLargeError, SourceError
+from tilewright.limits import Limits
 from tilewright.sources import form_problem, load_picture
 from tilewright.store import ImageStore
 
@@ -161,10 +163,10 @@ def test_a_file_without_permission_is_named(store, tmp_path, monkeypatch):
     path.chmod(0)
     if os.access(path, os.R_OK):  # the superuser may read anything
 
-        def refused(_path):
+        def refused(_path, _mode):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("pathlib.Path.read_bytes", refused)
+        monkeypatch.setattr("pathlib.Path.open", refused)
     with pytest.raises(SourceError, match=r"secret\.png.*permission denied"):
         load_picture(path, store)
 
@@ -193,9 +195,9 @@ def test_errors_carry_the_parameter_they_came_by(store, parameter, code):
     "value", [PNG, PIXELS, Image.fromarray(PIXELS), TEXT], ids=["bytes", "array", "pillow", "text"]
 )
 def test_the_pixel_limit_holds_for_every_form(store, value):
-    assert load_picture(value, store, max_pixels=35)[0].width == 7
+    assert load_picture(value, store, limits=Limits(pixels=35))[0].width == 7
     with pytest.raises(ImageTooLargeError, match=r"7 x 5 = 35 .* 34") as caught:
-        load_picture(value, store, max_pixels=34)
+        load_picture(value, store, limits=Limits(pixels=34))
     assert (caught.value.code, caught.value.parameter) == ("imageTooLarge", "inputImage")
 
 
@@ -205,3 +207,35 @@ def test_importing_the_request_path_loads_no_codec_and_no_store_driver():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def forms(data, tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    encoded = base64.b64encode(data).decode()
+    yield from (data, path, io.BytesIO(data), path.open("rb", buffering=0), encoded, f"data:image/png;base64,{encoded}")
+
+
+def test_files_larger_than_the_limit_are_refused_in_every_form(store, tmp_path):
+    for value in forms(PNG, tmp_path):
+        with contextlib.closing(value) if hasattr(value, "close") else contextlib.nullcontext():
+            with pytest.raises(ImageTooLargeError, match=r"bytes, the limit is \d+; .*MAX_INPUT_BYTES") as caught:
+                load_picture(value, store, limits=Limits(file_bytes=len(PNG) - 1))
+            assert (caught.value.code, caught.value.parameter) == ("imageTooLarge", "inputImage")
+    for value in forms(PNG, tmp_path):
+        with contextlib.closing(value) if hasattr(value, "close") else contextlib.nullcontext():
+            assert load_picture(value, store, limits=Limits(file_bytes=len(PNG))).picture.source_format == "PNG"
+
+
+def test_an_endless_file_object_is_not_read_to_its_end(store):
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def read(self, size=-1):
+            self.given += min(size, 1000)
+            return bytes(min(size, 1000))
+
+    endless = Endless()
+    with pytest.raises(ImageTooLargeError):
+        load_picture(endless, store, limits=Limits(file_bytes=12_345))
+    assert endless.given == 12_346

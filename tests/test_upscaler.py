@@ -18,8 +18,9 @@ from PIL import Image
 
 import tilewright
 from tilewright import Settings, Upscaler, new_task, raise_for_errors
-from tilewright.codecs.decode import decode, picture_from_array
+from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
+from tilewright.codecs.in_memory import picture_from_array
 from tilewright.codecs.png import PngWriter
 from tilewright.errors import DeviceError, InferenceError, ModelError, StoreError, TilewrightError
 from tilewright.testing import FakeSession, make_picture

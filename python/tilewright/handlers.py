@@ -50,7 +50,7 @@ class Handlers:
             TilewrightError: a fault of the task or the machine; nothing of the result was stored.
             CancelledError: `stop` was set.
         """
-        from tilewright.codecs.encode import check_format_limits, encode, extension
+        from tilewright.codecs.encode import check_colour_space, check_format_limits, encode, extension
 
         def listen(_: Progress) -> None:
             go_on(stop)
@@ -64,6 +64,7 @@ class Handlers:
             width, height = picture.width * factor, picture.height * factor
             _check_result_size(width, height, settings.max_output_pixels)
             check_format_limits(width, height, task.output_format)
+            check_colour_space(picture, task.output_format)
 
         with report.stage("decode"):
             picture, input_image_uuid = self._load(task.input_image, task.image_parameter, accept)
@@ -74,7 +75,14 @@ class Handlers:
                 result = upscaler.upscale_picture(picture, factor, **how)
                 nsfw = upscaler.is_nsfw(result)
                 with report.stage("encode"):
-                    data = encode(result, task.output_format, task.output_quality, compression=settings.png_compression)
+                    data = encode(
+                        result,
+                        task.output_format,
+                        task.output_quality,
+                        compression=settings.png_compression,
+                        progressive=settings.jpg_progressive,
+                        lossless=settings.webp_lossless,
+                    )
                     image.write(data)
             else:
                 upscaler.upscale_to_file(picture, factor, image, task.output_format, quality=task.output_quality, **how)
@@ -119,7 +127,8 @@ class Handlers:
         return load_picture(
             image,
             upscaler.store,
-            max_pixels=upscaler.settings.max_input_pixels,
+            limits=upscaler.settings.limits,
+            keep_metadata=upscaler.settings.keep_metadata,
             parameter=parameter,
             fetcher=self.fetcher,
             accept=accept,

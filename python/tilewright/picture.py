@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,18 @@ Pixels = NDArray[np.uint8 | np.uint16]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Pixels, upright, with their transparency and colour space.
+    """Pixels, upright, with their transparency, colour space and metadata.
 
     Attributes:
         pixels: uint8 or uint16 ``[H, W, C]``, C-contiguous, C = 1 (grey) or 3 (RGB); may be read-only.
         alpha: ``[H, W]`` of the same dtype, C-contiguous, 0 = transparent; None when the picture has no alpha.
-        icc: the ICC profile the pixels are in; None means sRGB (or plain grey).
+        icc: the ICC profile the pixels are in; None means sRGB (or plain grey), where `cicp` says nothing else.
+        cicp: what PNG's chunk cICP says of a colour space that no ICC profile describes, such as that of HDR; else
+            None.
+        dpi: pixels per inch, across and down; None when unknown.
+        exif: Exif data as TIFF (without ``Exif\\0\\0``) and without what is true of the source file only, such as its
+            orientation, size and thumbnail; None when there is none, or it is not to be kept.
+        xmp: likewise, an XMP packet.
         source_format: what the picture came from, ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``, ``"array"`` or
             ``"Pillow"``.
     """
@@ -25,6 +31,10 @@ class Picture:
     pixels: Pixels
     alpha: Pixels | None = None
     icc: bytes | None = None
+    cicp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
     source_format: str = "array"
 
     @property
@@ -36,3 +46,12 @@ class Picture:
     def width(self) -> int:
         """Columns."""
         return int(self.pixels.shape[1])
+
+    def dpi_at(self, width: int, height: int) -> tuple[float, float] | None:
+        """The resolution that the picture has on the same paper with so many pixels."""
+        return self.dpi and (self.dpi[0] * width / self.width, self.dpi[1] * height / self.height)
+
+    def enlarged(self, pixels: Pixels, alpha: Pixels | None) -> Picture:
+        """This picture with more pixels on the same paper."""
+        height, width = pixels.shape[:2]
+        return replace(self, pixels=pixels, alpha=alpha, dpi=self.dpi_at(width, height))

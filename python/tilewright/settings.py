@@ -12,6 +12,7 @@ import platformdirs
 
 from tilewright import _core
 from tilewright.errors import SettingsError
+from tilewright.limits import Limits
 from tilewright.pricing import Price, PriceUnit
 
 if TYPE_CHECKING:
@@ -47,8 +48,12 @@ class Settings:
         threads: threads of the network's runtime, at least 1.
         memory_budget: bytes for a picture on its way, by estimate, where its tiles are; None to let the planner decide.
         max_input_pixels: largest picture accepted, width times height.
+        max_input_bytes: largest file accepted.
         max_output_pixels: largest result that is made, width times height; None for no limit.
         png_compression: ``"fast"``, ``"balanced"`` or ``"small"``: how hard PNG files are compressed.
+        jpg_progressive: whether JPG files build up while they load.
+        webp_lossless: whether WEBP files keep every pixel.
+        keep_metadata: whether results have their picture's Exif and XMP.
         fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) addresses on the public internet.
         check_nsfw: whether every result is checked, as if all tasks asked for it.
         price: the pricing rule behind ``cost``; None for 0.
@@ -66,8 +71,12 @@ class Settings:
     threads: int
     memory_budget: int | None
     max_input_pixels: int
+    max_input_bytes: int = 2**29
     max_output_pixels: int | None = None
     png_compression: Compression = "fast"
+    jpg_progressive: bool = False
+    webp_lossless: bool = False
+    keep_metadata: bool = False
     fetch_urls: FetchUrls = "off"
     check_nsfw: bool = False
     price: Price | None = None
@@ -98,12 +107,21 @@ class Settings:
             threads=read.count("THREADS", most=_MOST_THREADS) or _usable_cpus(),
             memory_budget=read.size("MEMORY_BUDGET"),
             max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
+            max_input_bytes=read.size("MAX_INPUT_BYTES") or 2**29,
             max_output_pixels=read.count("MAX_OUTPUT_PIXELS"),
             png_compression=read.choice("PNG_COMPRESSION", get_args(Compression)),
+            jpg_progressive=read.switch("JPG_PROGRESSIVE"),
+            webp_lossless=read.switch("WEBP_LOSSLESS"),
+            keep_metadata=read.switch("KEEP_METADATA"),
             fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls)),
             check_nsfw=read.switch("CHECK_NSFW"),
             price=read.price("PRICE"),
         )
+
+    @property
+    def limits(self) -> Limits:
+        """Of pictures that come in."""
+        return Limits(pixels=self.max_input_pixels, file_bytes=self.max_input_bytes)
 
 
 class _Reader:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from tilewright.codecs.decode import decode, picture_from_array, picture_from_pillow
+from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode, extension
+from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
 from tilewright.errors import DecodeError, SourceError, StoreError, TilewrightError
+from tilewright.limits import UNLIMITED, Limits
 from tilewright.store import ImageStore, is_uuid4
 from tilewright.web_address import is_remote_url, shown_url
 
@@ -49,7 +51,8 @@ def load_picture(
     value: object,
     store: ImageStore,
     *,
-    max_pixels: int | None = None,
+    limits: Limits = UNLIMITED,
+    keep_metadata: bool = False,
     parameter: ImageParameter = "inputImage",
     fetcher: Callable[[str], bytes] | None = None,
     accept: Callable[[Picture], None] | None = None,
@@ -64,7 +67,8 @@ def load_picture(
             (read from where it stands), NumPy array (see `picture_from_array`) or Pillow image; with a `fetcher` also
             an http or https address.
         store: where UUIDs are looked up and new pictures kept.
-        max_pixels: refuse pictures of more than this many pixels.
+        limits: refuse more than this; of a file object, and of a file, no more is read than that takes.
+        keep_metadata: whether Exif and XMP come along, see `tilewright.codecs.decode.decode`.
         parameter: the request parameter the value came in, for the error's ``parameter`` and ``code``.
         fetcher: gives the bytes at a web address, as `tilewright.fetch.fetch` does; None to refuse web addresses.
         accept: called with the picture before it is kept; what it raises is passed on, and nothing is kept.
@@ -72,7 +76,7 @@ def load_picture(
     Raises:
         SourceError: an unknown UUID, a form that is not accepted, a file or web address that cannot be read.
         DecodeError: not a picture, or a broken one.
-        ImageTooLargeError: more than `max_pixels`.
+        ImageTooLargeError: beyond a limit.
         StoreError: the store cannot be read or written.
     """
     with _blaming(parameter):
@@ -81,12 +85,12 @@ def load_picture(
         stored = value.lower() if isinstance(value, str) and is_uuid4(value) else None
         data = None
         if isinstance(value, np.ndarray):
-            picture = picture_from_array(value, max_pixels=max_pixels)
+            picture = picture_from_array(value, limits=limits)
         elif _is_pillow_image(value):
-            picture = picture_from_pillow(value, max_pixels=max_pixels)
+            picture = picture_from_pillow(value, limits=limits, keep_metadata=keep_metadata)
         else:
-            data = store.get(stored) if stored is not None else _fetched_or_read(value, fetcher)
-            picture = decode(data, max_pixels=max_pixels)
+            data = store.get(stored) if stored is not None else _fetched_or_read(value, fetcher, limits)
+            picture = decode(data, limits=limits, keep_metadata=keep_metadata)
         if accept is not None:
             accept(picture)
         if stored is not None:
@@ -156,30 +160,28 @@ def _is_pillow_image(value: object) -> bool:
     return pillow is not None and isinstance(value, pillow.Image)
 
 
-def _fetched_or_read(value: Any, fetcher: Callable[[str], bytes] | None) -> bytes:
-    return fetcher(value) if fetcher and is_remote_url(value) else _read_bytes(value)
+def _fetched_or_read(value: Any, fetcher: Callable[[str], bytes] | None, limits: Limits) -> bytes:
+    return fetcher(value) if fetcher and is_remote_url(value) else _read_bytes(value, limits)
 
 
-def _read_bytes(value: Any) -> bytes:
+def _read_bytes(value: Any, limits: Limits) -> bytes:
     if isinstance(value, str):
-        return _decode_base64(value[_DATA_URI.match(value).end() :] if value[:5].lower() == "data:" else value)  # type: ignore[union-attr]
+        uri = _DATA_URI.match(value[:_GLANCE])
+        return _decode_base64(value[uri.end() :] if uri else value, limits)
     if isinstance(value, os.PathLike):
-        return _read_file(Path(os.fsdecode(value)))
+        return _read_file(Path(os.fsdecode(value)), limits)
     if not hasattr(value, "read"):
         return bytes(value)
     try:
-        data = value.read()
+        return limits.read(value)
+    except TilewrightError:
+        raise
     except Exception as error:  # whoever wrote the object chose what it raises
         raise SourceError(f"the file object {value!r} cannot be read: {error}") from error
-    if not isinstance(data, bytes):
-        raise SourceError(
-            f"the file object {value!r} gave {type(data).__name__} instead of bytes; open it in binary mode ('rb')",
-            code="invalidInputImage",
-        )
-    return data
 
 
-def _decode_base64(text: str) -> bytes:
+def _decode_base64(text: str, limits: Limits) -> bytes:
+    limits.check_bytes(len(text) * 3 // 4 - text[-2:].count("="))
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:
@@ -187,9 +189,10 @@ def _decode_base64(text: str) -> bytes:
         raise DecodeError(f"the picture's text of {len(text)} characters is no base64: {trouble}") from error
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, limits: Limits) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return limits.read(file)
     except FileNotFoundError as error:
         raise SourceError(f"there is no file {str(path)!r}") from error
     except IsADirectoryError as error:

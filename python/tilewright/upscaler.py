@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -320,7 +319,7 @@ class Upscaler:
             on_progress=on_progress,
             report=report,
         )
-        result = replace(picture, pixels=pixels, alpha=alpha)
+        result = picture.enlarged(pixels, alpha)
         if final == (result.width, result.height):
             return result
         with report.stage("blend"):
@@ -338,6 +337,8 @@ class Upscaler:
         fit: Fit = "inside",
         quality: int = 95,
         compression: Compression | None = None,
+        progressive: bool | None = None,
+        lossless: bool | None = None,
         model: str | Path | None = None,
         on_progress: OnProgress | None = None,
         report: Report | None = None,
@@ -356,6 +357,8 @@ class Upscaler:
             fit: see there.
             quality: 1 to 100, for JPG and WEBP.
             compression: of PNG, ``"fast"``, ``"balanced"`` or ``"small"``; None for that of the settings.
+            progressive: whether JPG builds up while it loads; None for what the settings say.
+            lossless: whether WEBP keeps every pixel; None for what the settings say.
             model: another network than the Upscaler's.
             on_progress: as for `upscale_array`.
             report: takes the times; by default a new one, which becomes `last_report`.
@@ -365,7 +368,7 @@ class Upscaler:
             TilewrightError: as `upscale_array`.
             OSError: `file` cannot be written.
         """
-        from tilewright.codecs.encode import check_format_limits, encode, png_writer
+        from tilewright.codecs.encode import check_colour_space, check_format_limits, encode, png_writer
 
         report = report or self.new_report()
         options: dict[str, Any] = {"model": model, "on_progress": on_progress, "report": report}
@@ -373,10 +376,19 @@ class Upscaler:
         compression = compression or settings.png_compression
         whole, (width, height) = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
         check_format_limits(width, height, file_format)
+        check_colour_space(picture, file_format)
         if file_format != "PNG" or width != picture.width * whole or height != picture.height * whole:
             result = self.upscale_picture(picture, factor, size=size, fit=fit, **options)
             with report.stage("encode"):
-                file.write(encode(result, file_format, quality, compression=compression))
+                data = encode(
+                    result,
+                    file_format,
+                    quality,
+                    compression=compression,
+                    progressive=settings.jpg_progressive if progressive is None else progressive,
+                    lossless=settings.webp_lossless if lossless is None else lossless,
+                )
+                file.write(data)
             return
         with png_writer(
             file,

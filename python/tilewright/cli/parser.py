@@ -128,6 +128,14 @@ def _add_upscale(commands: _Commands) -> None:
     command.add_argument(
         "--compression", choices=("fast", "balanced", "small"), help="how hard PNG files are compressed (default: fast)"
     )
+    # None where they are not given: the settings decide then.
+    command.add_argument(
+        "--progressive", action="store_true", default=None, help="JPG files build up from coarse to fine as they load"
+    )
+    command.add_argument(
+        "--lossless", action="store_true", default=None, help="WEBP files keep every pixel; --quality has no say then"
+    )
+    command.add_argument("--keep-metadata", action="store_true", help="results keep Exif and XMP: camera, date, place")
     command.add_argument(
         "--precision",
         choices=("auto", "fp32", "fp16"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tilewright.cli.files import Job
     from tilewright.engine.report import Report
+    from tilewright.limits import Limits
     from tilewright.picture import Picture
 
 _log = logging.getLogger("tilewright")
@@ -101,7 +102,9 @@ def _run_jobs(jobs: list[Job], arguments: argparse.Namespace, console: Console) 
 def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, bar: ProgressBar) -> Report:
     report = upscaler.new_report()
     with report.stage("decode"):
-        picture = _decode(job.source, upscaler.settings.max_input_pixels)
+        settings = upscaler.settings
+        keep_metadata = arguments.keep_metadata or settings.keep_metadata
+        picture = _decode(job.source, settings.limits, keep_metadata=keep_metadata)
     wanted = {"size": arguments.size, "fit": arguments.fit}
     _, (width, height) = upscaler.goal(picture.width, picture.height, arguments.factor, **wanted)
     try:
@@ -113,6 +116,8 @@ def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, b
                 job.file_format,
                 quality=arguments.quality,
                 compression=arguments.compression,
+                progressive=arguments.progressive,
+                lossless=arguments.lossless,
                 on_progress=bar.tiles(width * height),
                 report=report,
                 **wanted,
@@ -125,12 +130,13 @@ def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, b
     return report
 
 
-def _decode(source: Path, max_pixels: int) -> Picture:
+def _decode(source: Path, limits: Limits, *, keep_metadata: bool) -> Picture:
     try:
-        data = source.read_bytes()
+        with source.open("rb") as file:
+            data = limits.read(file)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror or error}") from error
-    return decode(data, max_pixels=max_pixels)
+    return decode(data, limits=limits, keep_metadata=keep_metadata)
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from tilewright.codecs import reason, vips
+from tilewright.codecs.jpeg import with_jfif_resolution
+from tilewright.codecs.png_chunks import ancillary_chunks
 from tilewright.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _WEBP_EFFORT = 2
 
 # From this quality up, colour keeps its full resolution (4:4:4).
 _FULL_CHROMA_FROM = 90
+
+_MM_PER_INCH = 25.4  # libvips counts pixels per millimetre
 
 
 def extension(file_format: Format) -> str:
@@ -65,36 +69,84 @@ def check_format_limits(width: int, height: int, file_format: Format) -> None:
         )
 
 
-def encode(picture: Picture, file_format: Format, quality: int = 95, *, compression: Compression = "fast") -> bytes:
+def encode(
+    picture: Picture,
+    file_format: Format,
+    quality: int = 95,
+    *,
+    compression: Compression = "fast",
+    progressive: bool = False,
+    lossless: bool = False,
+) -> bytes:
     """Encode a picture.
 
-    The ICC profile goes into the file, and no other metadata. PNG keeps 16 bits and alpha, WEBP keeps alpha, for JPG,
-    which has none, the picture is composited on white. A grey picture with a profile becomes sRGB in
-    WEBP, which knows no grey.
+    Colour space and resolution go into the file, and Exif and XMP where the picture has them. PNG keeps 16 bits and
+    alpha, WEBP keeps alpha, for JPG, which has none, the picture is composited on white. A grey picture with a profile
+    becomes sRGB in WEBP, which knows no grey.
 
     Args:
         picture: what to write.
         file_format: ``"PNG"``, ``"JPG"`` or ``"WEBP"``.
         quality: 1 to 100, for JPG and WEBP.
         compression: how hard PNG tries, see `PngWriter`.
+        progressive: whether JPG builds up from coarse to fine while it loads.
+        lossless: whether WEBP keeps every pixel; `quality` has no meaning then.
 
     Raises:
         EncodeError: the format cannot hold the picture, or the encoder failed.
     """
     check_format_limits(picture.width, picture.height, file_format)
+    check_colour_space(picture, file_format)
     if file_format == "PNG":
         return _encode_png(picture, compression)
     pixels, alpha = picture.pixels, picture.alpha
     if file_format == "JPG" and alpha is not None:
         pixels, alpha = on_white(pixels, alpha), None
     try:
-        image = _vips_image(to_8_bit(pixels), None if alpha is None else to_8_bit(alpha), picture.icc)
-        if file_format == "WEBP" and pixels.shape[2] == 1 and picture.icc is not None:
-            image = image.icc_transform("srgb", embedded=True, black_point_compensation=True)
-            return _save(image, file_format, quality, keep="none")
-        return _save(image, file_format, quality)
+        image = _vips_image(to_8_bit(pixels), None if alpha is None else to_8_bit(alpha), picture)
+        if file_format == "JPG":
+            return _jpg(image, picture, quality, progressive=progressive)
+        return _webp(image, picture, quality, lossless=lossless)
     except vips().Error as error:
         raise EncodeError(f"the {file_format} encoder failed: {reason(error)}") from error
+
+
+def _jpg(image: Any, picture: Picture, quality: int, *, progressive: bool) -> bytes:
+    subsampling = "off" if quality >= _FULL_CHROMA_FROM else "on"
+    data = bytes(
+        image.jpegsave_buffer(keep=_kept(picture), Q=quality, subsample_mode=subsampling, interlace=progressive)
+    )
+    return data if picture.dpi is None else with_jfif_resolution(data, picture.dpi)
+
+
+def _webp(image: Any, picture: Picture, quality: int, *, lossless: bool) -> bytes:
+    keep = _kept(picture)
+    if picture.dpi is not None:  # the format has no other place for it
+        keep += "|exif"
+    if picture.pixels.shape[2] == 1 and picture.icc is not None:
+        image = image.icc_transform("srgb", embedded=True, black_point_compensation=True)
+        image.remove("icc-profile-data")
+    # Lossless, `exact` keeps colours under full transparency too.
+    return bytes(image.webpsave_buffer(keep=keep, Q=quality, effort=_WEBP_EFFORT, lossless=lossless, exact=lossless))
+
+
+def _kept(picture: Picture) -> str:
+    return "icc" + "|exif" * (picture.exif is not None) + "|xmp" * (picture.xmp is not None)
+
+
+def check_colour_space(picture: Picture, file_format: Format) -> None:
+    """Ask before any work whether `file_format` can say what the picture's colours mean.
+
+    Raises:
+        EncodeError: it cannot; the message names the formats that can.
+    """
+    if picture.cicp is not None and file_format != "PNG":
+        raise EncodeError(
+            f"the picture's colour space, cICP {'-'.join(map(str, picture.cicp))} of its PNG file, has no ICC profile, "
+            f"so outputFormat {file_format} cannot tell it: choose PNG",
+            parameter="outputFormat",
+            allowed_values=["PNG"],
+        )
 
 
 def png_writer(
@@ -106,12 +158,12 @@ def png_writer(
     compression: Compression = "fast",
     threads: int = 2,
 ) -> PngWriter:
-    """A writer for rows of a picture like this one, of another size: the same channels and depth, its ICC profile.
+    """A writer for rows of a picture like this one: the same channels and depth, and all that belongs to it.
 
     Args:
         target: takes the file.
         picture: whose kind the rows are of.
-        width: of the rows.
+        width: of the rows, maybe more than the picture's own: the same paper then has a higher resolution.
         height: how many rows there will be.
         compression: see `PngWriter`.
         threads: likewise.
@@ -125,7 +177,7 @@ def png_writer(
         height,
         channels,
         picture.pixels.dtype,
-        icc=picture.icc,
+        ancillary=ancillary_chunks(picture, width, height),
         compression=compression,
         threads=threads,
     )
@@ -139,22 +191,19 @@ def _encode_png(picture: Picture, compression: Compression) -> bytes:
     return file.getvalue()
 
 
-def _save(image: Any, file_format: Format, quality: int, keep: str = "icc") -> bytes:
-    if file_format == "JPG":
-        subsampling = "off" if quality >= _FULL_CHROMA_FROM else "on"
-        data = image.jpegsave_buffer(keep=keep, Q=quality, subsample_mode=subsampling)
-    else:
-        data = image.webpsave_buffer(keep=keep, Q=quality, effort=_WEBP_EFFORT)
-    return bytes(data)
-
-
-def _vips_image(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, icc: bytes | None) -> Any:
+def _vips_image(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, picture: Picture) -> Any:
     """A libvips image over the arrays' own memory; the bands are joined while it is written."""
-    image = _vips_plane(pixels).copy(interpretation="srgb" if pixels.shape[2] == 3 else "b-w")
+    # What Exif says where nobody knows better (tag 0x011A).
+    across, down = picture.dpi or (72.0, 72.0)
+    image = _vips_plane(pixels)
+    image = image.copy(
+        interpretation="srgb" if image.bands == 3 else "b-w", xres=across / _MM_PER_INCH, yres=down / _MM_PER_INCH
+    )
     if alpha is not None:
         image = image.bandjoin(_vips_plane(alpha[:, :, None]))
-    if icc is not None:
-        image.set_type(vips().GValue.blob_type, "icc-profile-data", icc)
+    for name, data in (("icc-profile", picture.icc), ("exif", picture.exif), ("xmp", picture.xmp)):
+        if data is not None:
+            image.set_type(vips().GValue.blob_type, f"{name}-data", data)
     return image
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from isal import isal_zlib
 
 from tilewright import _core
+from tilewright.codecs.png_chunks import SIGNATURE, chunk
 from tilewright.errors import EncodeError, TilewrightError
 from tilewright.settings import Compression
 
@@ -43,7 +44,6 @@ _WORTH_SEARCHING = {"fast": 1.0, "balanced": 1.1, "small": 1.0}
 # Deflate with a window of 32 KiB, no preset dictionary, "fastest" (RFC 1950); the level is for information only.
 _ZLIB_HEADER = b"\x78\x01"
 _EMPTY_FINAL_BLOCK = b"\x03\x00"
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Target(Protocol):
@@ -69,7 +69,7 @@ class PngWriter:
         height: rows.
         channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
         dtype: uint8 or uint16.
-        icc: an ICC profile to put in.
+        ancillary: whole chunks that stand before the pixels, see `ancillary_chunks`.
         compression: ``"fast"``, ``"balanced"`` or ``"small"``. Enlarged photographs come out alike, being deflated in
             the same way; over lettering, line art and sometimes small pictures the last two take more time, ten times
             as much and a hundred times as much.
@@ -87,7 +87,7 @@ class PngWriter:
         channels: int,
         dtype: Any,
         *,
-        icc: bytes | None = None,
+        ancillary: bytes = b"",
         compression: Compression = "fast",
         threads: int = 2,
     ) -> None:
@@ -117,9 +117,7 @@ class PngWriter:
         self._open = True
         try:
             header = struct.pack(">IIBBBBB", width, height, 8 * dtype.itemsize, _COLOUR_TYPES[channels], 0, 0, 0)
-            self._put(_SIGNATURE + _chunk(b"IHDR", header))
-            if icc is not None:
-                self._put(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc)))
+            self._put(SIGNATURE + chunk(b"IHDR", header) + ancillary)
         except BaseException:
             self.close()
             raise
@@ -154,7 +152,7 @@ class PngWriter:
                 raise TilewrightError(f"the PNG file has {self._height} rows, only {self._rows} were written")
             while self._deflating:
                 self._put_oldest()
-            self._put(_chunk(b"IDAT", _EMPTY_FINAL_BLOCK + struct.pack(">I", self._adler)) + _chunk(b"IEND", b""))
+            self._put(chunk(b"IDAT", _EMPTY_FINAL_BLOCK + struct.pack(">I", self._adler)) + chunk(b"IEND", b""))
         finally:
             self.close()
 
@@ -236,11 +234,7 @@ def _idat(strip: NDArray[np.uint8], compression: Compression, first: bool) -> tu
     """One strip as IDAT chunks, its Adler-32 and its length."""
     data = memoryview((_ZLIB_HEADER if first else b"") + _deflate(strip, compression))
     parts = (data[at : at + _LONGEST_CHUNK] for at in range(0, len(data), _LONGEST_CHUNK))
-    return b"".join(_chunk(b"IDAT", part) for part in parts), zlib.adler32(strip.data), len(strip)
-
-
-def _chunk(kind: bytes, data: bytes | memoryview) -> bytes:
-    return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))])
+    return b"".join(chunk(b"IDAT", part) for part in parts), zlib.adler32(strip.data), len(strip)
 
 
 def adler32_combine(first: int, second: int, length: int) -> int:

@@ -104,7 +104,7 @@ def resized(picture: Picture, size: tuple[int, int], dtype: np.dtype[Any]) -> Pi
     samples = samples.reshape(height, width, -1)
     channels = picture.pixels.shape[2]
     alpha = None if picture.alpha is None else np.ascontiguousarray(samples[:, :, channels])
-    return replace(picture, pixels=np.ascontiguousarray(samples[:, :, :channels]), alpha=alpha)
+    return picture.enlarged(np.ascontiguousarray(samples[:, :, :channels]), alpha)
 
 
 def _deep(values: Pixels) -> Pixels:
