@@ -204,7 +204,8 @@ def test_options_reach_the_upscaler(monkeypatch):
     picture("small.png")
     words = ["--model", "waifu2x-cunet", "--denoise", "2", "--device", "cpu", "--precision", "fp32", "--tile", "64"]
     assert main(["upscale", "small.png", "-o", "large.png", "-x", "2", *words]) == 0
-    assert given == {"model": "waifu2x-cunet", "denoise": "2", "device": "cpu", "precision": "fp32", "tile": 64}
+    unset = {"tta": None, "true_colour": None}
+    assert given == {"model": "waifu2x-cunet", "denoise": "2", "device": "cpu", "precision": "fp32", "tile": 64} | unset
 
 
 def test_without_options_the_environment_decides(monkeypatch, capsys):
