@@ -366,7 +366,7 @@ def test_a_report_of_each_picture_on_stdout(capsys):
 
 @pytest.mark.usefixtures("copying")
 def test_a_file_that_may_not_be_read(monkeypatch, capsys):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", "a.png")
 
     picture("a.png")

@@ -243,7 +243,7 @@ def test_what_is_no_picture_is_described(data, hint):
     assert hint in caught.value.message
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF"])
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.97])
 def test_a_file_cut_short_is_refused(file_format, share):
     data = saved(Image.fromarray(noise(64, 64, 3)), file_format)
@@ -326,7 +326,7 @@ def test_a_damaged_jpeg_does_not_spoil_a_sound_one_on_another_thread():
 
 
 def test_trailing_bytes_do_no_harm():
-    for file_format in ("PNG", "JPEG"):
+    for file_format in ("PNG", "JPEG", "GIF"):
         data = saved(Image.fromarray(smooth(8, 8)), file_format)
         assert np.array_equal(decode(data + b"trailing" * 10).pixels, decode(data).pixels)
 

@@ -26,7 +26,7 @@ def test_defaults():
     assert settings.fetch_urls == "off"
     assert not settings.tta
     assert not settings.true_colour
-    assert settings.limits == Limits(pixels=200_000_000, file_bytes=2**29)
+    assert settings.limits == Limits(pixels=200_000_000, file_bytes=2**29, frames=1000)
     assert (settings.jpg_progressive, settings.webp_lossless, settings.keep_metadata) == (False, False, False)
 
 
@@ -51,6 +51,7 @@ def test_every_variable_is_read(tmp_path):
             "TILEWRIGHT_MEMORY_BUDGET": "1.5G",
             "TILEWRIGHT_MAX_INPUT_PIXELS": "1000",
             "TILEWRIGHT_MAX_INPUT_BYTES": "3M",
+            "TILEWRIGHT_MAX_FRAMES": "7",
             "TILEWRIGHT_JPG_PROGRESSIVE": "on",
             "TILEWRIGHT_WEBP_LOSSLESS": "on",
             "TILEWRIGHT_KEEP_METADATA": "on",
@@ -71,6 +72,7 @@ def test_every_variable_is_read(tmp_path):
         memory_budget=3 * 2**29,
         max_input_pixels=1000,
         max_input_bytes=3 * 2**20,
+        max_frames=7,
         jpg_progressive=True,
         webp_lossless=True,
         keep_metadata=True,

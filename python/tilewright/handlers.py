@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import CancelledError, ImageTooLargeError
+from tilewright.picture import Animation
 from tilewright.pricing import cost
 from tilewright.responses import Upscaled, upload_result, upscale_result
 
@@ -40,7 +41,13 @@ class Handlers:
         Raises:
             TilewrightError: see `load_picture`.
         """
-        _, image_uuid = self._load(task.image, "image")
+
+        def accept(picture: Picture | Animation) -> None:
+            if isinstance(picture, Animation):  # what is stored has been seen to be sound
+                for _ in picture.frames():
+                    pass
+
+        _, image_uuid = self._load(task.image, "image", accept)
         return upload_result(task, image_uuid=image_uuid, image_url=self._upscaler.store.url(image_uuid))
 
     def upscale(self, task: UpscaleTask, stop: threading.Event) -> Upscaled:
@@ -50,7 +57,8 @@ class Handlers:
             TilewrightError: a fault of the task or the machine; nothing of the result was stored.
             CancelledError: `stop` was set.
         """
-        from tilewright.codecs.encode import check_colour_space, check_format_limits, encode, extension
+        from tilewright.codecs.animated import check_animation
+        from tilewright.codecs.encode import check_colour_space, check_format_limits, extension
 
         def listen(_: Progress) -> None:
             go_on(stop)
@@ -60,42 +68,44 @@ class Handlers:
         model = task.model or upscaler.model
         upscaler.find(model, factor)  # an unknown network is known before any pixel is read
 
-        def accept(picture: Picture) -> None:
+        def accept(picture: Picture | Animation) -> None:
             width, height = picture.width * factor, picture.height * factor
-            _check_result_size(width, height, settings.max_output_pixels)
+            _check_result_size(width, height, _frames(picture), settings.max_output_pixels)
             check_format_limits(width, height, task.output_format)
             check_colour_space(picture, task.output_format)
+            if isinstance(picture, Animation):
+                check_animation(picture, task.output_format)
+
+        # The classifier sees every whole result, so it is asked for only where its answer is wanted.
+        nsfw: list[bool] = []
+
+        def classify(result: Picture) -> None:
+            nsfw.append(upscaler.is_nsfw(result))
 
         with report.stage("decode"):
             picture, input_image_uuid = self._load(task.input_image, task.image_parameter, accept)
-        how: dict[str, Any] = {"model": model, "on_progress": listen, "report": report}
-        nsfw = None
         with report.stage("store"), upscaler.store.writer(extension(task.output_format)) as image:
-            if task.check_nsfw or settings.check_nsfw:  # the classifier sees the whole result
-                result = upscaler.upscale_picture(picture, factor, **how)
-                nsfw = upscaler.is_nsfw(result)
-                with report.stage("encode"):
-                    data = encode(
-                        result,
-                        task.output_format,
-                        task.output_quality,
-                        compression=settings.png_compression,
-                        progressive=settings.jpg_progressive,
-                        lossless=settings.webp_lossless,
-                    )
-                    image.write(data)
-            else:
-                upscaler.upscale_to_file(picture, factor, image, task.output_format, quality=task.output_quality, **how)
+            upscaler.upscale_to_file(
+                picture,
+                factor,
+                image,
+                task.output_format,
+                quality=task.output_quality,
+                model=model,
+                on_progress=listen,
+                on_result=classify if task.check_nsfw or settings.check_nsfw else None,
+                report=report,
+            )
             go_on(stop)
         return Upscaled(
             task=task,
             image_uuid=image.uuid,
             input_image_uuid=input_image_uuid,
-            nsfw=nsfw,
+            nsfw=any(nsfw) if nsfw else None,
             cost=cost(
                 settings.price,
                 seconds=report.compute_seconds,
-                pixels=picture.width * picture.height * factor**2,
+                pixels=picture.width * picture.height * _frames(picture) * factor**2,
             ),
         )
 
@@ -119,7 +129,7 @@ class Handlers:
         )
 
     def _load(
-        self, image: object, parameter: ImageParameter, accept: Callable[[Picture], None] | None = None
+        self, image: object, parameter: ImageParameter, accept: Callable[[Picture | Animation], None] | None = None
     ) -> LoadedPicture:
         from tilewright.sources import load_picture
 
@@ -145,10 +155,16 @@ def go_on(stop: threading.Event) -> None:
         raise CancelledError("stopped before it was done; no result was stored")
 
 
-def _check_result_size(width: int, height: int, max_pixels: int | None) -> None:
-    if max_pixels is not None and width * height > max_pixels:
+def _frames(picture: Picture | Animation) -> int:
+    return picture.count if isinstance(picture, Animation) else 1
+
+
+def _check_result_size(width: int, height: int, frames: int, max_pixels: int | None) -> None:
+    pixels = width * height * frames
+    if max_pixels is not None and pixels > max_pixels:
+        times = f" x {frames} frames" if frames > 1 else ""
         raise ImageTooLargeError(
-            f"the result would have {width} x {height} = {width * height} pixels, the limit is {max_pixels}; "
+            f"the result would have {width} x {height}{times} = {pixels} pixels, the limit is {max_pixels}; "
             "choose a smaller upscaleFactor, or raise TILEWRIGHT_MAX_OUTPUT_PIXELS",
             parameter="upscaleFactor",
         )

@@ -1,11 +1,15 @@
-"""A picture in memory: pixels and what belongs to them."""
+"""Pictures in memory: pixels and what belongs to them; and animations, whose frames come one by one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 Pixels = NDArray[np.uint8 | np.uint16]
 
@@ -55,3 +59,40 @@ class Picture:
         """This picture with more pixels on the same paper."""
         height, width = pixels.shape[:2]
         return replace(self, pixels=pixels, alpha=alpha, dpi=self.dpi_at(width, height))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of an animation.
+
+    Attributes:
+        picture: all of what is shown, RGB with alpha.
+        milliseconds: for which it is shown.
+    """
+
+    picture: Picture
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Animation:
+    """Pictures of one size that are shown one after the other.
+
+    Attributes:
+        width: of every frame, in columns.
+        height: likewise, in rows.
+        count: of its frames, at least 2.
+        plays: how often they are shown; 0 for ever.
+        cicp: see `Picture`.
+        source_format: likewise.
+        frames: gives them from the first on, each decoded when it is asked for; may be called again. Raises
+            `DecodeError` where the file turns out to be corrupt.
+    """
+
+    width: int
+    height: int
+    count: int
+    plays: int
+    cicp: bytes | None
+    source_format: str
+    frames: Callable[[], Iterator[Frame]]

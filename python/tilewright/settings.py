@@ -49,6 +49,7 @@ class Settings:
         memory_budget: bytes for a picture on its way, by estimate, where its tiles are; None to let the planner decide.
         max_input_pixels: largest picture accepted, width times height.
         max_input_bytes: largest file accepted.
+        max_frames: most frames of an animation.
         max_output_pixels: largest result that is made, width times height; None for no limit.
         png_compression: ``"fast"``, ``"balanced"`` or ``"small"``: how hard PNG files are compressed.
         jpg_progressive: whether JPG files build up while they load.
@@ -72,6 +73,7 @@ class Settings:
     memory_budget: int | None
     max_input_pixels: int
     max_input_bytes: int = 2**29
+    max_frames: int = 1000
     max_output_pixels: int | None = None
     png_compression: Compression = "fast"
     jpg_progressive: bool = False
@@ -108,6 +110,7 @@ class Settings:
             memory_budget=read.size("MEMORY_BUDGET"),
             max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
             max_input_bytes=read.size("MAX_INPUT_BYTES") or 2**29,
+            max_frames=read.count("MAX_FRAMES") or 1000,
             max_output_pixels=read.count("MAX_OUTPUT_PIXELS"),
             png_compression=read.choice("PNG_COMPRESSION", get_args(Compression)),
             jpg_progressive=read.switch("JPG_PROGRESSIVE"),
@@ -121,7 +124,7 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """Of pictures that come in."""
-        return Limits(pixels=self.max_input_pixels, file_bytes=self.max_input_bytes)
+        return Limits(pixels=self.max_input_pixels, file_bytes=self.max_input_bytes, frames=self.max_frames)
 
 
 class _Reader:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from tilewright.codecs.decode import decode
+from tilewright.codecs.decode import decode_any
 from tilewright.codecs.encode import encode, extension
 from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
 from tilewright.errors import DecodeError, SourceError, StoreError, TilewrightError
 from tilewright.limits import UNLIMITED, Limits
+from tilewright.picture import Animation
 from tilewright.store import ImageStore, is_uuid4
 from tilewright.web_address import is_remote_url, shown_url
 
@@ -41,9 +42,9 @@ _GLANCE = 1024
 
 
 class LoadedPicture(NamedTuple):
-    """A picture, and the UUID under which its file is in the store."""
+    """A picture or animation, and the UUID under which its file is in the store."""
 
-    picture: Picture
+    picture: Picture | Animation
     image_uuid: str
 
 
@@ -55,7 +56,7 @@ def load_picture(
     keep_metadata: bool = False,
     parameter: ImageParameter = "inputImage",
     fetcher: Callable[[str], bytes] | None = None,
-    accept: Callable[[Picture], None] | None = None,
+    accept: Callable[[Picture | Animation], None] | None = None,
 ) -> LoadedPicture:
     """Read a picture in any of the accepted forms.
 
@@ -84,18 +85,20 @@ def load_picture(
             raise SourceError(problem, code="invalidInputImage")
         stored = value.lower() if isinstance(value, str) and is_uuid4(value) else None
         data = None
+        picture: Picture | Animation
         if isinstance(value, np.ndarray):
             picture = picture_from_array(value, limits=limits)
         elif _is_pillow_image(value):
             picture = picture_from_pillow(value, limits=limits, keep_metadata=keep_metadata)
         else:
             data = store.get(stored) if stored is not None else _fetched_or_read(value, fetcher, limits)
-            picture = decode(data, limits=limits, keep_metadata=keep_metadata)
+            picture = decode_any(data, limits=limits, keep_metadata=keep_metadata)
         if accept is not None:
             accept(picture)
         if stored is not None:
             return LoadedPicture(picture, stored)
         if data is None:
+            assert not isinstance(picture, Animation), "animations come as files"
             return LoadedPicture(picture, store.put(encode(picture, "PNG"), extension("PNG")))
         return LoadedPicture(picture, store.put(data, picture.source_format.lower()))
 

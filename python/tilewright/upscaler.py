@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -11,14 +12,14 @@ import numpy as np
 from tilewright.engine.report import Report
 from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import SettingsError, TilewrightError
-from tilewright.picture import Picture
+from tilewright.picture import Animation, Picture
 from tilewright.runner import Runner
 from tilewright.settings import Precision, Settings
 from tilewright.store import ImageStore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tilewright.engine.sinks import RowSink
     from tilewright.models.spec import Model
     from tilewright.nsfw import NsfwClassifier
-    from tilewright.picture import Pixels
+    from tilewright.picture import Frame, Pixels
     from tilewright.runner import Tasks
     from tilewright.settings import Compression
 
@@ -328,7 +329,7 @@ class Upscaler:
 
     def upscale_to_file(
         self,
-        picture: Picture,
+        picture: Picture | Animation,
         factor: int | None,
         file: Target,
         file_format: Format,
@@ -341,12 +342,14 @@ class Upscaler:
         lossless: bool | None = None,
         model: str | Path | None = None,
         on_progress: OnProgress | None = None,
+        on_result: Callable[[Picture], None] | None = None,
         report: Report | None = None,
     ) -> None:
-        """Upscales a picture and writes the result as a file.
+        """Upscales a picture or an animation and writes the result as a file.
 
         PNG is written row by row while tiles still run, and no more than a band of the result is in memory; JPG and
-        WEBP, and what is brought down to a size, are encoded when all of it is there.
+        WEBP, and what is brought down to a size, are encoded when all of it is there. Of an animation one frame after
+        the other is upscaled and encoded.
 
         Args:
             picture: what to upscale.
@@ -360,7 +363,9 @@ class Upscaler:
             progressive: whether JPG builds up while it loads; None for what the settings say.
             lossless: whether WEBP keeps every pixel; None for what the settings say.
             model: another network than the Upscaler's.
-            on_progress: as for `upscale_array`.
+            on_progress: as for `upscale_array`; of an animation, for one frame after the other.
+            on_result: called with the whole result, or every whole frame, before it is encoded; a PNG file is not
+                written row by row then.
             report: takes the times; by default a new one, which becomes `last_report`.
 
         Raises:
@@ -368,34 +373,42 @@ class Upscaler:
             TilewrightError: as `upscale_array`.
             OSError: `file` cannot be written.
         """
+        from tilewright.codecs.animated import check_animation, write_animation
         from tilewright.codecs.encode import check_colour_space, check_format_limits, encode, png_writer
 
         report = report or self.new_report()
         options: dict[str, Any] = {"model": model, "on_progress": on_progress, "report": report}
         settings = self.settings
-        compression = compression or settings.png_compression
         whole, (width, height) = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
         check_format_limits(width, height, file_format)
         check_colour_space(picture, file_format)
-        if file_format != "PNG" or width != picture.width * whole or height != picture.height * whole:
-            result = self.upscale_picture(picture, factor, size=size, fit=fit, **options)
+        encoding: dict[str, Any] = {
+            "quality": quality,
+            "compression": compression or settings.png_compression,
+            "progressive": settings.jpg_progressive if progressive is None else progressive,
+            "lossless": settings.webp_lossless if lossless is None else lossless,
+        }
+        wanted: dict[str, Any] = {"size": size, "fit": fit}
+        if isinstance(picture, Animation):
+            check_animation(picture, file_format)
+            results = self._larger_frames(picture, factor, on_result, report, wanted | options)
             with report.stage("encode"):
-                data = encode(
-                    result,
-                    file_format,
-                    quality,
-                    compression=compression,
-                    progressive=settings.jpg_progressive if progressive is None else progressive,
-                    lossless=settings.webp_lossless if lossless is None else lossless,
-                )
-                file.write(data)
+                write_animation(file, picture, results, file_format, **encoding)
+            return
+        is_whole = (width, height) == (picture.width * whole, picture.height * whole)
+        if file_format != "PNG" or on_result is not None or not is_whole:
+            result = self.upscale_picture(picture, factor, **wanted, **options)
+            if on_result is not None:
+                on_result(result)
+            with report.stage("encode"):
+                file.write(encode(result, file_format, **encoding))
             return
         with png_writer(
             file,
             picture,
             width,
             height,
-            compression=compression,
+            compression=encoding["compression"],
             threads=settings.threads,
         ) as writer:
 
@@ -407,6 +420,26 @@ class Upscaler:
             self._enlarge(picture.pixels, picture.alpha, whole, sink, **options)
             with report.stage("encode"):
                 writer.finish()
+
+    def _larger_frames(
+        self,
+        animation: Animation,
+        factor: int | None,
+        on_result: Callable[[Picture], None] | None,
+        report: Report,
+        options: dict[str, Any],
+    ) -> Iterator[Frame]:
+        """Frames upscaled when they are asked for, so that one is in memory at a time."""
+        frames = animation.frames()
+        while True:
+            with report.stage("decode"):
+                frame = next(frames, None)
+            if frame is None:
+                return
+            result = self.upscale_picture(frame.picture, factor, **options)
+            if on_result is not None:
+                on_result(result)
+            yield replace(frame, picture=result)
 
     def estimate(self, width: int, height: int, factor: int, *, model: str | Path | None = None) -> Estimate:
         """What upscaling an RGB picture of 8 bits to PNG would take; runs the network a moment to learn its rate.

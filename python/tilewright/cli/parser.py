@@ -85,7 +85,7 @@ def _add_upscale(commands: _Commands) -> None:
         "inputs",
         metavar="IN",
         nargs="+",
-        help="PNG, JPG, WEBP or still GIF files; folders, for the pictures in them; patterns such as '*.png'",
+        help="PNG, JPG, WEBP or GIF files, animated too; folders, for the pictures in them; patterns such as '*.png'",
     )
     command.add_argument(
         "-o",

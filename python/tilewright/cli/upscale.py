@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tilewright.cli.files import existing_problem, plan_jobs
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.terminal import complain, say
-from tilewright.codecs.decode import decode
+from tilewright.codecs.decode import decode_any
 from tilewright.errors import SourceError, StoreError, TilewrightError
 from tilewright.files import whole_file
 from tilewright.upscaler import Upscaler
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tilewright.cli.files import Job
     from tilewright.engine.report import Report
     from tilewright.limits import Limits
-    from tilewright.picture import Picture
+    from tilewright.picture import Animation, Picture
 
 _log = logging.getLogger("tilewright")
 
@@ -130,13 +130,13 @@ def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, b
     return report
 
 
-def _decode(source: Path, limits: Limits, *, keep_metadata: bool) -> Picture:
+def _decode(source: Path, limits: Limits, *, keep_metadata: bool) -> Picture | Animation:
     try:
         with source.open("rb") as file:
             data = limits.read(file)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror or error}") from error
-    return decode(data, limits=limits, keep_metadata=keep_metadata)
+    return decode_any(data, limits=limits, keep_metadata=keep_metadata)
 
 
 def _reason(error: Exception) -> str:

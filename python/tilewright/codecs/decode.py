@@ -1,4 +1,4 @@
-"""Bytes to pictures: PNG, JPG, WEBP and still GIF files."""
+"""Bytes to pictures: PNG, JPG, WEBP and GIF files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs import colour, jpeg, metadata, png_chunks, reason, vips
+from tilewright.codecs import colour, gif, jpeg, metadata, png_chunks, reason, vips
+from tilewright.codecs.animated import open_animation
 from tilewright.codecs.samples import cmyk_to_srgb, picture_from_samples
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, Limits
+from tilewright.picture import Animation
 
 if TYPE_CHECKING:
     from tilewright.picture import Picture
@@ -51,19 +53,38 @@ def decode(data: bytes, *, limits: Limits = UNLIMITED, keep_metadata: bool = Fal
         DecodeError: no picture, a kind that is not read, an animation, corrupt or cut short.
         ImageTooLargeError: beyond a limit.
     """
+    found = decode_any(data, limits=limits, keep_metadata=keep_metadata)
+    if isinstance(found, Animation):
+        raise DecodeError(
+            f"the {found.source_format} file is an animation of {found.count} frames; send one frame as a still picture"
+        )
+    return found
+
+
+def decode_any(data: bytes, *, limits: Limits = UNLIMITED, keep_metadata: bool = False) -> Picture | Animation:
+    """`decode`, and of an animation all frames, decoded as they are asked for.
+
+    Raises:
+        DecodeError: as `decode`, but for an animation.
+        ImageTooLargeError: beyond a limit.
+    """
     limits.check_bytes(len(data))
     kind = sniff(data)
     if kind is None:
-        raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or a still GIF")
+        raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")
     with _one_jpeg if kind == "JPG" else contextlib.nullcontext():
         _warnings()  # those about an earlier file would turn up in this one's message
         try:
             # "error" refuses files that are cut short or whose checksums fail; "warning" would also refuse the many
             # photographs with harmless oddities (stray bytes between markers, a wrong sRGB chunk) that viewers open.
             image = vips().Operation.call(_LOADERS[kind], data, fail_on="error", access="sequential")
-            limits.check_size(image.width, image.height)
             chunks = png_chunks.leading_chunks(data) if kind == "PNG" else {}
-            _check_still(image, kind, chunks)
+            frames = _frames(image, chunks)
+            limits.check_size(image.width, image.height, frames)
+            if kind == "GIF" and gif.is_cut_short(data):
+                raise DecodeError("the GIF file is corrupt or cut short: a block of it has no end")
+            if frames > 1:
+                return open_animation(data, kind, frames, keep_metadata=keep_metadata)
             about_header = _warnings()
             picture = _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
         except vips().Error as error:
@@ -105,13 +126,11 @@ def _describe(data: bytes) -> str:
     return f"its {len(data)} bytes begin with {data[:8].hex(' ')}"
 
 
-def _check_still(image: Any, kind: str, chunks: dict[bytes, bytes]) -> None:
-    frames = image.get("n-pages") if image.get_typeof("n-pages") else 1
+def _frames(image: Any, chunks: dict[bytes, bytes]) -> int:
     # libvips shows the default picture of an animated PNG and does not say that there are more.
-    if kind == "PNG" and len(chunks.get(b"acTL", b"")) == 8:
-        frames = struct.unpack(">I", chunks[b"acTL"][:4])[0]
-    if frames > 1:
-        raise DecodeError(f"the {kind} file is an animation of {frames} frames; send one frame as a still picture")
+    if len(chunks.get(b"acTL", b"")) == 8:
+        return int(struct.unpack(">I", chunks[b"acTL"][:4])[0])
+    return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
 
 
 def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, keep_metadata: bool) -> Picture:

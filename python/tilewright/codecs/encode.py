@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright.codecs.png import PngWriter, Target
-    from tilewright.picture import Picture, Pixels
+    from tilewright.picture import Animation, Picture, Pixels
     from tilewright.settings import Compression
 
 Format = Literal["PNG", "JPG", "WEBP"]
@@ -134,7 +134,7 @@ def _kept(picture: Picture) -> str:
     return "icc" + "|exif" * (picture.exif is not None) + "|xmp" * (picture.xmp is not None)
 
 
-def check_colour_space(picture: Picture, file_format: Format) -> None:
+def check_colour_space(picture: Picture | Animation, file_format: Format) -> None:
     """Ask before any work whether `file_format` can say what the picture's colours mean.
 
     Raises:

@@ -10,6 +10,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tilewright.picture import Picture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,6 +26,15 @@ _LONGEST_READ = 32
 def chunk(kind: bytes, data: bytes | memoryview) -> bytes:
     """A whole chunk: length, name, data, checksum."""
     return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))])
+
+
+def all_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Names and bodies of the chunks of a whole file that is known to be sound."""
+    at = len(SIGNATURE)
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, data[at + 8 : at + 8 + length]
+        at += 12 + length
 
 
 def leading_chunks(data: bytes) -> dict[bytes, bytes]:
