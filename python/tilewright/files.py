@@ -22,7 +22,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
     It is written beside its place under a name that nobody else uses, and renamed: a file of that name is replaced at
     once, and after a crash at most a hidden ``.partial`` file is left. When the block is left by an exception, nothing
-    is.
+    is, unless it may no longer be removed.
 
     Args:
         path: the file; its folder is made when absent.
@@ -35,13 +35,17 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
     file = partial.open("xb")
     try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
         partial.replace(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        # What went wrong first is what counts. It may be why these fail as well: to close a file is to write its rest.
+        with contextlib.suppress(OSError):
+            file.close()
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise
 
 

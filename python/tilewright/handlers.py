@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import CancelledError, ImageTooLargeError
+from tilewright.errors import CancelledError, ImageTooLargeError, SourceError, StoreError, TilewrightError
 from tilewright.picture import Animation
 from tilewright.pricing import cost
 from tilewright.responses import Upscaled, upload_result, upscale_result
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tilewright.engine.progress import Progress
     from tilewright.picture import Picture
@@ -47,16 +48,35 @@ class Handlers:
                 for _ in picture.frames():
                     pass
 
-        _, image_uuid = self._load(task.image, "image", accept)
-        return upload_result(task, image_uuid=image_uuid, image_url=self._upscaler.store.url(image_uuid))
+        with self._taking_back() as new:
+            _, image_uuid = loaded = self._load(task.image, "image", accept)
+            new += _newly_stored(task.image, loaded)
+            with _still_stored():
+                return upload_result(task, image_uuid=image_uuid, image_url=self._upscaler.store.url(image_uuid))
+
+    def upscale_and_answer(self, task: UpscaleTask, stop: threading.Event) -> dict[str, Any]:
+        """The ``data`` item of a picture that is upscaled now.
+
+        Raises:
+            TilewrightError, CancelledError: as `upscale`.
+        """
+        with self._taking_back() as new:
+            upscaled = self._upscale(task, stop, new)
+            with _still_stored():
+                return self.answer(upscaled)
 
     def upscale(self, task: UpscaleTask, stop: threading.Event) -> Upscaled:
         """Upscales and stores a picture.
 
         Raises:
-            TilewrightError: a fault of the task or the machine; nothing of the result was stored.
-            CancelledError: `stop` was set.
+            TilewrightError: a fault of the task or the machine; the store is as it was before.
+            CancelledError: `stop` was set; likewise.
         """
+        with self._taking_back() as new:
+            return self._upscale(task, stop, new)
+
+    def _upscale(self, task: UpscaleTask, stop: threading.Event, new: list[str]) -> Upscaled:
+        """As `upscale`; what it has stored is added to `new`."""
         from tilewright.codecs.animated import check_animation
         from tilewright.codecs.encode import check_colour_space, check_format_limits, extension
 
@@ -83,7 +103,8 @@ class Handlers:
             nsfw.append(upscaler.is_nsfw(result))
 
         with report.stage("decode"):
-            picture, input_image_uuid = self._load(task.input_image, task.image_parameter, accept)
+            picture, input_image_uuid = loaded = self._load(task.input_image, task.image_parameter, accept)
+        new += _newly_stored(task.input_image, loaded)
         with report.stage("store"), upscaler.store.writer(extension(task.output_format)) as image:
             upscaler.upscale_to_file(
                 picture,
@@ -97,6 +118,7 @@ class Handlers:
                 report=report,
             )
             go_on(stop)
+        new.append(image.uuid)
         return Upscaled(
             task=task,
             image_uuid=image.uuid,
@@ -128,6 +150,18 @@ class Handlers:
             status=status,
         )
 
+    @contextlib.contextmanager
+    def _taking_back(self) -> Iterator[list[str]]:
+        """A list for UUIDs of what is put into the store; when the block is left by an exception, that goes again."""
+        new: list[str] = []
+        try:
+            yield new
+        except BaseException:
+            for image_uuid in new:
+                with contextlib.suppress(TilewrightError):  # the store may be what failed
+                    self._upscaler.store.delete(image_uuid)
+            raise
+
     def _load(
         self, image: object, parameter: ImageParameter, accept: Callable[[Picture | Animation], None] | None = None
     ) -> LoadedPicture:
@@ -143,6 +177,20 @@ class Handlers:
             fetcher=self.fetcher,
             accept=accept,
         )
+
+
+def _newly_stored(image: object, loaded: LoadedPicture) -> list[str]:
+    """The UUID of a picture that was not in the store before, in a list."""
+    return [] if isinstance(image, str) and image.lower() == loaded.image_uuid else [loaded.image_uuid]
+
+
+@contextlib.contextmanager
+def _still_stored() -> Iterator[None]:
+    """What was stored a moment ago and is not found now is no fault of the request's."""
+    try:
+        yield
+    except SourceError as error:
+        raise StoreError("the result is no longer in the store: somebody else has removed it") from error
 
 
 def go_on(stop: threading.Event) -> None:

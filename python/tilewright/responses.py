@@ -86,7 +86,9 @@ def error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str,
 
 
 def _error_item(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(error, TilewrightError):
+    if isinstance(error, MemoryError):
+        error = TilewrightError(f"out of memory: {error}; a smaller picture or factor takes less")
+    elif not isinstance(error, TilewrightError):
         error = TilewrightError(f"unexpected failure: {type(error).__name__}: {error}")
     item: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.parameter is not None:

@@ -240,7 +240,7 @@ class Runner:
                 case UpscaleTask():
                     with self._places:
                         go_on(stop)
-                        return [self._handlers.answer(self._handlers.upscale(job.task, stop))], []
+                        return [self._handlers.upscale_and_answer(job.task, stop)], []
             raise AssertionError("a job has a fault or a task")
         except CancelledError:
             raise

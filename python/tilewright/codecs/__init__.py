@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import Any
 
@@ -26,6 +27,10 @@ def vips() -> Any:
     pyvips.cache_set_max(0)
     # Loaders that libvips itself calls unsafe for strangers' files; ours are chosen by name, this is the second lock.
     pyvips.block_untrusted_set(True)
+    # What libvips warns of is part of the error when it matters. Said on a thread of libvips' own, it would also leave
+    # Python with an entry for that thread.
+    if (said := logging.getLogger("pyvips")).level == logging.NOTSET:
+        said.setLevel(logging.ERROR)
     # libvips keeps its own worker pool; it is busy only while a file is decoded or encoded, never beside the network.
     return pyvips
 

@@ -108,7 +108,7 @@ def encode(
             return _jpg(image, picture, quality, progressive=progressive)
         return _webp(image, picture, quality, lossless=lossless)
     except vips().Error as error:
-        raise EncodeError(f"the {file_format} encoder failed: {reason(error)}") from error
+        raise EncodeError(f"the {file_format} encoder failed: {reason(error)}", code="internalServerError") from error
 
 
 def _jpg(image: Any, picture: Picture, quality: int, *, progressive: bool) -> bytes:
