@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import tilewright
+from soak import problems, soak
 from tilewright import Upscaler
 from tilewright.testing import make_picture
 
@@ -67,3 +68,11 @@ def test_memory_is_flat_over_a_thousand_tasks(tmp_path):
     )
     # 1,000 results as base64 would be 40 MiB, their pictures 12 MiB.
     assert grown < 8 * _MEBIBYTE
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's own account of memory")
+def test_nothing_grows_over_tasks_of_all_kinds():
+    before, after, outcomes = soak(0, rounds=10)
+    assert problems(before, after, outcomes) == []
+    assert {"done", "cancelled", "invalidInputImage", "unsupportedOutputFormat"} <= set(outcomes)

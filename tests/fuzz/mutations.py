@@ -1,0 +1,190 @@
+"""Files made wrong with knowledge of their format: their parts mixed up, sizes that lie, checksums that are right.
+
+Chance alone would mostly break a checksum or the first length, and decoders would look no further.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from fuzz.seeds import seeds
+
+if TYPE_CHECKING:
+    from random import Random
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ODD_NUMBERS = [0, 1, 2, 7, 8, 16, 127, 128, 255, 256, 32767, 32768, 65500, 65535, 2**31 - 1, 2**31, 2**32 - 1]
+
+
+class Part(NamedTuple):
+    """A chunk, segment or block: its name as it stands in the file, and what it holds."""
+
+    name: bytes
+    body: bytes
+
+
+def mutated(data: bytes, random: Random) -> bytes:
+    """A file with one to three things wrong with it, or right in another way."""
+    for _ in range(random.randint(1, 3)):
+        kind = _kind(data)
+        if kind is None or random.random() < 0.3:
+            data = _bytes_changed(data, random)
+        else:
+            data = joined(kind, _parts_changed(kind, parts_of(kind, data), random))
+    return data
+
+
+def _kind(data: bytes) -> str | None:
+    for kind, magic in (("png", _PNG), ("jpg", b"\xff\xd8"), ("webp", b"RIFF"), ("gif", b"GIF8")):
+        if data.startswith(magic):
+            return kind
+    return None
+
+
+def parts_of(kind: str, data: bytes) -> list[Part]:
+    """Takes a file apart, as far as it can be followed; `joined` makes the same file of it."""
+    return {"png": _png_parts, "jpg": _jpg_parts, "webp": _webp_parts, "gif": _gif_parts}[kind](data)
+
+
+def joined(kind: str, parts: list[Part]) -> bytes:
+    """A file of these parts, with lengths and checksums that are right."""
+    if kind == "png":
+        return _PNG + b"".join(_png_chunk(part) for part in parts)
+    if kind == "jpg":
+        return b"\xff\xd8" + b"".join(_jpg_segment(part) for part in parts)
+    if kind == "webp":
+        chunks = b"WEBP" + b"".join(
+            name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2) if name else body
+            for name, body in parts
+        )
+        return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+    return b"".join(name + body for name, body in parts)
+
+
+def _png_chunk(part: Part) -> bytes:
+    name, body = part
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) if name else body
+
+
+def _jpg_segment(part: Part) -> bytes:
+    name, body = part
+    return name + struct.pack(">H", (len(body) + 2) & 0xFFFF) + body if name else body
+
+
+def _png_parts(data: bytes) -> list[Part]:
+    parts, at = [], len(_PNG)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        parts.append(Part(data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return parts
+
+
+def _jpg_parts(data: bytes) -> list[Part]:
+    """Segments; what follows one without a length, the coded pixels mostly, is a part without a name."""
+    parts, at = [], 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        parts.append(Part(data[at : at + 2], data[at + 4 : at + 2 + length]))
+        at += 2 + length
+        if parts[-1].name == b"\xff\xda":
+            end = at
+            while end + 1 < len(data) and not (data[end] == 0xFF and data[end + 1] not in (0, *range(0xD0, 0xD8))):
+                end += 1
+            parts.append(Part(b"", data[at:end]))
+            at = end
+    return [*parts, Part(b"", data[at:])]
+
+
+def _webp_parts(data: bytes) -> list[Part]:
+    parts, at = [], 12
+    while at + 8 <= len(data):
+        (length,) = struct.unpack_from("<I", data, at + 4)
+        parts.append(Part(data[at : at + 4], data[at + 8 : at + 8 + length]))
+        at += 8 + length + length % 2
+    return parts
+
+
+def _gif_parts(data: bytes) -> list[Part]:
+    """Header with the table of colours, then blocks from introducer to introducer."""
+    flags = data[10] if len(data) > 10 else 0
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    parts = [Part(data[:6], data[6:at])]
+    while at < len(data):
+        start = at
+        if data[at] == 0x2C:
+            flags = data[at + 9] if len(data) > at + 9 else 0
+            at += 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+        else:
+            at += 2
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+        parts.append(Part(data[start : start + 1], data[start + 1 : at]))
+    return parts
+
+
+def _parts_changed(kind: str, parts: list[Part], random: Random) -> list[Part]:
+    if not parts:
+        return _from_another(kind, random)
+    at = random.randrange(len(parts))
+    match random.randrange(7):
+        case 0:
+            del parts[at]
+        case 1:
+            parts.insert(random.randrange(len(parts)), parts[at])
+        case 2:
+            other = random.randrange(len(parts))
+            parts[at], parts[other] = parts[other], parts[at]
+        case 3:
+            donor = _from_another(kind, random)
+            parts.insert(at, random.choice(donor))
+        case 4:
+            parts = parts[:at] + _from_another(kind, random)[at:]
+        case _:
+            parts[at] = _part_changed(parts[at], random)
+    return parts
+
+
+def _from_another(kind: str, random: Random) -> list[Part]:
+    same = [data for name, data in seeds().items() if name.startswith(kind)]
+    return parts_of(kind, random.choice(same))
+
+
+def _part_changed(part: Part, random: Random) -> Part:
+    if part.name in (b"IDAT", b"iCCP", b"fdAT") and random.random() < 0.7:
+        # Behind the name of a profile and the number of a frame.
+        skipped = {b"IDAT": 0, b"fdAT": 4, b"iCCP": part.body.find(b"\0") + 2}[part.name]
+        try:
+            inner = zlib.decompress(part.body[skipped:])
+        except zlib.error:
+            inner = b""
+        return Part(part.name, part.body[:skipped] + zlib.compress(_bytes_changed(inner, random)))
+    return Part(part.name, _bytes_changed(part.body, random))
+
+
+def _bytes_changed(data: bytes, random: Random) -> bytes:
+    changed = bytearray(data)
+    at = random.randrange(len(data) + 1)
+    match random.randrange(7):
+        case 0:
+            for _ in range(random.randint(1, 8)):
+                if changed:
+                    changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
+        case 1:
+            del changed[at:]
+        case 2:
+            del changed[at : at + random.randint(1, 16)]
+        case 3:
+            changed[at:at] = random.randbytes(random.randint(1, 16))
+        case 4:
+            changed[at:at] = changed[at : at + random.randint(1, 64)] * random.randint(1, 8)
+        case _:
+            # Where sizes and offsets stand, a number that overflows, underflows or promises too much.
+            number = random.choice(_ODD_NUMBERS)
+            size = random.choice([1, 2, 4])
+            order = random.choice(["big", "little"])
+            changed[at : at + size] = (number % 256**size).to_bytes(size, order)
+    return bytes(changed)

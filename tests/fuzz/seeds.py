@@ -1,0 +1,128 @@
+"""Small files of every kind that is read, and of some that are not: what mutations begin with."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from tilewright.codecs import vips
+from tilewright.testing import make_picture
+
+_ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a width="9">text</a></x:xmpmeta>'
+
+
+@cache
+def seeds() -> dict[str, bytes]:
+    """Files by name; the name's first part is the kind."""
+    return {**_png(), **_jpg(), **_webp(), **_gif(), **_others()}
+
+
+def _png() -> dict[str, bytes]:
+    grey, colour = (Image.fromarray(_picture(channels)) for channels in (1, 3))
+    files = {
+        f"png {channels} channels": _saved(Image.fromarray(_picture(channels)), "PNG") for channels in (1, 2, 3, 4)
+    }
+    files |= {f"png grey of {bits} bits": _vips_png(grey, bitdepth=bits) for bits in (1, 2, 4)}
+    files |= {f"png palette of {bits} bits": _vips_png(colour, palette=True, bitdepth=bits) for bits in (1, 4, 8)}
+    for channels in (1, 2, 3, 4):
+        files[f"png {channels} channels of 16 bits"] = _vips_png(make_picture(9, 13, channels, np.uint16))
+    palette = colour.quantize(7)
+    about = [
+        (b"gAMA", struct.pack(">I", 45455)),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),
+        (b"sRGB", b"\0"),
+        (b"cICP", bytes([9, 16, 0, 1])),
+        (b"sBIT", b"\5\6\5"),
+        (b"pHYs", struct.pack(">IIB", 3780, 3780, 1)),
+        (b"tEXt", b"Comment\0text"),
+        (b"eXIf", _exif().tobytes()[6:]),
+    ]
+    return files | {
+        "png interlaced": _vips_png(colour, interlace=True),
+        "png interlaced 16 bits": _vips_png(make_picture(9, 13, 4, np.uint16), interlace=True),
+        "png transparent palette": _saved(palette, "PNG", transparency=bytes([0, 99, 255])),
+        "png transparent colour": _saved(colour, "PNG", transparency=(1, 2, 3)),
+        "png profile and exif": _saved(colour, "PNG", icc_profile=_ICC, exif=_exif()),
+        "png chunks": _with_chunks(_saved(colour, "PNG"), about),
+        "png animation": _saved(colour, "PNG", save_all=True, append_images=[colour.rotate(90)], duration=9),
+        "png of one pixel": _saved(colour.crop((0, 0, 1, 1)), "PNG"),
+    }
+
+
+def _jpg() -> dict[str, bytes]:
+    grey, colour = (Image.fromarray(_picture(channels, 24, 33)) for channels in (1, 3))
+    described = {"icc_profile": _ICC, "exif": _exif(), "xmp": _XMP, "dpi": (300, 200), "comment": b"text"}
+    return {
+        "jpg grey": _saved(grey, "JPEG"),
+        "jpg": _saved(colour, "JPEG"),
+        "jpg full chroma": _saved(colour, "JPEG", subsampling=0, quality=95),
+        "jpg progressive": _saved(colour, "JPEG", progressive=True),
+        "jpg restarts": _saved(colour, "JPEG", restart_marker_blocks=1),
+        "jpg described": _saved(colour, "JPEG", **described),
+        "jpg cmyk": _saved(colour.convert("CMYK"), "JPEG"),
+        "jpg of one pixel": _saved(colour.crop((0, 0, 1, 1)), "JPEG"),
+    }
+
+
+def _webp() -> dict[str, bytes]:
+    colour, alpha = (Image.fromarray(_picture(channels)) for channels in (3, 4))
+    return {
+        "webp": _saved(colour, "WEBP"),
+        "webp alpha": _saved(alpha, "WEBP"),
+        "webp lossless": _saved(alpha, "WEBP", lossless=True),
+        "webp described": _saved(alpha, "WEBP", icc_profile=_ICC, exif=_exif(), xmp=_XMP),
+        "webp animation": _saved(colour, "WEBP", save_all=True, append_images=[colour.rotate(90)], duration=9),
+    }
+
+
+def _gif() -> dict[str, bytes]:
+    colour = Image.fromarray(_picture(3)).quantize(7)
+    return {
+        "gif": _saved(colour, "GIF"),
+        "gif transparent": _saved(colour, "GIF", transparency=1, interlace=1, comment=b"text"),
+        "gif animation": _saved(colour, "GIF", save_all=True, append_images=[colour.rotate(90)], duration=9),
+    }
+
+
+def _others() -> dict[str, bytes]:
+    colour = Image.fromarray(_picture(3, 3, 3))
+    return {"other bmp": _saved(colour, "BMP"), "other tiff": _saved(colour, "TIFF"), "other text": b"<svg/>"}
+
+
+def _picture(channels: int, height: int = 9, width: int = 13) -> np.ndarray:
+    picture = make_picture(height, width, channels)
+    return picture[:, :, 0] if channels == 1 else picture
+
+
+def _exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: rows and columns change places
+    exif[0x010F] = "maker"
+    exif[0x011A] = 300.0
+    exif.get_ifd(0x8769)[0xA002] = 13
+    exif.get_ifd(0x8825)[2] = (52.0, 31.0, 0.0)
+    return exif
+
+
+def _saved(image: Image.Image, file_format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def _vips_png(picture: object, **options: object) -> bytes:
+    return bytes(vips().Image.new_from_array(np.asarray(picture)).pngsave_buffer(**options))
+
+
+def _with_chunks(png: bytes, chunks: list[tuple[bytes, bytes]]) -> bytes:
+    """A PNG file with more chunks before the pixels; the header's chunk ends at byte 33."""
+    more = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    return png[:33] + more + png[33:]
