@@ -1,0 +1,269 @@
+"""The programme in training/, on a few small pictures and with a teacher that only repeats pixels."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from tilewright import Upscaler
+from tilewright.models.graph import flops_per_pixel
+from tilewright.testing import make_picture
+
+torch = pytest.importorskip("torch", reason="needs the dependency group training")
+
+from training import checkpoints, shards  # noqa: E402
+from training.batches import batch, patch, shrunk  # noqa: E402
+from training.degrade import blur, blur_kernel, random_input, sinc_kernel  # noqa: E402
+from training.evaluate import compare, mean_gradient, psnr  # noqa: E402
+from training.export import describe, to_onnx  # noqa: E402
+from training.gather import draw_lettering  # noqa: E402
+from training.losses import contrast_loss, distance  # noqa: E402
+from training.network import Network, start_weights, with_head_for  # noqa: E402
+from training.targets import held_out, make_shard, split_of  # noqa: E402
+from training.train import Plan, agreement, begin, run  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDE = 24
+
+
+def repeat(picture):
+    """A teacher that costs nothing, and that is sharper than any start."""
+    return picture.repeat(4, axis=0).repeat(4, axis=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Threads that wait for one another cost more than such small pictures gain by them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data folder with one small shard of each kind."""
+    folder = tmp_path_factory.mktemp("training")
+    (folder / "photos").mkdir()
+    for number in range(3):
+        Image.fromarray(make_picture(90 + 20 * number, 120)).save(folder / "photos" / f"{number}.png")
+    photos = sorted((folder / "photos").glob("*.png"))
+    make_shard(folder / "train", 0, photos, repeat, size=SIDE, count=6)
+    make_shard(folder / "held-out", 1, photos, repeat, size=SIDE, count=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def start():
+    return start_weights()
+
+
+def plan(**changes):
+    return Plan(**{"scale": 4, "steps": 12, "count": 2, "side": 16, "warm_up": 1, **changes})
+
+
+def test_it_starts_as_the_published_network(start):
+    picture = make_picture(30, 40)
+    network = Network(4)
+    network.load_state_dict(start)
+    with torch.no_grad():
+        made = network(torch.from_numpy(picture.transpose(2, 0, 1)[None]).float() / 255)
+    published = Upscaler(model="realesr-animevideov3", device="cpu", precision="fp32").upscale_array(picture, 4)
+    ours = (made.clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0).numpy()
+    assert np.abs(ours.astype(int) - published).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_new_head_makes_the_area_averages_of_the_old_one(start, scale):
+    pictures = torch.rand(1, 3, 12, 12)
+    old, new = Network(4), Network(scale)
+    old.load_state_dict(start)
+    new.load_state_dict(with_head_for(start, scale))
+    with torch.no_grad():
+        expected = torch.nn.functional.interpolate(old(pictures), scale_factor=scale / 4, mode="area")
+        if scale == 3:
+            # Four pixels become three: averages over windows of 4/3, by way of twelfths.
+            fine = old(pictures).repeat_interleave(3, 2).repeat_interleave(3, 3)
+            expected = torch.nn.functional.avg_pool2d(fine, 4)
+        torch.testing.assert_close(new(pictures), expected, rtol=0, atol=1e-5)
+
+
+def test_degraded_crops_repeat_themselves_and_differ_from_one_another():
+    photo = make_picture(200, 260)
+    crops = [random_input(photo, 32, np.random.default_rng(seed)) for seed in range(40)]
+    assert all(crop.shape == (32, 32, 3) and crop.dtype == np.uint8 for crop in crops)
+    assert len({crop.tobytes() for crop in crops}) == 40
+    np.testing.assert_array_equal(random_input(photo, 32, np.random.default_rng(7)), crops[7])
+
+
+def test_a_photo_no_larger_than_the_crop_will_do():
+    assert random_input(make_picture(32, 40), 32, np.random.default_rng(0)).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kernels_keep_flat_colours(seed):
+    flat = torch.full((3, 40, 40), 0.25)
+    for kernel in (blur_kernel(np.random.default_rng(seed), 0.2, 3.0), sinc_kernel(np.random.default_rng(seed))):
+        torch.testing.assert_close(blur(flat, kernel), flat)
+
+
+def test_a_shard_holds_what_the_teacher_made(data):
+    pairs = shards.Shards(data / "train")
+    assert len(pairs) == 6
+    for index in range(len(pairs)):
+        picture, target = pairs[index]
+        np.testing.assert_array_equal(target, repeat(picture))
+
+
+def test_a_shard_without_inputs_is_not_there(data, tmp_path):
+    assert shards.exists(data / "train", 0)
+    np.save(tmp_path / "00000.targets.npy", np.zeros(1))
+    assert not shards.exists(tmp_path, 0)
+    with pytest.raises(FileNotFoundError, match=r"run training\.targets first"):
+        shards.Shards(tmp_path)
+
+
+def test_no_picture_is_both_learnt_from_and_judged_by(tmp_path):
+    for number in range(60):
+        (tmp_path / f"photo{number}.png").touch()
+    train, kept = (set(split_of(tmp_path, split)) for split in ("train", "held-out"))
+    assert not train & kept
+    assert len(train | kept) == 60
+    assert 2 <= len(kept) <= 16
+    assert held_out(Path("mate-Dune.png"))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_input_and_target_of_a_patch_belong_together(scale):
+    picture = make_picture(SIDE, SIDE)
+    target = repeat(picture)
+    for seed in range(8):
+        ours, theirs = patch(picture, target, np.random.default_rng(seed), side=12, scale=scale)
+        assert ours.shape == (12, 12, 3)
+        assert theirs.shape == (12 * scale, 12 * scale, 3)
+        again = theirs.reshape(12, scale, 12, scale, 3).mean(axis=(1, 3))
+        # Lanczos overshoots at the edges of repeated pixels; a patch that is turned or shifted is off by far more.
+        assert np.abs(again - ours).mean() < 3
+    assert shrunk(target, scale).shape[0] == SIDE * scale
+
+
+def test_losses_are_zero_for_the_target_alone_and_contrast_sees_softness():
+    target = torch.rand(2, 3, 32, 32)
+    assert distance(target, target).item() == pytest.approx(0, abs=1e-6)
+    soft = 0.5 + 0.5 * (target - 0.5)
+    other = torch.rand(2, 3, 32, 32)
+    assert distance(soft, target) > 0.01
+    # Another texture of the same strength is right in contrast, half the strength is not.
+    assert contrast_loss(other, target) < 0.3 * contrast_loss(soft, target)
+
+
+def test_the_rate_rises_falls_and_ends_at_nothing():
+    rates = [plan(steps=100, warm_up=10).rate_at(step) for step in range(101)]
+    assert int(np.argmax(rates)) in (9, 10)
+    assert rates[100] == pytest.approx(0, abs=1e-9)
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[10:]))
+
+
+def test_training_improves_on_its_start(data, tmp_path):
+    training = begin(plan(steps=30), tmp_path / "x4.pt", None)
+    held = shards.Shards(data / "held-out")
+    before, _ = agreement(training.averaged(), held)
+    run(training, data, tmp_path / "x4.pt", save_every=10, report_every=30)
+    after, _ = agreement(training.averaged(), held)
+    assert after > before + 0.2
+
+
+def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, tmp_path):
+    whole, halves = tmp_path / "whole.pt", tmp_path / "halves.pt"
+    run(begin(plan(), whole, None), data, whole, save_every=100, report_every=100)
+    first = begin(plan(), halves, None)
+    for step in range(5):
+        rng = np.random.default_rng([0, step])
+        first.advance(*batch(shards.Shards(data / "train"), rng, count=2, side=16, scale=4))
+    checkpoints.save(halves, first.state())
+    run(begin(plan(), halves, None), data, halves, save_every=100, report_every=100)
+    expected, found = checkpoints.load(whole), checkpoints.load(halves)
+    assert found["step"] == expected["step"] == 12
+    for name, value in expected["network"].items():
+        torch.testing.assert_close(found["network"][name], value, rtol=0, atol=1e-6)
+
+
+def test_a_killed_training_is_taken_up(data, tmp_path):
+    checkpoint = tmp_path / "x4.pt"
+    arguments = ["--count", "1", "--side", "8", "--save-every", "1", "--report-every", "1"]
+    arguments += ["--data", str(data), "--checkpoint", str(checkpoint)]
+    command = [sys.executable, "-m", "training.train", *arguments]
+    options = {"cwd": ROOT, "env": {**os.environ, "OMP_NUM_THREADS": "1"}, "text": True}
+    killed = subprocess.Popen([*command, "--steps", "1000000"], stdout=subprocess.PIPE, **options)
+    # Killed while it trains on, and perhaps while it writes.
+    for _ in range(4):
+        killed.stdout.readline()
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.stdout.close()
+    assert killed.wait() == -signal.SIGKILL
+    reached = checkpoints.load(checkpoint)["step"]
+    assert reached >= 3
+    again = subprocess.run(
+        [*command, "--steps", str(reached + 1)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert f"from step {reached} of {reached + 1}" in again.stdout
+    assert checkpoints.load(checkpoint)["step"] == reached + 1
+
+
+def test_a_checkpoint_of_another_factor_is_refused(data, tmp_path):
+    run(begin(plan(steps=1), tmp_path / "x4.pt", None), data, tmp_path / "x4.pt", save_every=1, report_every=1)
+    with pytest.raises(ValueError, match="of factor 4, not 2"):
+        begin(plan(scale=2), tmp_path / "x4.pt", None)
+    started = begin(plan(scale=2, steps=1), tmp_path / "x2.pt", tmp_path / "x4.pt")
+    run(started, data, tmp_path / "x2.pt", save_every=1, report_every=1)
+    assert checkpoints.load(tmp_path / "x2.pt")["scale"] == 2
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_exported_file_is_the_network(start, tmp_path, scale):
+    weights = with_head_for(start, scale)
+    path = tmp_path / f"x{scale}.onnx"
+    model = to_onnx(weights, describe(scale, 7, version="1", metrics="{}"))
+    onnx.save(model, path)
+    assert path.stat().st_size < 1.3e6
+    assert flops_per_pixel(model) < 1.3e6
+    told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert told["name"] == f"tilewright-photo x{scale}"
+    assert told["steps"] == "7"
+    assert all(told[key] for key in ("version", "licence", "training_data", "commit", "metrics"))
+
+    picture = make_picture(40, 50)
+    upscaler = Upscaler(model=path, device="cpu", precision="fp32")
+    made = upscaler.upscale_array(picture, scale)
+    network = Network(scale)
+    network.load_state_dict(weights)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(picture.transpose(2, 0, 1)[None]).float() / 255).clamp(0, 1) * 255
+    assert np.abs(expected[0].permute(1, 2, 0).numpy() - made).max() < 1.5  # float16 weights, 8-bit samples
+    session = upscaler.session(factor=scale)
+    assert session.spec.halo == 18
+    assert session.tail is not None
+
+
+def test_measures():
+    picture = make_picture(20, 20)
+    assert psnr(picture, picture) > 100
+    assert psnr(np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)) == pytest.approx(0)
+    assert mean_gradient(np.tile(np.array([0, 10], np.uint8)[None, :, None], (4, 2, 3))) == pytest.approx(5)
+    soft = (picture // 2 + 64).astype(np.uint8)
+    assert compare({"soft": soft}, picture)["soft"]["gradient"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_lettering_has_ink_and_repeats_itself():
+    drawn = [np.asarray(draw_lettering(np.random.default_rng(3), side=128)) for _ in range(2)]
+    np.testing.assert_array_equal(*drawn)
+    assert mean_gradient(drawn[0]) > 1

@@ -1,0 +1,1 @@
+"""How the networks `tilewright-photo` are made; see README.md."""

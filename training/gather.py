@@ -1,0 +1,129 @@
+"""Gathers freely licensed photographs into one folder of PNG files.
+
+    python -m training.gather [--data build/training] [--packages FOLDER]
+
+Most come from Debian's wallpaper packages, which are unpacked, not installed; some from scikit-image; some lettering is
+drawn. Their licences are in LICENCES.md, and each package's own copyright file is kept beside the pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from tilewright.files import whole_file
+
+DATA = Path("build/training")
+
+# Package: which of its pictures. Left out are drawings that are nothing but gradients, and small versions of others.
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "lomiri-wallpapers-16.04": ("*_by_[!A]*.jpg", "*_by_Aitzol*.jpg"),
+    "lomiri-wallpapers-20.04": ("Infinite*.jpg", "Kleiber*.jpg"),
+    "mate-backgrounds": ("nature/*.jpg", "Elephants_3840x2160.jpg"),
+    "palapeli-data": ("collection/*.jpg",),
+    "plasma-workspace-wallpapers": tuple(
+        f"{name}/contents/images/{size}.*"
+        for size, names in {
+            "2560x1600": "Autumn BytheWater ColdRipple ColorfulCups EveningGlow FallenLeaf Grey Kite OneStandsOut Path",
+            "3840x2160": "Canopee Kokkini",
+            "5120x2880": "IceCold Patak SafeLanding Shell Volna",
+        }.items()
+        for name in names.split()
+    ),
+}
+
+# From the package scikit-image: those in the public domain, or without known restrictions, by its documentation.
+SCIKIT_IMAGE = (
+    *("astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "grass.png", "gravel.png"),
+    *("hubble_deep_field.jpg", "ihc.png", "retina.jpg", "rocket.jpg", "text.png"),
+)
+
+# Pictures are shrunk to this at most, which also removes what their JPEG compression left.
+LONGEST_SIDE = 2560
+
+LETTERING = 8
+_WORDS = "the quick brown fox jumps over a lazy dog 0123456789 Exit Hotel Cafe No. 5 % & @ AVENUE 1987 km/h"
+
+
+def unpack(package: str, archives: Path, into: Path) -> Path:
+    """Downloads a Debian package, unless it lies in `archives`, and unpacks it; returns the folder."""
+    archives.mkdir(parents=True, exist_ok=True)
+    if not any(archives.glob(f"{package}_*.deb")):
+        subprocess.run(["apt-get", "download", package], cwd=archives, check=True)
+    archive = next(archives.glob(f"{package}_*.deb"))
+    folder = into / package
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["dpkg-deb", "--extract", archive, folder], check=True)
+    return folder
+
+
+def keep(source: Path, target: Path) -> None:
+    """Stores a picture as PNG, in RGB and shrunk."""
+    with Image.open(source) as opened:
+        picture = opened.convert("RGB")
+    if max(picture.size) > LONGEST_SIDE:
+        ratio = LONGEST_SIDE / max(picture.size)
+        picture = picture.resize([round(side * ratio) for side in picture.size], Image.Resampling.LANCZOS)
+    with whole_file(target) as file:
+        picture.save(file, "PNG", compress_level=1)
+
+
+def draw_lettering(rng: np.random.Generator, side: int = 1024) -> Image.Image:
+    """Words of many sizes and colours on plain ground."""
+    ground, *inks = (tuple(rng.integers(0, 256, 3).tolist()) for _ in range(4))
+    picture = Image.new("RGB", (side, side), ground)
+    draw = ImageDraw.Draw(picture)
+    top = 8
+    while top < side:
+        size = int(rng.integers(14, 90))
+        line = " ".join(rng.choice(_WORDS.split(), 12))
+        draw.text((int(rng.integers(-40, 20)), top), line, inks[rng.integers(3)], ImageFont.load_default(size))
+        top += round(1.3 * size)
+    return picture
+
+
+def gather(data: Path, archives: Path) -> None:
+    """Fills ``data/photos`` and ``data/licences``; what is there already stays."""
+    photos = data / "photos"
+    for package, patterns in PACKAGES.items():
+        folder = unpack(package, archives, data / "unpacked")
+        licence = data / "licences" / f"{package}.txt"
+        licence.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "usr/share/doc" / package / "copyright", licence)
+        for source in sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()}):
+            # Plasma's files are named for their size: their folder tells which picture it is.
+            name = "-".join([*source.relative_to(folder).parts[3:-1], source.stem])
+            _keep_once(source, photos / f"{package}-{name}.png")
+
+    import skimage.data
+
+    for name in SCIKIT_IMAGE:
+        source = Path(skimage.data.__file__).parent / name
+        _keep_once(source, photos / f"scikit-image-{source.stem}.png")
+    for number in range(LETTERING):
+        with whole_file(photos / f"lettering-{number:02d}.png") as file:
+            draw_lettering(np.random.default_rng(number)).save(file, "PNG")
+
+
+def _keep_once(source: Path, target: Path) -> None:
+    if not source.is_symlink() and not target.exists():
+        keep(source, target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA, help=f"where everything goes (default: {DATA})")
+    parser.add_argument("--packages", type=Path, help="folder of .deb files (default: packages in the data folder)")
+    arguments = parser.parse_args()
+    gather(arguments.data, arguments.packages or arguments.data / "packages")
+    photos = sorted((arguments.data / "photos").glob("*.png"))
+    print(f"{len(photos)} pictures in {arguments.data / 'photos'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Computes what the teacher makes of degraded crops, once, to disk.
+
+    python -m training.targets [--data build/training] [--split train|held-out] [--shards 100]
+
+It goes on where it was interrupted: a shard is made from its number alone, and those that are there are left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import math
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from tilewright import Upscaler
+from training import shards
+from training.degrade import random_input
+from training.gather import DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    Teacher = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+TEACHER = "realesrgan-x4plus"
+SIZE = 128
+PER_SHARD = 32
+
+# Never trained on: one picture in eight, and those that stand for the project elsewhere.
+_KEPT_BACK = ("Dune", "seeding", "chelsea")
+
+
+def held_out(photo: Path) -> bool:
+    """Whether a picture is kept back to see how good a network is."""
+    return any(name in photo.stem for name in _KEPT_BACK) or zlib.crc32(photo.stem.encode()) % 8 == 0
+
+
+def split_of(photos: Path, split: str) -> list[Path]:
+    """The pictures of ``"train"`` or ``"held-out"``."""
+    return [path for path in sorted(photos.glob("*.png")) if held_out(path) == (split == "held-out")]
+
+
+def make_shard(
+    folder: Path, number: int, photos: Sequence[Path], teacher: Teacher, *, size: int = SIZE, count: int = PER_SHARD
+) -> None:
+    """Degrades `count` crops of random photographs and stores them with the teacher's results."""
+    # A large picture has more to show than a small one, though not in proportion to its pixels.
+    sides = np.array([math.sqrt(_pixels(photo)[..., 0].size) for photo in photos])
+    inputs = []
+    for row in range(count):
+        rng = np.random.default_rng([number, row])
+        photo = photos[rng.choice(len(photos), p=sides / sides.sum())]
+        inputs.append(random_input(_pixels(photo), size, rng))
+    shards.write(folder, number, np.stack(inputs), np.stack([teacher(crop) for crop in inputs]))
+
+
+@functools.lru_cache(maxsize=100)
+def _pixels(photo: Path) -> NDArray[np.uint8]:
+    """``[height, width, 3]``."""
+    with Image.open(photo) as opened:
+        return np.asarray(opened.convert("RGB"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA, help=f"where training.gather put it (default: {DATA})")
+    parser.add_argument("--split", choices=["train", "held-out"], default="train")
+    parser.add_argument("--shards", type=int, default=100, help=f"how many, of {PER_SHARD} crops (default: 100)")
+    arguments = parser.parse_args()
+    photos = split_of(arguments.data / "photos", arguments.split)
+    if not photos:
+        parser.error(f"there are no pictures in {arguments.data / 'photos'}: run training.gather first")
+    folder = arguments.data / arguments.split
+    upscaler = Upscaler(model=TEACHER, store="memory://teacher")
+    for number in range(arguments.shards):
+        if not shards.exists(folder, number):
+            make_shard(folder, number, photos, lambda crop: upscaler.upscale_array(crop, 4))
+            print(f"{arguments.split}: {number + 1} of {arguments.shards} shards", flush=True)
+
+
+if __name__ == "__main__":
+    main()

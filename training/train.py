@@ -1,0 +1,189 @@
+"""Trains one network; goes on from its checkpoint, however it was stopped.
+
+    python -m training.train --scale 4 --steps 40000 [--data build/training] [--checkpoint FILE] [--start FILE]
+
+The same command runs on a CPU and, where there is one, on a GPU. Every step draws its patches from its own number, so a
+training that was stopped goes on as if it had not been. Give more steps to prolong it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from training import checkpoints
+from training.batches import as_tensor, batch, shrunk
+from training.gather import DATA
+from training.losses import distance, gradients
+from training.network import Network, scale_of, start_weights, with_head_for
+from training.shards import Shards
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The averaged weights follow the trained ones at this rate: half of them is from the last 700 steps.
+AVERAGE = 0.999
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What decides a training, besides its data."""
+
+    scale: int
+    steps: int
+    count: int = 8
+    side: int = 64
+    rate: float = 5e-4
+    warm_up: int = 200
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """Rises to `rate`, then falls along half a cosine."""
+        return self.rate * min(1.0, (step + 1) / self.warm_up) * (1 + math.cos(math.pi * step / self.steps)) / 2
+
+
+class Training:
+    """A network on its way, and all that has to be kept to go on."""
+
+    def __init__(self, plan: Plan, weights: dict[str, torch.Tensor]) -> None:
+        self.plan = plan
+        self.step = 0
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = Network(plan.scale)
+        self.network.load_state_dict(weights)
+        self.network.to(self._device, memory_format=torch.channels_last)
+        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
+
+    def advance(self, inputs: torch.Tensor, targets: torch.Tensor) -> float:
+        """One step; returns the distance before it."""
+        inputs, targets = (part.to(self._device, memory_format=torch.channels_last) for part in (inputs, targets))
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.plan.rate_at(self.step)
+        with torch.autocast(self._device.type, torch.bfloat16):
+            made = self.network(inputs)
+        loss = distance(made, targets)
+        self._optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._optimiser.step()
+        # Early on the average forgets faster: it should not remember the start.
+        keep = min(AVERAGE, (self.step + 1) / (self.step + 10))
+        for name, value in self.network.state_dict().items():
+            self.average[name].lerp_(value, 1 - keep)
+        self.step += 1
+        return loss.item()
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "scale": self.plan.scale,
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes back to a checkpoint of the same factor."""
+        if state["scale"] != self.plan.scale:
+            raise ValueError(f"the checkpoint is of factor {state['scale']}, not {self.plan.scale}")
+        self.step = state["step"]
+        self.network.load_state_dict(state["network"])
+        self.average = {name: value.to(self._device) for name, value in state["average"].items()}
+        self._optimiser.load_state_dict(state["optimiser"])
+
+    def averaged(self) -> Network:
+        """The network with the averaged weights, which are the ones to keep."""
+        network = Network(self.plan.scale)
+        network.load_state_dict(self.average)
+        return network.to(self._device, memory_format=torch.channels_last).eval()
+
+
+@torch.no_grad()
+def agreement(network: Network, pairs: Shards, count: int = 32) -> tuple[float, float]:
+    """Mean PSNR to the teacher in dB, and mean gradient over the teacher's, on the first pairs."""
+    device = next(network.parameters()).device
+    psnr, ours, theirs = [], 0.0, 0.0
+    for index in range(min(count, len(pairs))):
+        picture, target = pairs[index]
+        wanted = as_tensor(shrunk(target, network.scale)[None]).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            made = network(as_tensor(picture[None]).to(device)).clamp(0, 1)
+        psnr.append(-10 * math.log10(max(functional.mse_loss(made, wanted).item(), 1e-10)))
+        ours += sum(part.abs().mean().item() for part in gradients(made))
+        theirs += sum(part.abs().mean().item() for part in gradients(wanted))
+    return float(np.mean(psnr)), ours / max(theirs, 1e-10)
+
+
+def begin(plan: Plan, checkpoint: Path, start: Path | None) -> Training:
+    """A training from its checkpoint, or from another's network, or from the published weights."""
+    weights = start_weights() if start is None else checkpoints.load(start)["average"]
+    if plan.scale != scale_of(weights):
+        weights = with_head_for(weights, plan.scale)
+    training = Training(plan, weights)
+    if checkpoint.exists():
+        training.restore(checkpoints.load(checkpoint))
+    return training
+
+
+def run(training: Training, data: Path, checkpoint: Path, *, save_every: int, report_every: int) -> None:
+    """Trains to the end of the plan. New shards are taken up at every report."""
+    held_out = Shards(data / "held-out")
+    for last in _stretches(training.step, training.plan.steps, report_every):
+        pairs = Shards(data / "train")
+        began, losses = time.monotonic(), []
+        first = training.step
+        while training.step < last:
+            plan = training.plan
+            rng = np.random.default_rng([plan.seed, training.step])
+            losses.append(training.advance(*batch(pairs, rng, count=plan.count, side=plan.side, scale=plan.scale)))
+            if training.step % save_every == 0 or training.step == last:
+                checkpoints.save(checkpoint, training.state())
+        pace = (last - first) / (time.monotonic() - began)
+        psnr, ratio = agreement(training.averaged(), held_out)
+        print(
+            f"step {last}: distance {np.mean(losses):.4f}, held out {psnr:.2f} dB, gradient {ratio:.3f}, "
+            f"{len(pairs)} pairs, {pace:.2f} steps/s",
+            flush=True,
+        )
+
+
+def _stretches(step: int, steps: int, every: int) -> Iterator[int]:
+    """Where reports are due: multiples of `every`, and the end."""
+    yield from itertools.takewhile(lambda end: end < steps, itertools.count(step - step % every + every, every))
+    if step < steps:
+        yield steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", type=int, choices=[2, 3, 4], default=4)
+    parser.add_argument("--steps", type=int, default=40000)
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="highest learning rate (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=Plan.count, help="patches of a step (default: %(default)s)")
+    parser.add_argument("--side", type=int, default=Plan.side, help="pixels of a patch's side (default: %(default)s)")
+    parser.add_argument("--data", type=Path, default=DATA, help=f"where the shards are (default: {DATA})")
+    parser.add_argument("--checkpoint", type=Path, help="default: checkpoints/x4.pt in the data folder, for factor 4")
+    parser.add_argument("--start", type=Path, help="another network's checkpoint to start from")
+    parser.add_argument("--save-every", type=int, default=100)
+    parser.add_argument("--report-every", type=int, default=500)
+    arguments = parser.parse_args()
+    plan = Plan(**{name: getattr(arguments, name) for name in ("scale", "steps", "rate", "count", "side")})
+    checkpoint = arguments.checkpoint or arguments.data / "checkpoints" / f"x{plan.scale}.pt"
+    training = begin(plan, checkpoint, arguments.start)
+    print(f"from step {training.step} of {plan.steps}", flush=True)
+    run(training, arguments.data, checkpoint, save_every=arguments.save_every, report_every=arguments.report_every)
+
+
+if __name__ == "__main__":
+    main()
