@@ -19,7 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from tilewright.files import whole_file
-from tilewright.models.ncnn import IR_VERSION, OPSET
+from tilewright.models.ncnn_graph import IR_VERSION, OPSET
 from training import checkpoints
 from training.network import scale_of
 
