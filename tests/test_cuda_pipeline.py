@@ -143,6 +143,29 @@ def test_alpha_of_its_own_goes_along(model):
     np.testing.assert_array_equal(np.concatenate(targets, axis=2), on_host(picture, model, plan))
 
 
+@pytest.mark.parametrize("tail", [True, False])
+@pytest.mark.parametrize("budget", [1, PLENTY])
+@pytest.mark.parametrize("feather", [0, 4])
+def test_tiles_of_flat_alpha_need_not_run(folder, runtime, tail, budget, feather):
+    model = small_network(folder / f"{tail}.onnx", tail=tail)
+    model = replace(model, spec=replace(model.spec, feather=feather))
+    picture = make_picture(100, 100, 4)
+    picture[:, :, 3] = 255
+    picture[40:60, 70:, 3] = 90
+    plan = plan_tiles(100, 100, model.spec, tile=30)
+    runtime.sessions.clear()
+    got = on_device(picture, opened(model), plan, memory_budget=budget)
+    np.testing.assert_array_equal(got, on_host(picture, model, plan))
+    tiles = sum(session.batch_shape[0] * (len(session.runs) - 1) for session in runtime.sessions)
+    seen = len(plan) + sum(len(np.unique(alpha_of(plan[index], plan, picture))) > 1 for index in range(len(plan)))
+    assert seen < 1.5 * len(plan)
+    assert seen <= tiles < seen + runtime.last.batch_shape[0]
+
+
+def alpha_of(tile, plan, picture):
+    return picture[tile.y.origin :, tile.x.origin :, 3][: plan.tile_height, : plan.tile_width]
+
+
 def test_batches_have_as_many_tiles_as_the_budget_allows(runtime, model):
     picture, plan = make_picture(100, 100), plan_tiles(100, 100, model.spec, tile=30)
     session = opened(model)

@@ -74,6 +74,14 @@ def test_a_network_of_fixed_size_has_no_smaller_tiles():
     assert smaller_tiles(found, spec, 200) is None
 
 
+def test_a_network_that_looks_at_all_of_a_tile_sees_as_much_as_there_is_memory_for():
+    spec = ModelSpec(name="any", scale=2, halo=18, feather=16, receptive_radius=None)
+    assert len(plan(1500, 1200, spec=spec)) == 1
+    assert plan(1500, 1200, spec=spec, memory_budget=10**9).tile_width == 750
+    whole = plan(1500, 1200, spec=spec)
+    assert smaller_tiles(whole, spec, 1200).tile_width == 750
+
+
 def test_small_tiles_share_batches():
     found = plan(2000, 2000, tile=128)
     assert batch_size(found, 4, 1000, demand=DEMAND, memory_budget=2**40) == 16
