@@ -511,7 +511,7 @@ def test_results_of_one_name_are_refused_before_any_work(names, options, capsys)
         (["a.png", "-o", "b.png/", "-x", "2"], "several pictures need a folder"),
         (["a.png", "-o", "large.png", "-x", "5"], "invalid choice: 5"),
         (["a.png", "-o", "large.png", "-x", "2.5"], "invalid int value"),
-        (["a.png", "-o", "large.png"], "required: -x"),
+        (["a.png", "-o", "large.png"], "one of the arguments -x/--factor --size is required"),
         (["a.png", "-x", "2"], "required: -o"),
         (["-o", "large.png", "-x", "2"], "required: IN"),
         (["a.png", "-o", "large.png", "-x", "2", "--format", "tiff"], "invalid choice: 'tiff'"),

@@ -125,7 +125,7 @@ def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path
     heard = []
     upscale_picture = small_tiles.upscale_picture
 
-    def watched(picture, factor, *, model, on_progress, report):
+    def watched(picture, factor, *, on_progress, **options):
         def listen(progress):
             heard.append(progress.done)
             if progress.done == 2:
@@ -133,7 +133,7 @@ def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path
                 assert cancelled.wait(timeout=20)
             on_progress(progress)
 
-        return upscale_picture(picture, factor, model=model, on_progress=listen, report=report)
+        return upscale_picture(picture, factor, on_progress=listen, **options)
 
     monkeypatch.setattr(small_tiles, "upscale_picture", watched)
     small_tiles.session(factor=2)

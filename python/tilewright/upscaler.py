@@ -301,7 +301,8 @@ class Upscaler:
             TilewrightError: as `upscale_array`.
         """
         report = report or self.new_report()
-        factor, final = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
+        with report.stage("open"):
+            factor, final = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
         source = picture
         if final != (picture.width * factor, picture.height * factor):
             from tilewright.engine.final_size import deepened, resized
@@ -379,7 +380,8 @@ class Upscaler:
         report = report or self.new_report()
         options: dict[str, Any] = {"model": model, "on_progress": on_progress, "report": report}
         settings = self.settings
-        whole, (width, height) = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
+        with report.stage("open"):
+            whole, (width, height) = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
         check_format_limits(width, height, file_format)
         check_colour_space(picture, file_format)
         encoding: dict[str, Any] = {

@@ -106,7 +106,8 @@ def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, b
         keep_metadata = arguments.keep_metadata or settings.keep_metadata
         picture = _decode(job.source, settings.limits, keep_metadata=keep_metadata)
     wanted = {"size": arguments.size, "fit": arguments.fit}
-    _, (width, height) = upscaler.goal(picture.width, picture.height, arguments.factor, **wanted)
+    with report.stage("open"):
+        _, (width, height) = upscaler.goal(picture.width, picture.height, arguments.factor, **wanted)
     try:
         with report.stage("store"), whole_file(job.target) as file:
             upscaler.upscale_to_file(
