@@ -7,12 +7,13 @@
 #   --json FILE    where results go (default: benchmarks/results/gpu.json)
 #   --python EXE   which Python (default: python3)
 #
-# Without steps, all of them in order. What a step finds is added to the file of results, so they can also be run one by
+# Without steps, all of them in order. One that fails does not keep the others from running, unless nothing can be run
+# without it; the script fails in the end. What a step finds is added to the file of results, so they can also be run one by
 # one, where a command may only take so long.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STEPS=(machine packages build check tests sanitizer ceilings kernels network-compact network-rrdb torch-compact
+STEPS=(machine packages build check tests memcheck initcheck ceilings kernels network-compact network-rrdb torch-compact
   torch-rrdb questions files table)
 
 python=python3
@@ -52,15 +53,18 @@ print('CUDA runs a convolution, and the kernels can run')"
 }
 
 tests() {
-  run "$python" -m pytest -q -p no:cacheprovider tests/test_cuda_*.py
+  # Other versions of packages may warn of other things.
+  run "$python" -m pytest -q -p no:cacheprovider -W default tests/test_cuda_*.py
 }
 
-# The kernels alone: under these tools everything takes many times as long.
-sanitizer() {
-  for tool in memcheck racecheck initcheck; do
-    run compute-sanitizer --tool "$tool" --error-exitcode 9 \
-      "$python" -m pytest -q -p no:cacheprovider tests/test_cuda_kernels.py -k "not emulated"
-  done
+# The kernels alone: under these tools everything takes many times as long. They share no memory between threads, so
+# there is no race that racecheck would see.
+memcheck() { sanitize memcheck; }
+initcheck() { sanitize initcheck; }
+
+sanitize() {
+  run compute-sanitizer --tool "$1" --error-exitcode 9 \
+    "$python" -m pytest -q -p no:cacheprovider -W default tests/test_cuda_kernels.py -k "not emulated"
 }
 
 ceilings() { measure gpu.ceilings; }
@@ -98,7 +102,7 @@ while [ $# -gt 0 ]; do
     --json) json=$(realpath -m "$2") && shift ;;
     --python) python=$2 && shift ;;
     --*)
-      sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+      sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
       exit 2
       ;;
     *) steps+=("$1") ;;
@@ -115,7 +119,18 @@ done
 
 # The benchmarks' modules, and the tests' references, beside what was built.
 export PYTHONPATH=$site:$PWD/benchmarks:$PWD/tests${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+failed=()
 for step in "${steps[@]}"; do
   echo "== $step"
-  "$step"
+  set +e
+  (set -e && "$step")
+  status=$?
+  set -e
+  [ "$status" -eq 0 ] && continue
+  failed+=("$step")
+  case "$step" in packages | build | check) break ;; esac
 done
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "failed: ${failed[*]}" >&2
+  exit 1
+fi

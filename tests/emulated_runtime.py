@@ -21,7 +21,7 @@ class EmulatedRuntime:
     Attributes:
         sessions: all that were opened, with what they were given.
         arena_bytes: of the device's memory that a session takes for each pixel of its batch when it first runs.
-        capture_fails: whether runs fail that are to be captured.
+        capture_fails: what runs fail with that are to be captured; empty where they do not.
         missing_provider: whether the provider does not start.
         spoil: called with the session and the result of every run but the first of a session, to change it in place.
     """
@@ -32,7 +32,7 @@ class EmulatedRuntime:
         self.kernels = kernels
         self.sessions: list[Any] = []
         self.arena_bytes = 0
-        self.capture_fails = self.missing_provider = False
+        self.capture_fails, self.missing_provider = "", False
         self.spoil = lambda _session, _result: None
         self.threads: set[int] = set()
         runtime = self
@@ -74,7 +74,7 @@ class _Session:
     def run_with_iobinding(self, binding: _Binding, run_options: Any) -> None:
         self.runtime.threads.add(threading.get_ident())
         if self.runtime.capture_fails and self.provider_options["enable_cuda_graph"] == "1":
-            raise RuntimeError("CUDA failure 900: operation not permitted when stream is capturing")
+            raise RuntimeError(self.runtime.capture_fails)
         batch = binding.array("input")
         if self._arena is None and self.runtime.arena_bytes:
             nbytes = math.prod(self.batch_shape) // 3 * self.runtime.arena_bytes

@@ -22,7 +22,7 @@ _CONVOLUTIONS = [
     (192, 64, 512),
     (8, 64, 512),
 ]
-# Buffers in turn: together larger than the caches.
+# Buffers in turn. Those of 256² pixels are together smaller than the second cache.
 _SETS = 4
 
 

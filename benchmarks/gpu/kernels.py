@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCALE = 4
-# Sets of buffers in turn: together larger than the caches.
+# Sets of buffers in turn. Those of small pictures are together smaller than the second cache.
 _SETS = 3
 
 

@@ -25,6 +25,7 @@ from tilewright.models.source import load_model
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from tilewright.models.spec import Model
 
@@ -126,7 +127,8 @@ class Subject:
         return self.row(batch, ms, decibels=decibels, compiled=compiled)
 
 
-def measure(subject: Subject, wanted: argparse.Namespace, smoke: bool) -> dict[str, Any]:
+def measure(subject: Subject, wanted: argparse.Namespace, smoke: bool) -> Iterator[dict[str, Any]]:
+    """What was found so far, after every row: a row of a deep network takes minutes, and a command has only so many."""
     everything = not (wanted.sizes or wanted.options or wanted.torch)
     sides, counts, options_side = ((48,), (1, 2), 48) if smoke else (SIDES, COUNTS, OPTIONS_SIDE)
     findings: dict[str, Any] = {"work": asdict(subject.work)}
@@ -136,19 +138,29 @@ def measure(subject: Subject, wanted: argparse.Namespace, smoke: bool) -> dict[s
             for count in (each for each in counts if each == 1 or each * side * side <= MOST_PIXELS):
                 with skipping_out_of_memory(f"{count} tiles of {side}"):
                     rows.append(subject.ours(count, side, CudaOptions()))
+                    yield findings
     if wanted.options or everything:
-        findings["options"] = [subject.ours(1, options_side, options) for options in OPTIONS]
+        rows = findings["options"] = []
+        for options in OPTIONS:
+            with skipping_out_of_memory(f"{options}"):
+                rows.append(subject.ours(1, options_side, options))
+                yield findings
     if wanted.torch or everything:
         torch = torch_or_none(smoke)
         if torch is None:
             print("PyTorch is not installed for this device: nothing to compare with", flush=True)
-        else:
-            findings["torch"] = [
-                subject.by_torch(torch, 1, side, compiled=compiled)
-                for side in ((48,) if smoke else (256, 512, 1024))
-                for compiled in (False, True)
-            ]
-    return findings
+            return
+        rows = findings["torch"] = []
+        for compiled in (False, True):
+            for side in (48,) if smoke else (256, 512, 1024):
+                try:
+                    rows.append(subject.by_torch(torch, 1, side, compiled=compiled))
+                except Exception as error:  # a compiler that is missing says so in many ways
+                    if not compiled:
+                        raise
+                    print(f"torch.compile left out: {error}", flush=True)
+                    return
+                yield findings
 
 
 def main() -> None:
@@ -158,7 +170,9 @@ def main() -> None:
     )
     wanted = programme.arguments
     networks = wanted.network or (NETWORKS[:1] if programme.smoke else NETWORKS)
-    programme.keep({name: measure(Subject(name, programme), wanted, programme.smoke) for name in networks})
+    for name in networks:
+        for findings in measure(Subject(name, programme), wanted, programme.smoke):
+            programme.keep({name: findings})
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def transposes(model: Model, smoke: bool) -> dict[str, Any]:
             network = with_channels_last(network)
         with tempfile.TemporaryDirectory() as folder:
             optimised = Path(folder) / "optimised.onnx"
-            _open(network, options.of_provider("fp16", session.kernels.Stream()), smoke, optimised=optimised)
+            stream = session.kernels.Stream()  # lives as long as what is opened on it
+            _open(network, options.of_provider("fp16", stream), smoke, optimised=optimised)
             nodes = collections.Counter(node.op_type for node in onnx.load(optimised).graph.node)
         name = f"{layout}, convolutions in {'NHWC' if prefer else 'NCHW'}"
         findings[name] = {op: nodes[op] for op in _COUNTED if nodes[op]} | {"all": nodes.total()}
@@ -66,7 +67,8 @@ def _open(
 def plans(model: Model, smoke: bool) -> dict[str, Any]:
     """Milliseconds of a run between host arrays, when all have one shape and when two alternate."""
     session = CudaSession(model, precision="fp16")
-    options = CudaOptions(layout="NCHW", graph=False).of_provider("fp16", session.kernels.Stream())
+    stream = session.kernels.Stream()  # lives as long as what is opened on it
+    options = CudaOptions(layout="NCHW", graph=False).of_provider("fp16", stream)
     runtime = _open(session.network, options, smoke)
     name = runtime.get_inputs()[0].name
     rng = np.random.default_rng(0)

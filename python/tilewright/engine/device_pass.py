@@ -1,8 +1,8 @@
-"""The loop over a plan on a device: gather, run, blend, with the device busy all the time.
+"""The loop over a plan on a device: gather, run, blend.
 
 All work on tiles is put on one stream, where each step finds done what it needs. The host waits for one thing only: the
-count of values that are not finite in the tile that was blended last, before the next one is. By then the next batch is
-in the network, so the device has something to do meanwhile.
+count of values that are not finite in the tile that was blended last, before the next one is. For the last tile of a
+batch the next batch is in the network by then, so the device has something to do meanwhile.
 """
 
 from __future__ import annotations

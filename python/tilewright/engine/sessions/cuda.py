@@ -135,19 +135,29 @@ class CudaSession:
         return new_result(shape, self.spec, self.tail, self.dtype)
 
     def _bind(self, shape: _Shape) -> BoundNetwork:
-        if self.options.graph:
-            try:
-                return self._bound(shape)
-            except DeviceError as error:
-                _log.info("%s runs without a CUDA graph: %s", self.spec.name, error)
-            self.options = replace(self.options, graph=False)
-            # One on which a capture broke off may stay unusable.
-            self._stream = self.kernels.Stream()
-        return self._bound(shape)
+        if not self.options.graph:
+            return self._bound(shape, self.options)
+        try:
+            return self._bound(shape, self.options)
+        except DeviceMemoryError as error:
+            if self._idle:
+                raise
+            # An arena that has to grow while a graph is captured says so too, however much memory there is.
+            reason = str(error)  # its frames would hold on to memory
+        except DeviceError as error:
+            reason = str(error)
+        # One on which a capture broke off may stay unusable, for what else is bound to it too.
+        self._stream = self.kernels.Stream()
+        self._idle.clear()
+        without = replace(self.options, graph=False)
+        bound = self._bound(shape, without)
+        _log.info("%s runs without a CUDA graph: %s", self.spec.name, reason)
+        self.options = without
+        return bound
 
-    def _bound(self, shape: _Shape) -> BoundNetwork:
+    def _bound(self, shape: _Shape, options: CudaOptions) -> BoundNetwork:
         network = with_shape(self.network, shape[0], *shape[2:])
-        if self.options.layout == "NHWC":
+        if options.layout == "NHWC":
             network = with_channels_last(network)
         opening = _Opening(
             network.SerializeToString(),
@@ -155,8 +165,8 @@ class CudaSession:
             shape,
             result_shape(shape, self.spec, self.tail),
             self.dtype,
-            self.options.layout,
-            self.options.of_provider(self.precision, self._stream),
+            options.layout,
+            options.of_provider(self.precision, self._stream),
         )
         return BoundNetwork(opening, self.kernels, self._stream, self._thread)
 
