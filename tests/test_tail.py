@@ -114,7 +114,7 @@ def test_networks_of_the_catalog(name, factor, own_cache):
     if factor == 2 and CATALOG[name].scale == 4:
         assert found is None, "it ends in a convolution"
         return
-    if factor == 4 and name.startswith(("realesrgan", "realsr")):
+    if CATALOG[name].denoise or (factor == 4 and name.startswith(("realesrgan", "realsr"))):
         assert found is None, "likewise"
         return
     head, tail = found
