@@ -35,7 +35,11 @@ packages() {
   fi
   run "$python" -m pip install --quiet --no-index --no-deps --target "$site" "$wheels"/*.whl
   # ONNX Runtime looks for the CUDA libraries beside itself.
-  run "$python" -c "import nvidia, os, sys; os.path.lexists(sys.argv[1]) or os.symlink(list(nvidia.__path__)[0], sys.argv[1])" "$site/nvidia"
+  run "$python" -c "
+import importlib.util, os, sys
+found = importlib.util.find_spec('nvidia')
+if found and not os.path.lexists(sys.argv[1]):
+    os.symlink(list(found.submodule_search_locations)[0], sys.argv[1])" "$site/nvidia"
 }
 
 # Nothing but the architecture of the device at hand, which takes a fifth of the time.

@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import FORMATS, check_colour_space, encode, png_writer
 from tilewright.codecs.in_memory import picture_from_pillow
+from tilewright.codecs.metadata import kept_xmp
 from tilewright.codecs.png_chunks import chunk
 from tilewright.errors import EncodeError
 from tilewright.picture import Picture
@@ -377,3 +378,9 @@ def test_a_progressive_jpeg_has_the_pixels_of_a_plain_one(quality):
     assert b"\xff\xc0" in plain
     assert b"\xff\xc2" in progressive
     assert np.array_equal(np.asarray(opened(plain)), np.asarray(opened(progressive)))
+
+
+def test_xmp_of_elements_in_elements_in_elements_is_left_out():
+    """Its tree would be walked deeper than Python goes."""
+    depth = 5000
+    assert kept_xmp(b"<a>" * depth + b"</a>" * depth) is None

@@ -78,6 +78,8 @@ def _fuzz(target: str, arguments: list[str]) -> None:
     import tilewright
 
     module = importlib.import_module(f"fuzz.{target}")
+    for data in module.corpus():  # what is made at first use may take longer than an input may
+        module.one_input(data)
     # Many modules are imported when they are first used, which would be too late for coverage to see them.
     for found in pkgutil.walk_packages(tilewright.__path__, "tilewright."):
         if not found.name.endswith("__main__"):

@@ -14,7 +14,8 @@ from tilewright.codecs import vips
 from tilewright.testing import make_picture
 
 _ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a width="9">text</a></x:xmpmeta>'
+_XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:t="http://ns.adobe.com/tiff/1.0/"><a t:Orientation="6" b="9">text
+<t:ImageWidth>9</t:ImageWidth></a></x:xmpmeta>"""
 
 
 @cache
@@ -41,6 +42,7 @@ def _png() -> dict[str, bytes]:
         (b"sBIT", b"\5\6\5"),
         (b"pHYs", struct.pack(">IIB", 3780, 3780, 1)),
         (b"tEXt", b"Comment\0text"),
+        (b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + _XMP),
         (b"eXIf", _exif().tobytes()[6:]),
     ]
     return files | {

@@ -100,15 +100,15 @@ def kept_xmp(packet: bytes) -> bytes | None:
         return None
     try:
         tree = minidom.parseString(packet.strip(b"\0 \t\r\n"))
-    except (ExpatError, ValueError, LookupError):
+        for element in tree.getElementsByTagName("*"):
+            for attribute in list(element.attributes.values()):
+                if _is_stale(attribute):
+                    element.removeAttributeNode(attribute)
+            if element.parentNode is not None and _is_stale(element):
+                element.parentNode.removeChild(element)
+        return tree.documentElement.toxml("utf-8") if tree.documentElement is not None else None
+    except (ExpatError, ValueError, LookupError, RecursionError):  # the last over elements in elements in elements
         return None
-    for element in tree.getElementsByTagName("*"):
-        for attribute in list(element.attributes.values()):
-            if _is_stale(attribute):
-                element.removeAttributeNode(attribute)
-        if element.parentNode is not None and _is_stale(element):
-            element.parentNode.removeChild(element)
-    return tree.documentElement.toxml("utf-8") if tree.documentElement is not None else None
 
 
 def _is_stale(node: Any) -> bool:
