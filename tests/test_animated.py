@@ -274,3 +274,15 @@ def test_still_pictures_stay_still():
         assert isinstance(decode_any(file.getvalue()), Picture)
         with pytest.raises(DecodeError, match="animation"):
             decode(animation_file(kind))
+
+
+def test_a_frame_beyond_the_screen_is_refused():
+    """Pillow would give frames of two sizes."""
+    file = io.BytesIO()
+    frames = [Image.fromarray(make_picture(9, 13, 3) // shade) for shade in (1, 2)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    data = bytearray(file.getvalue())
+    second = data.rfind(b"\x2c\x00\x00\x00\x00")  # an image descriptor: left, top, width, height
+    data[second + 1 : second + 3] = (4).to_bytes(2, "little")
+    with pytest.raises(DecodeError, match=r"frame 2 of the 2 in the GIF file .* reaches beyond the 13 x 9"):
+        list(decode_any(bytes(data)).frames())

@@ -76,10 +76,10 @@ def open_animation(data: bytes, kind: str, frames: int, *, keep_metadata: bool =
     # A GIF file says how often the animation is repeated, and nothing when it is not; the others, how often it plays.
     plays = int(loop or 0) if kind != "GIF" else 1 if loop is None else loop + 1 if loop else 0
     width, height = size[::-1] if orientation in (5, 6, 7, 8) else size
-    return Animation(width, height, frames, plays, cicp, kind, lambda: _frames(data, kind, frames, fields))
+    return Animation(width, height, frames, plays, cicp, kind, lambda: _frames(data, kind, size, frames, fields))
 
 
-def _frames(data: bytes, kind: str, frames: int, fields: dict[str, Any]) -> Iterator[Frame]:
+def _frames(data: bytes, kind: str, size: tuple[int, int], frames: int, fields: dict[str, Any]) -> Iterator[Frame]:
     from PIL import Image
 
     number = 0
@@ -89,6 +89,8 @@ def _frames(data: bytes, kind: str, frames: int, fields: dict[str, Any]) -> Iter
             first = 1 if getattr(image, "default_image", False) else 0
             for number in range(frames):
                 image.seek(first + number)
+                if image.size != size:  # Pillow makes room for a GIF frame that is larger than the screen
+                    raise ValueError(f"it reaches beyond the {size[0]} x {size[1]} of the animation")
                 samples = np.asarray(image.convert("RGBA"))
                 milliseconds = float(image.info.get("duration", 0))
                 yield Frame(picture_from_samples(samples, **fields), milliseconds)
