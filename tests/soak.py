@@ -25,7 +25,8 @@ from tilewright.models.spec import ModelSpec
 from tilewright.testing import FakeSession, make_picture
 
 TASKS_A_ROUND = 50
-WARM_UP_ROUNDS = 4
+# Pools of threads are as large as they become only after some hundred tasks.
+WARM_UP_ROUNDS = 12
 MEBIBYTES = 16  # the allocator's own ups and downs; a picture kept in every round would be more
 
 

@@ -222,7 +222,8 @@ def test_memory_does_not_grow_with_frames(target):
             tracemalloc.stop()
 
     peak(2)  # modules load
-    assert peak(12) < peak(3) + 300 * 400 * 4
+    # Nine more frames: all kept would be nine of these. What waits to be collected comes and goes.
+    assert peak(12) < peak(3) + 3 * 300 * 400 * 4
 
 
 def test_a_task_gives_an_animation_and_asks_the_classifier_about_every_frame(copying, monkeypatch):
