@@ -7,9 +7,10 @@ FOLDER has the truth in `HR` and what was made of it, smaller, in `LRx2` and `LR
 runs at its own factor. PSNR is on the luma of BT.601 and SSIM on the same (Gaussian windows, sigma 1.5), with as many
 pixels as the factor cut off on every side, as papers do; both are means over the pictures.
 
-ncnn has the whole picture in float32, and its result is rounded as ours is. "apart" is the largest difference between
-the two in steps of 1/255. The seam error is that between our result in small tiles and that of the whole picture,
-compared in 16 bits and float32; a dash where no picture is large enough to be cut.
+Networks whose input must be padded, Real-CUGAN's and waifu2x's, are left out. ncnn has the whole picture in float32,
+and its result is rounded as ours is. "apart" is the largest difference between the two in steps of 1/255. The seam
+error is that between our result in small tiles and that of the whole picture, compared in 16 bits and float32; a dash
+where no picture is large enough to be cut.
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ncnn
 import numpy as np
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from peers.arrays import pixels_of
+from peers import ncnn_tiles
 from tilewright import Settings, Upscaler
 from tilewright.engine.planner import plan_tiles
 from tilewright.models.catalog import CATALOG
@@ -78,24 +78,9 @@ def ssim_y(result: NDArray[np.uint8], truth: NDArray[np.uint8], shave: int) -> f
 
 def ncnn_network(entry: CatalogEntry) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
     """The weights' own files on ncnn, in float32 throughout."""
-    net = ncnn.Net()
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    net.opt.use_bf16_storage = False
+    short = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
     assert entry.folder is not None
-    assert net.load_param(str(entry.folder / f"{entry.stem}.param")) == 0
-    assert net.load_model(str(entry.folder / f"{entry.stem}.bin")) == 0
-
-    def run(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width, _ = pixels.shape
-        batch = ncnn.Mat.from_pixels(pixels, ncnn.Mat.PixelType.PIXEL_RGB, width, height)
-        batch.substract_mean_normalize([], [1 / 255] * 3)
-        extractor = net.create_extractor()
-        extractor.input("data", batch)
-        status, result = extractor.extract("output")
-        assert status == 0
-        return pixels_of(np.array(result))
-
-    return run
+    return ncnn_tiles.network(entry.folder / f"{entry.network(entry.scale).stem}.param", **dict.fromkeys(short, False))
 
 
 def seam_error(name: str, factor: int, pictures: list[NDArray[np.uint8]], settings: Settings) -> float | None:
@@ -114,7 +99,8 @@ def seam_error(name: str, factor: int, pictures: list[NDArray[np.uint8]], settin
 
 
 def main() -> None:
-    installed = [entry.name for entry in CATALOG.values() if entry.installed]
+    # Those that must be shown more than the picture are not what plain ncnn is to be compared with.
+    installed = [each.name for each in CATALOG.values() if each.installed and not each.network(each.scale).padding]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", action="append", choices=installed, help="repeatable; all installed by default")

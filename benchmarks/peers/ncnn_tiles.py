@@ -22,9 +22,11 @@ LABEL = "ncnn"
 TILE, PAD, SCALE = 200, 10, 4
 
 
-def opened(param: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+def network(param: Path, **options: object) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """The weights' own files, for a whole picture; `options` are those of `ncnn.Net`."""
     net = ncnn.Net()
-    net.opt.num_threads = threads
+    for name, value in options.items():
+        setattr(net.opt, name, value)
     assert net.load_param(str(param)) == 0
     assert net.load_model(str(param.with_suffix(".bin"))) == 0
 
@@ -38,4 +40,9 @@ def opened(param: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArra
         assert status == 0
         return pixels_of(np.array(result))
 
+    return run
+
+
+def opened(param: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    run = network(param, num_threads=threads)
     return lambda pixels: tiled(pixels, run, SCALE, tile=TILE, pad=PAD)
