@@ -20,9 +20,9 @@ from typing import NamedTuple
 import tilewright
 from fuzz.mutations import mutated
 from fuzz.seeds import seeds
+from fuzz.weightless import without_weights
 from tilewright import Settings, Upscaler
-from tilewright.models.spec import ModelSpec
-from tilewright.testing import FakeSession, make_picture
+from tilewright.testing import make_picture
 
 TASKS_A_ROUND = 50
 # Pools of threads are as large as they become only after some hundred tasks.
@@ -46,10 +46,8 @@ class Soak:
         """Opens nothing yet."""
         limits = Settings.from_environment({**os.environ, "TILEWRIGHT_MAX_INPUT_PIXELS": "1000000"})
         self._folder = folder
-        self._upscaler = Upscaler(settings=limits, device="cpu", store=folder)
         # OpenVINO keeps something for every shape that it has met, and here are hundreds: what is counted is ours.
-        sessions = {factor: FakeSession(ModelSpec(name="repeats", scale=factor)) for factor in (2, 3, 4)}
-        self._upscaler._networks.session = lambda _, factor, *__: sessions[factor]
+        self._upscaler = without_weights(Upscaler(settings=limits, device="cpu", store=folder))
         self._random = Random(seed)
         self._kinds = [self._file, self._file, self._broken_file, self._array, self._upload, self._invalid, self._later]
         self.outcomes: Counter[str] = Counter()

@@ -264,9 +264,9 @@ class Upscaler:
         native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         source = np.require(native, requirements=["C", "A"])
         if size is not None:
-            colours = source.shape[2] - (source.shape[2] in (2, 4))
-            planes = [np.ascontiguousarray(part) for part in np.split(source, [colours], axis=2)]
-            picture = Picture(planes[0], planes[1][:, :, 0] if planes[1].size else None)
+            from tilewright.codecs.samples import picture_from_samples
+
+            picture = picture_from_samples(source)
             result = self.upscale_picture(picture, factor, size=size, fit=fit, on_progress=on_progress)
             return result.pixels if result.alpha is None else np.dstack([result.pixels, result.alpha])
         # A factor that is not offered is known before memory is taken for it.
@@ -374,7 +374,7 @@ class Upscaler:
             TilewrightError: as `upscale_array`.
             OSError: `file` cannot be written.
         """
-        from tilewright.codecs.animated import check_animation, write_animation
+        from tilewright.codecs.animated import write_animation
         from tilewright.codecs.encode import check_colour_space, check_format_limits, encode, png_writer
 
         report = report or self.new_report()
@@ -392,7 +392,6 @@ class Upscaler:
         }
         wanted: dict[str, Any] = {"size": size, "fit": fit}
         if isinstance(picture, Animation):
-            check_animation(picture, file_format)
             results = self._larger_frames(picture, factor, on_result, report, wanted | options)
             with report.stage("encode"):
                 write_animation(file, picture, results, file_format, **encoding)

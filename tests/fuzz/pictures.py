@@ -15,10 +15,10 @@ from PIL import Image
 import tilewright
 from fuzz.mutations import mutated
 from fuzz.seeds import seeds
+from fuzz.weightless import without_weights
 from tilewright import Settings, Upscaler
 from tilewright.codecs.decode import decode_any
 from tilewright.picture import Animation
-from tilewright.testing import FakeSession
 
 FACTOR = 2
 MAX_PIXELS = 1_000_000  # more than that a header may promise and nothing is decoded
@@ -34,10 +34,8 @@ def _upscaler(plain: bool) -> Upscaler:
         "TILEWRIGHT_MAX_INPUT_PIXELS": str(MAX_PIXELS),
         **{f"TILEWRIGHT_{name}": "off" if plain else "on" for name in switches},
     }
-    upscaler = Upscaler(settings=Settings.from_environment(variables), device="cpu", store="memory://fuzz")
-    session = FakeSession()  # files are tried here, and a network takes a hundred times as long as all the rest
-    upscaler._networks.session = lambda *_: session
-    return upscaler
+    # Files are tried here, and a network takes a hundred times as long as all the rest.
+    return without_weights(Upscaler(settings=Settings.from_environment(variables), device="cpu", store="memory://fuzz"))
 
 
 def check(data: bytes) -> str:

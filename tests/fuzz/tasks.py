@@ -9,17 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz.requests import answer_anything, mutated_tasks, requests
+from fuzz.weightless import without_weights
 from tilewright import Settings, Upscaler
-from tilewright.testing import FakeSession
 
 
 @cache
 def _upscaler() -> Upscaler:
     limits = Settings.from_environment({"TILEWRIGHT_CACHE_DIR": os.environ["TILEWRIGHT_CACHE_DIR"]})
-    upscaler = Upscaler(settings=limits, device="cpu", store="memory://fuzz-tasks")
-    session = FakeSession()
-    upscaler._networks.session = lambda *_: session
-    return upscaler
+    return without_weights(Upscaler(settings=limits, device="cpu", store="memory://fuzz-tasks"))
 
 
 @settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -16,7 +16,7 @@ import numpy as np
 
 from tilewright.codecs.colour import colour_space
 from tilewright.codecs.encode import encode
-from tilewright.codecs.metadata import exif_resolution, kept_exif, kept_xmp
+from tilewright.codecs.metadata import exif_resolution, kept
 from tilewright.codecs.png_chunks import SIGNATURE, all_chunks, chunk, leading_chunks, resolution
 from tilewright.codecs.samples import picture_from_samples
 from tilewright.errors import DecodeError, EncodeError
@@ -69,9 +69,8 @@ def open_animation(data: bytes, kind: str, frames: int, *, keep_metadata: bool =
         "cicp": cicp,
         "orientation": orientation,
         "dpi": dpi,
-        "exif": kept_exif(exif) if keep_metadata and exif else None,
-        "xmp": kept_xmp(xmp) if keep_metadata and isinstance(xmp, bytes) else None,
         "source_format": kind,
+        **kept(exif, xmp, wanted=keep_metadata),
     }
     # A GIF file says how often the animation is repeated, and nothing when it is not; the others, how often it plays.
     plays = int(loop or 0) if kind != "GIF" else 1 if loop is None else loop + 1 if loop else 0

@@ -153,9 +153,8 @@ def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, 
         orientation=orientation,
         dpi=dpi,
         cicp=cicp,
-        exif=metadata.kept_exif(exif) if keep_metadata and exif is not None else None,
-        xmp=metadata.kept_xmp(xmp) if keep_metadata and xmp is not None else None,
         source_format=kind,
+        **metadata.kept(exif, xmp, wanted=keep_metadata),
     )
 
 

@@ -76,9 +76,8 @@ def picture_from_pillow(image: Any, *, limits: Limits = UNLIMITED, keep_metadata
         icc=icc,
         orientation=orientation,
         dpi=metadata.resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None,
-        exif=metadata.kept_exif(exif) if keep_metadata and exif else None,
-        xmp=metadata.kept_xmp(xmp) if keep_metadata and isinstance(xmp, bytes) else None,
         source_format="Pillow",
+        **metadata.kept(exif, xmp, wanted=keep_metadata),
     )
 
 

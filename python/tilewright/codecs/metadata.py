@@ -66,6 +66,14 @@ def resolution(x: float, y: float, unit: float | None) -> Resolution | None:
     return x * unit, y * unit
 
 
+def kept(exif: object, xmp: object, *, wanted: bool) -> dict[str, bytes | None]:
+    """The fields ``exif`` and ``xmp`` of a `Picture`, from what a decoder gives for each: bytes, or something else."""
+    return {
+        "exif": kept_exif(exif) if wanted and isinstance(exif, bytes) and exif else None,
+        "xmp": kept_xmp(xmp) if wanted and isinstance(xmp, bytes) else None,
+    }
+
+
 def kept_exif(exif: bytes) -> bytes | None:
     """Exif data without what is true of its file only; None where it cannot be read, or nothing is left.
 

@@ -124,8 +124,8 @@ class BandRing:
         """
         self._kernels, self._form, self._sink, self._complete, self._memory = kernels, form, sink, complete, memory
         self._offsets, nbytes = form.offsets()
-        self._slots = memory.take(kernels, nbytes, min(RING, count))
         self._count = min(RING, count)
+        self._slots = memory.take(kernels, nbytes, self._count)
         self._stream: Stream = kernels.Stream()
         self._begun = 0
 

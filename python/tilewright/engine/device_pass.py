@@ -16,10 +16,11 @@ import numpy as np
 from tilewright.engine.alpha import FLAT_RADIUS
 from tilewright.engine.band_ring import BandRing
 from tilewright.engine.device_planner import DeviceDemand, batch_size
+from tilewright.engine.pipeline import not_finite
 from tilewright.engine.sessions.base import DeviceMemoryError, device_memory
 from tilewright.engine.sessions.cuda import CudaSession
 from tilewright.errors import InferenceError
-from tilewright.models.tail import Tail
+from tilewright.models.tail import NO_TAIL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ class DevicePass:
         form = job.band_form(plan)
         demand = DeviceDemand.of(job.session, plan.width * plan.height, form.pixel_bytes)
         self._size = batch_size(plan, spec.scale, self._total, demand=demand, memory_budget=budget)
-        tail = job.session.tail or Tail(shuffle=1, adds_input=False)
+        tail = job.session.tail or NO_TAIL
         self._adds_base = tail.adds_input
         self._bound: BoundNetwork | None = None
         self._blank_tile: _Tile | None = None
@@ -302,7 +303,4 @@ class DevicePass:
                 exact.give_back(bound)
         if spoilt := int(self._count[0]):
             tile = self._plan[item.tile]
-            raise InferenceError(
-                f"{self._session.spec.name} gave {spoilt} values that are not finite for the tile at "
-                f"({tile.x.origin}, {self._top + tile.y.origin}), in float32 too"
-            )
+            raise not_finite(self._session.spec, spoilt, tile.x.origin, self._top + tile.y.origin)

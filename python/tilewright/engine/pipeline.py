@@ -13,7 +13,7 @@ from tilewright.engine.alpha import FLAT_RADIUS
 from tilewright.engine.progress import OnProgress, Progress
 from tilewright.engine.report import Report
 from tilewright.errors import InferenceError
-from tilewright.models.tail import Tail
+from tilewright.models.tail import NO_TAIL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -93,6 +93,13 @@ def alpha_layers(source: Pixels, spec: ModelSpec, *, target: int, channel: int =
     if alpha.min() == alpha.max():
         return [Fill(int(alpha[0, 0]), target, channel)]
     return [Layer(source, (channel,) * (1 if spec.channel_order == "Y" else 3), target, channel, 1, is_alpha=True)]
+
+
+def not_finite(spec: ModelSpec, count: int, x: int, y: int) -> InferenceError:
+    """What to raise for a tile, at a place in the picture, that float32 did not mend."""
+    return InferenceError(
+        f"{spec.name} gave {count} values that are not finite for the tile at ({x}, {y}), in float32 too"
+    )
 
 
 def keep_flat(layer: Layer, band: Sequence[Pixels], row: int) -> None:
@@ -209,7 +216,7 @@ class _Loop:
         self._fills = [layer for layer in layers if isinstance(layer, Fill)]
         self._layers = [layer for layer in layers if isinstance(layer, Layer)]
         planes = len(self._layers[0].channels)
-        tail = session.tail or Tail(shuffle=1, adds_input=False)
+        tail = session.tail or NO_TAIL
         self._adds_base = tail.adds_input
         self._canvases = [
             Canvas(
@@ -303,11 +310,8 @@ class _Loop:
         with self._report.stage("network"):
             result = self._exact_session().run(batch)
         if spoilt := self._blended(step, batch, result):
-            x, y = self._plan[step.index].x, self._plan[step.index].y
-            raise InferenceError(
-                f"{self._session.spec.name} gave {spoilt} values that are not finite for the tile at "
-                f"({x.origin}, {y.origin}), in float32 too"
-            )
+            tile = self._plan[step.index]
+            raise not_finite(self._session.spec, spoilt, tile.x.origin, tile.y.origin)
 
     def _tell(self, rows: int) -> None:
         self._report.tiles = self._done

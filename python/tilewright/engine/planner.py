@@ -127,7 +127,7 @@ def plan_tiles(
         wanted = _round_up(max(tile, _smallest_tile(spec)), spec.multiple_of)
         return _plan(width, height, spec, min(wanted, _whole(width, spec)), min(wanted, _whole(height, spec)))
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
-    candidates = _candidates(width, height, spec, demand or Demand(max(spec.bytes_per_pixel, 1.0)))
+    candidates = _candidates(width, height, spec, demand)
     enough = int(_SLIGHT_REDUNDANCY * width * height)
     best = _best(candidates, memory_budget or default_memory_budget(), enough, spec)
     return _plan(width, height, spec, best.tile_width, best.tile_height)

@@ -45,6 +45,10 @@ class Tail:
         return whole + batch.repeat(side, axis=2).repeat(side, axis=3) if self.adds_input else whole
 
 
+NO_TAIL = Tail(shuffle=1, adds_input=False)
+"""That of a result which is finished."""
+
+
 def cut_tail(model: onnx.ModelProto, scale: int) -> tuple[onnx.ModelProto, Tail] | None:
     """The network without its tail.
 

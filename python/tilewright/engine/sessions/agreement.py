@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 # Agreement with float32 on natural content that a shorter format must reach to be used: at 50 dB the error is 0.8 of an
 # 8-bit step.
 GATE_DB = 50.0
-_PROBE_SIZE = 64
+PROBE_SIZE = 64
 
 
 def agree(exact: Session, fast: Session) -> bool:
     """Whether two sessions of one network agree to `GATE_DB` on a natural patch."""
-    patch = probe_batch(exact.spec, _PROBE_SIZE)
+    patch = probe_batch(exact.spec, PROBE_SIZE)
     return _agreement_db(finished(exact, patch), finished(fast, patch), exact.spec.value_range) >= GATE_DB
 
 

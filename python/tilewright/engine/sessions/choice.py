@@ -7,6 +7,7 @@ import importlib.util
 import logging
 from typing import TYPE_CHECKING
 
+from tilewright.engine.sessions.agreement import PROBE_SIZE
 from tilewright.engine.sessions.base import goes_straight
 from tilewright.engine.sessions.cuda_check import cuda_problem, kernels_problem
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from tilewright.models.spec import Model
 
 _log = logging.getLogger("tilewright")
-
-_PROBE_SIZE = 64
 
 
 def resolve_device(device: str) -> str:
@@ -79,7 +78,7 @@ def _open_on_cuda(model: Model, precision: str) -> Session:
         if precision == "auto":
             return open_best(model)
         session = CudaSession(model, precision="fp16" if precision == "fp16" else "fp32")
-        session.run(probe_batch(model.spec, _PROBE_SIZE))  # what CUDA cannot run is known now, not with a picture
+        session.run(probe_batch(model.spec, PROBE_SIZE))  # what CUDA cannot run is known now, not with a picture
         return session
     if precision == "fp16":
         raise DeviceError(f"precision 'fp16' needs tiles that stay on the device: {problem}", parameter="precision")
