@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from tilewright.codecs import vips
+from tilewright.codecs.colour import for_equal_channels
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import (
     FORMATS,
@@ -505,19 +506,41 @@ def test_webp_keeps_alpha():
 
 
 @pytest.mark.parametrize("with_alpha", [False, True])
-def test_grey_with_a_profile_becomes_srgb_in_webp_and_stays_in_the_others(with_alpha):
+def test_grey_with_a_profile_becomes_rgb_that_looks_the_same_in_webp_and_stays_in_the_others(with_alpha):
     light = np.repeat(np.arange(0, 256, 8, dtype=np.uint8), 64).reshape(32, 64, 1)
     alpha = np.full((32, 64), 200, np.uint8) if with_alpha else None
     picture = Picture(light, alpha, LINEAR_GREY)
-    image = opened(encode(picture, "WEBP", 99))
+    image = opened(encode(picture, "WEBP", lossless=True))
+    assert np.array_equal(np.asarray(image)[:, :, :3], np.broadcast_to(light, (32, 64, 3)))
     linear = light / 255  # sRGB transfer function, IEC 61966-2-1
     expected = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    assert np.abs(np.asarray(image)[:, :, :3] - expected).mean() < 1.5
-    assert "icc_profile" not in image.info
+    assert np.abs(in_srgb(image) - expected).max() <= 1
     assert (image.mode == "RGBA") == with_alpha
     for file_format in ("PNG", "JPG"):
         assert opened(encode(picture, file_format)).info["icc_profile"] == LINEAR_GREY
         assert decode(encode(picture, file_format)).icc == LINEAR_GREY
+
+
+def test_grey_whose_profile_leads_to_lightness_becomes_srgb_in_webp():
+    odd = LINEAR_GREY[:20] + b"Lab " + LINEAR_GREY[24:]
+    image = opened(encode(Picture(smooth(32, 32, 1), None, odd), "WEBP"))
+    assert (image.mode, image.info.get("icc_profile")) == ("RGB", None)
+
+
+def test_a_grey_profile_without_a_curve_in_it_gives_none():
+    where = LINEAR_GREY.index(b"kTRC")
+    for odd in (b"", LINEAR_GREY[:100], LINEAR_GREY[:140], LINEAR_GREY.replace(b"kTRC", b"kTRX"), SRGB):
+        assert for_equal_channels(odd) is None
+    assert for_equal_channels(LINEAR_GREY[: where + 4] + b"\xff" * 8 + LINEAR_GREY[where + 12 :]) is None
+
+
+def in_srgb(image):
+    """What LittleCMS makes of the colours of an image with a profile."""
+    source = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+    target = ImageCms.createProfile("sRGB")
+    exact = ImageCms.Flags.NOOPTIMIZE
+    rendered = ImageCms.profileToProfile(image.convert("RGB"), source, target, outputMode="RGB", flags=exact)
+    return np.asarray(rendered).astype(float)
 
 
 def test_jpeg_composites_on_white():

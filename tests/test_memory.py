@@ -8,6 +8,7 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tilewright
@@ -76,3 +77,22 @@ def test_nothing_grows_over_tasks_of_all_kinds():
     before, after, outcomes = soak(0, rounds=10)
     assert problems(before, after, outcomes) == []
     assert {"done", "cancelled", "invalidInputImage", "unsupportedOutputFormat"} <= set(outcomes)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's own account of memory")
+def test_memory_does_not_grow_with_the_sizes_a_network_has_seen():
+    """A runtime that kept what it prepared for 300 more would keep 75 MiB."""
+    shapes = [(height, width) for height in range(16, 44) for width in range(16, 41)]
+    with Upscaler(device="cpu") as upscaler:
+        session = upscaler._networks.session("realesr-animevideov3", 4, "auto")
+
+        def run(some):
+            for height, width in some:
+                session.run(np.zeros((1, 3, height, width), np.float32))
+
+        run(shapes[:400])
+        before = resident()
+        run(shapes[400:])
+        grown = resident() - before
+    assert grown < 16 * _MEBIBYTE

@@ -1,4 +1,4 @@
-"""The colour space that a PNG file tells by chunks, as an ICC profile.
+"""ICC profiles: for the colour space that a PNG file tells by chunks, and for grey where there is only RGB.
 
 Pixels stay as they are: a profile says the same as cICP, or gAMA and cHRM, loses no levels as a conversion would, and
 can be carried into JPG and WEBP too. Profiles follow ICC.1:2022; code points of cICP are those of ITU-T H.273.
@@ -97,6 +97,22 @@ def colour_space(chunks: dict[bytes, bytes], icc: bytes | None, *, grey: bool) -
     return ColourSpace(_profile(given or _BT709, _SRGB_CURVE if gamma is None else (gamma,), grey=grey), None)
 
 
+def for_equal_channels(icc: bytes) -> bytes | None:
+    """A profile that says of equal red, green and blue what one for grey says of grey.
+
+    Args:
+        icc: a profile for grey.
+
+    Returns:
+        The profile; None where the curve of `icc` cannot be taken over, as when it leads to L*.
+    """
+    if icc[16:24] != b"GRAYXYZ ":
+        return None
+    tags = _tags(icc)
+    curve = tags.get(b"kTRC", b"")
+    return _rgb_profile(_BT709, curve) if curve[:4] in (b"curv", b"para") else None
+
+
 def _gamma(body: bytes) -> float | None:
     """The exponent from samples to light; the chunk has the inverse."""
     value = struct.unpack(">I", body)[0] if len(body) == 4 else 0
@@ -120,27 +136,48 @@ def _xyz(xy: tuple[float, float]) -> NDArray[np.float64]:
 
 def _profile(primaries: Primaries, curve: Curve, *, grey: bool) -> bytes:
     """A display profile of version 4 by matrix and curve, or for grey by the curve alone."""
-    white = _xyz(primaries.white)
-    adapt = np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white)) @ _BRADFORD
     kind = 0 if len(curve) == 1 else 3
     parametric = struct.pack(">4sIHH", b"para", 0, kind, 0) + _s15(curve)
+    return _assembled(b"GRAY", primaries, {b"kTRC": parametric}) if grey else _rgb_profile(primaries, parametric)
+
+
+def _rgb_profile(primaries: Primaries, curve: bytes) -> bytes:
+    """One by matrix and a curve that is a tag's data."""
+    columns = np.stack([_xyz(each) for each in primaries[1:]], axis=1)
+    columns = _adaptation(primaries) @ (columns * np.linalg.solve(columns, _xyz(primaries.white)))
+    tags = {}
+    for name, column in zip((b"r", b"g", b"b"), columns.T, strict=True):
+        tags[name + b"XYZ"], tags[name + b"TRC"] = _xyz_tag(column), curve
+    return _assembled(b"RGB ", primaries, tags)
+
+
+def _adaptation(primaries: Primaries) -> NDArray[np.float64]:
+    """From the primaries' white to the profile's."""
+    white = _xyz(primaries.white)
+    adaptation: NDArray[np.float64] = (
+        np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white)) @ _BRADFORD
+    )
+    return adaptation
+
+
+def _tags(icc: bytes) -> dict[bytes, bytes]:
+    """The data of a profile's tags, as far as they are there."""
+    (count,) = struct.unpack(">I", icc[128:132].rjust(4, b"\0"))
+    tags = {}
+    for at in range(132, min(132 + 12 * count, len(icc) - 11), 12):
+        name, offset, length = struct.unpack(">4sII", icc[at : at + 12])
+        tags[name] = icc[offset : offset + length]
+    return tags
+
+
+def _assembled(space: bytes, primaries: Primaries, specific: dict[bytes, bytes]) -> bytes:
     tags = {
-        b"desc": _text("colour space of a PNG file"),
+        b"desc": _text("colour space of the picture"),
         b"cprt": _text("CC0"),
         b"wtpt": _xyz_tag(_D50),
-        b"chad": b"sf32" + bytes(4) + _s15(adapt.ravel()),
+        b"chad": b"sf32" + bytes(4) + _s15(_adaptation(primaries).ravel()),
+        **specific,
     }
-    if grey:
-        tags[b"kTRC"] = parametric
-    else:
-        columns = np.stack([_xyz(each) for each in primaries[1:]], axis=1)
-        columns = adapt @ (columns * np.linalg.solve(columns, white))
-        for name, column in zip((b"r", b"g", b"b"), columns.T, strict=True):
-            tags[name + b"XYZ"], tags[name + b"TRC"] = _xyz_tag(column), parametric
-    return _assembled(b"GRAY" if grey else b"RGB ", tags)
-
-
-def _assembled(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     at = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
     for name, data in tags.items():

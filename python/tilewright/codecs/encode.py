@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from tilewright.codecs import reason, vips
+from tilewright.codecs.colour import for_equal_channels
 from tilewright.codecs.jpeg import with_jfif_resolution
 from tilewright.codecs.png_chunks import ancillary_chunks
 from tilewright.errors import EncodeError
@@ -81,8 +82,8 @@ def encode(
     """Encode a picture.
 
     Colour space and resolution go into the file, and Exif and XMP where the picture has them. PNG keeps 16 bits and
-    alpha, WEBP keeps alpha, for JPG, which has none, the picture is composited on white. A grey picture with a profile
-    becomes sRGB in WEBP, which knows no grey.
+    alpha, WEBP keeps alpha, for JPG, which has none, the picture is composited on white. WEBP knows no grey: a grey
+    picture with a profile becomes RGB with one that says the same.
 
     Args:
         picture: what to write.
@@ -123,11 +124,22 @@ def _webp(image: Any, picture: Picture, quality: int, *, lossless: bool) -> byte
     keep = _kept(picture)
     if picture.dpi is not None:  # the format has no other place for it
         keep += "|exif"
-    if picture.pixels.shape[2] == 1 and picture.icc is not None:
-        image = image.icc_transform("srgb", embedded=True, black_point_compensation=True)
-        image.remove("icc-profile-data")
+    if image.interpretation == "b-w" and picture.icc is not None:
+        image = _with_equal_channels(image, picture.icc)
     # Lossless, `exact` keeps colours under full transparency too.
     return bytes(image.webpsave_buffer(keep=keep, Q=quality, effort=_WEBP_EFFORT, lossless=lossless, exact=lossless))
+
+
+def _with_equal_channels(image: Any, icc: bytes) -> Any:
+    """RGB that looks as grey does through its profile."""
+    profile = for_equal_channels(icc)
+    if profile is None:
+        image = image.icc_transform("srgb", embedded=True, black_point_compensation=True)
+        image.remove("icc-profile-data")
+        return image
+    image = image.colourspace("srgb")
+    image.set_type(vips().GValue.blob_type, "icc-profile-data", profile)
+    return image
 
 
 def _kept(picture: Picture) -> str:
