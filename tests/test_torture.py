@@ -223,6 +223,7 @@ import sys, time
 from tilewright.codecs.decode import decode
 from tilewright.engine.report import peak_memory
 from tilewright.errors import ImageTooLargeError
+from tilewright.limits import Limits
 data = open(sys.argv[1], "rb").read()
 began = time.monotonic()
 try:
