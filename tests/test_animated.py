@@ -288,3 +288,16 @@ def test_a_frame_beyond_the_screen_is_refused():
     data[second + 1 : second + 3] = (4).to_bytes(2, "little")
     with pytest.raises(DecodeError, match=r"frame 2 of the 2 in the GIF file .* reaches beyond the 13 x 9"):
         list(decode_any(bytes(data)).frames())
+
+
+def test_a_screen_that_readers_see_differently_is_held_to_the_limit():
+    """Pillow makes room for the first frame beside the screen, libvips takes the frame alone: found by fuzzing."""
+    file = io.BytesIO()
+    frames = [Image.fromarray(make_picture(9, 13, 3) // shade) for shade in (1, 2)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    data = bytearray(file.getvalue())
+    data[6:10] = struct.pack("<HH", 15661, 137)
+    first = data.find(b"\x2c\x00\x00\x00\x00")
+    data[first + 3 : first + 5] = (2048).to_bytes(2, "little")
+    with pytest.raises(ImageTooLargeError, match="15661 x 2057 x 2 frames"):
+        decode_any(bytes(data), limits=Limits(pixels=1_000_000))

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 Generator = np.random.Generator
 
 # How far a picture has come: shrunk only, once round, twice round.
-SHARES = (0.3, 0.4, 0.3)
+SHARES = (0.4, 0.4, 0.2)
 
 # How much smaller a picture becomes than the photograph, at least and at most.
-SHRINK = (1.0, 4.0)
+SHRINK = (1.25, 5.0)
 
 
 def random_input(photo: NDArray[np.uint8], size: int, rng: Generator) -> NDArray[np.uint8]:

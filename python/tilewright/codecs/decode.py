@@ -84,7 +84,10 @@ def decode_any(data: bytes, *, limits: Limits = UNLIMITED, keep_metadata: bool =
             if kind == "GIF" and gif.is_cut_short(data):
                 raise DecodeError("the GIF file is corrupt or cut short: a block of it has no end")
             if frames > 1:
-                return open_animation(data, kind, frames, keep_metadata=keep_metadata)
+                animation = open_animation(data, kind, frames, keep_metadata=keep_metadata)
+                # Readers differ over the size of a GIF file whose first frame reaches beyond its screen.
+                limits.check_size(animation.width, animation.height, frames)
+                return animation
             about_header = _warnings()
             picture = _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
         except vips().Error as error:
