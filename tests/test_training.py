@@ -22,11 +22,13 @@ torch = pytest.importorskip("torch", reason="needs the dependency group training
 
 from training import checkpoints, shards  # noqa: E402
 from training.batches import batch, patch, shrunk  # noqa: E402
+from training.critic import Critic, critic_loss, network_loss  # noqa: E402
 from training.degrade import blur, blur_kernel, random_input, sinc_kernel  # noqa: E402
 from training.evaluate import compare, mean_gradient, psnr  # noqa: E402
 from training.export import describe, to_onnx  # noqa: E402
 from training.gather import draw_lettering  # noqa: E402
 from training.losses import contrast_loss, distance  # noqa: E402
+from training.naturalness import SMALLEST, niqe  # noqa: E402
 from training.network import Network, start_weights, with_head_for  # noqa: E402
 from training.targets import held_out, make_shard, split_of  # noqa: E402
 from training.train import Plan, agreement, begin, run  # noqa: E402
@@ -166,6 +168,24 @@ def test_losses_are_zero_for_the_target_alone_and_contrast_sees_softness():
     assert contrast_loss(other, target) < 0.3 * contrast_loss(soft, target)
 
 
+def test_a_critic_learns_to_tell_soft_pictures_and_then_says_how_to_be_sharp():
+    torch.manual_seed(0)
+    sharp, inputs = torch.rand(4, 3, 32, 32), torch.full((4, 3, 8, 8), 0.5)
+    soft = 0.5 + 0.3 * (sharp - 0.5)
+    critic = Critic(8)
+    optimiser = torch.optim.Adam(critic.parameters(), 2e-3)
+    for _ in range(60):
+        loss = critic_loss(critic(sharp, inputs), critic(soft, inputs))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 1
+    assert network_loss(critic(sharp, inputs)) < network_loss(critic(soft, inputs)) - 0.5
+    towards = torch.linspace(0, 1, 5)
+    judged = [network_loss(critic(soft + share * (sharp - soft), inputs)).item() for share in towards]
+    assert judged == sorted(judged, reverse=True)
+
+
 def test_the_rate_rises_falls_and_ends_at_nothing():
     rates = [plan(steps=100, warm_up=10).rate_at(step) for step in range(101)]
     assert int(np.argmax(rates)) in (9, 10)
@@ -182,15 +202,18 @@ def test_training_improves_on_its_start(data, tmp_path):
     assert after > before + 0.2
 
 
-def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, tmp_path):
+@pytest.mark.parametrize("critic", [0.0, 0.01])
+def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, tmp_path, critic):
     whole, halves = tmp_path / "whole.pt", tmp_path / "halves.pt"
-    run(begin(plan(), whole, None), data, whole, save_every=100, report_every=100)
-    first = begin(plan(), halves, None)
+    torch.manual_seed(0)
+    run(begin(plan(critic=critic), whole, None), data, whole, save_every=100, report_every=100)
+    torch.manual_seed(0)
+    first = begin(plan(critic=critic), halves, None)
     for step in range(5):
         rng = np.random.default_rng([0, step])
         first.advance(*batch(shards.Shards(data / "train"), rng, count=2, side=16, scale=4))
     checkpoints.save(halves, first.state())
-    run(begin(plan(), halves, None), data, halves, save_every=100, report_every=100)
+    run(begin(plan(critic=critic), halves, None), data, halves, save_every=100, report_every=100)
     expected, found = checkpoints.load(whole), checkpoints.load(halves)
     assert found["step"] == expected["step"] == 12
     for name, value in expected["network"].items():
@@ -267,3 +290,12 @@ def test_lettering_has_ink_and_repeats_itself():
     drawn = [np.asarray(draw_lettering(np.random.default_rng(3), side=128)) for _ in range(2)]
     np.testing.assert_array_equal(*drawn)
     assert mean_gradient(drawn[0]) > 1
+
+
+def test_niqe_prefers_a_photograph_to_what_is_left_of_it():
+    photo = Image.open(ROOT / "docs" / "images" / "chelsea.png").convert("RGB")
+    plain = np.asarray(photo)
+    soft = np.asarray(photo.resize([side // 4 for side in photo.size]).resize(photo.size, Image.Resampling.BICUBIC))
+    noisy = (plain + np.random.default_rng(0).normal(0, 25, plain.shape)).clip(0, 255).astype(np.uint8)
+    assert niqe(plain) < min(niqe(soft), niqe(noisy))
+    assert np.isfinite(niqe(plain[:SMALLEST, :SMALLEST]))

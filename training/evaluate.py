@@ -4,8 +4,8 @@
         [--sheet FILE.png] [--json FILE]
 
 From the middle of each picture a square crop is taken; with --degrade it is damaged first, as in training. For every
-network the table gives PSNR to the teacher in dB, and the mean gradient as a share of the teacher's. The sheet shows
-the crops side by side: nearest neighbour, each network, teacher.
+network, and for the teacher, the table gives PSNR to the teacher in dB, the mean gradient as a share of the teacher's,
+and NIQE. The sheet shows the crops side by side: nearest neighbour, each network, teacher.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from PIL import Image
 from tilewright import Upscaler
 from training.batches import shrunk
 from training.degrade import random_input
+from training.naturalness import SMALLEST, niqe
 from training.targets import TEACHER
 
 if TYPE_CHECKING:
@@ -69,11 +70,15 @@ def enlarge(network: str, crop: Picture, scale: int, upscalers: dict[str, Upscal
 
 
 def compare(made: Mapping[str, Picture], wanted: Picture) -> dict[str, dict[str, float]]:
-    """PSNR and share of the teacher's gradient, by network."""
+    """PSNR, share of the teacher's gradient and NIQE, by network; of the teacher itself NIQE means something."""
     steepness = max(mean_gradient(wanted), 1e-10)
     return {
-        name: {"psnr": psnr(picture, wanted), "gradient": mean_gradient(picture) / steepness}
-        for name, picture in made.items()
+        name: {
+            "psnr": psnr(picture, wanted),
+            "gradient": mean_gradient(picture) / steepness,
+            "niqe": niqe(picture) if min(picture.shape[:2]) >= SMALLEST else math.nan,
+        }
+        for name, picture in {**made, TEACHER: wanted}.items()
     }
 
 
@@ -107,7 +112,7 @@ def main() -> None:
     networks = [BICUBIC, *arguments.network]
     upscalers: dict[str, Upscaler] = {}
     found, rows = [], []
-    print("picture | " + " | ".join(networks))
+    print("picture | " + " | ".join([*networks, TEACHER]))
     for path in arguments.pictures:
         crop = crop_of(path, arguments.size, degrade=arguments.degrade)
         wanted = shrunk(enlarge(TEACHER, crop, 4, upscalers), arguments.scale)
@@ -116,8 +121,7 @@ def main() -> None:
         rows.append(row_of(crop, [*made.values(), wanted]))
         _print_row(path.name, found[-1])
     means = {
-        name: {key: float(np.mean([one[name][key] for one in found])) for key in ("psnr", "gradient")}
-        for name in networks
+        name: {key: float(np.nanmean([one[name][key] for one in found])) for key in found[0][name]} for name in found[0]
     }
     _print_row("mean", means)
     if arguments.sheet:
@@ -127,7 +131,7 @@ def main() -> None:
 
 
 def _print_row(title: str, figures: Mapping[str, Mapping[str, float]]) -> None:
-    cells = [f"{figure['psnr']:.2f} dB, {figure['gradient']:.2f}" for figure in figures.values()]
+    cells = [f"{one['psnr']:.2f} dB, {one['gradient']:.2f}, {one['niqe']:.1f}" for one in figures.values()]
     print(f"{title} | " + " | ".join(cells), flush=True)
 
 

@@ -9,6 +9,7 @@ float32.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
 NAME = "tilewright-photo"
-LICENCE = "Apache-2.0"
+LICENCE = "Apache-2.0 AND BSD-3-Clause"
 TRAINING_DATA = "photographs listed in training/LICENCES.md, degraded; targets by realesrgan-x4plus (BSD-3-Clause)"
 
 
@@ -124,7 +125,9 @@ def main() -> None:
     described = describe(state["scale"], state["step"], version=arguments.version, metrics=metrics)
     with whole_file(arguments.file) as file:
         file.write(to_onnx(state["average"], described).SerializeToString(deterministic=True))
-    print(f"{arguments.file}: {arguments.file.stat().st_size / 1e6:.2f} MB, after {state['step']} steps")
+    data = arguments.file.read_bytes()
+    checksum = hashlib.sha256(data).hexdigest()
+    print(f"{arguments.file}: {len(data) / 1e6:.2f} MB, after {state['step']} steps, SHA-256 {checksum}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from torch.nn import functional
 # Weights against L1 on pixels, which is 1. Chosen so that all but the features weigh about as much.
 GRADIENT = 1.0
 SPECTRUM = 0.05
-CONTRAST = 0.5
+CONTRAST = 1.0
 
 
 def gradients(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

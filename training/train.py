@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from training import checkpoints
 from training.batches import as_tensor, batch, shrunk
+from training.critic import Critic, critic_loss, network_loss
 from training.gather import DATA
 from training.losses import distance, gradients
 from training.network import Network, scale_of, start_weights, with_head_for
@@ -44,6 +45,7 @@ class Plan:
     side: int = 64
     rate: float = 5e-4
     warm_up: int = 200
+    critic: float = 0.0
     seed: int = 0
 
     def rate_at(self, step: int) -> float:
@@ -63,15 +65,24 @@ class Training:
         self.network.to(self._device, memory_format=torch.channels_last)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self._optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
+        self._critic = Critic().to(self._device, memory_format=torch.channels_last)
+        self._critic_optimiser = torch.optim.Adam(self._critic.parameters(), betas=(0.5, 0.99))
 
     def advance(self, inputs: torch.Tensor, targets: torch.Tensor) -> float:
         """One step; returns the distance before it."""
         inputs, targets = (part.to(self._device, memory_format=torch.channels_last) for part in (inputs, targets))
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.plan.rate_at(self.step)
+        for optimiser in (self._optimiser, self._critic_optimiser):
+            for group in optimiser.param_groups:
+                group["lr"] = self.plan.rate_at(self.step)
         with torch.autocast(self._device.type, torch.bfloat16):
             made = self.network(inputs)
-        loss = distance(made, targets)
+        apart = loss = distance(made, targets)
+        if self.plan.critic:
+            self._teach_critic(made.detach(), inputs, targets)
+            with torch.autocast(self._device.type, torch.bfloat16):
+                # One that has just begun has nothing to say yet.
+                weight = self.plan.critic * min(1.0, self.step / self.plan.warm_up)
+                loss = apart + weight * network_loss(self._critic(made, inputs))
         self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -81,7 +92,14 @@ class Training:
         for name, value in self.network.state_dict().items():
             self.average[name].lerp_(value, 1 - keep)
         self.step += 1
-        return loss.item()
+        return apart.item()
+
+    def _teach_critic(self, made: torch.Tensor, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+        with torch.autocast(self._device.type, torch.bfloat16):
+            loss = critic_loss(self._critic(targets, inputs), self._critic(made, inputs))
+        self._critic_optimiser.zero_grad()
+        loss.backward()
+        self._critic_optimiser.step()
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -91,6 +109,8 @@ class Training:
             "network": self.network.state_dict(),
             "average": self.average,
             "optimiser": self._optimiser.state_dict(),
+            "critic": self._critic.state_dict(),
+            "critic_optimiser": self._critic_optimiser.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -101,6 +121,8 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.average = {name: value.to(self._device) for name, value in state["average"].items()}
         self._optimiser.load_state_dict(state["optimiser"])
+        self._critic.load_state_dict(state["critic"])
+        self._critic_optimiser.load_state_dict(state["critic_optimiser"])
 
     def averaged(self) -> Network:
         """The network with the averaged weights, which are the ones to keep."""
@@ -172,13 +194,14 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=Plan.rate, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--count", type=int, default=Plan.count, help="patches of a step (default: %(default)s)")
     parser.add_argument("--side", type=int, default=Plan.side, help="pixels of a patch's side (default: %(default)s)")
+    parser.add_argument("--critic", type=float, default=Plan.critic, help="weight of a critic (default: none)")
     parser.add_argument("--data", type=Path, default=DATA, help=f"where the shards are (default: {DATA})")
     parser.add_argument("--checkpoint", type=Path, help="default: checkpoints/x4.pt in the data folder, for factor 4")
     parser.add_argument("--start", type=Path, help="another network's checkpoint to start from")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--report-every", type=int, default=500)
     arguments = parser.parse_args()
-    plan = Plan(**{name: getattr(arguments, name) for name in ("scale", "steps", "rate", "count", "side")})
+    plan = Plan(**{name: getattr(arguments, name) for name in ("scale", "steps", "rate", "count", "side", "critic")})
     checkpoint = arguments.checkpoint or arguments.data / "checkpoints" / f"x{plan.scale}.pt"
     training = begin(plan, checkpoint, arguments.start)
     print(f"from step {training.step} of {plan.steps}", flush=True)
