@@ -24,13 +24,13 @@ from training import checkpoints, shards  # noqa: E402
 from training.batches import batch, patch, shrunk  # noqa: E402
 from training.critic import Critic, critic_loss, network_loss  # noqa: E402
 from training.degrade import blur, blur_kernel, random_input, sinc_kernel  # noqa: E402
-from training.evaluate import compare, mean_gradient, psnr  # noqa: E402
+from training.evaluate import compare, mean_gradient, means_of, psnr  # noqa: E402
 from training.export import describe, to_onnx  # noqa: E402
 from training.gather import draw_lettering  # noqa: E402
 from training.losses import contrast_loss, distance  # noqa: E402
 from training.naturalness import SMALLEST, niqe  # noqa: E402
 from training.network import Network, start_weights, with_head_for  # noqa: E402
-from training.targets import held_out, make_shard, split_of  # noqa: E402
+from training.targets import TEACHER, held_out, make_shard, split_of  # noqa: E402
 from training.train import Plan, agreement, begin, run  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,9 +205,7 @@ def test_training_improves_on_its_start(data, tmp_path):
 @pytest.mark.parametrize("critic", [0.0, 0.01])
 def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, tmp_path, critic):
     whole, halves = tmp_path / "whole.pt", tmp_path / "halves.pt"
-    torch.manual_seed(0)
     run(begin(plan(critic=critic), whole, None), data, whole, save_every=100, report_every=100)
-    torch.manual_seed(0)
     first = begin(plan(critic=critic), halves, None)
     for step in range(5):
         rng = np.random.default_rng([0, step])
@@ -218,6 +216,24 @@ def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, tmp_path, critic
     assert found["step"] == expected["step"] == 12
     for name, value in expected["network"].items():
         torch.testing.assert_close(found["network"][name], value, rtol=0, atol=1e-6)
+
+
+def test_a_critic_that_comes_late_begins_small(data, tmp_path):
+    """In its first step it is as if it were not there, and then it tells."""
+    pairs = shards.Shards(data / "train")
+    begun = begin(plan(), tmp_path / "none.pt", None)
+    for step in range(3):
+        begun.advance(*batch(pairs, np.random.default_rng([0, step]), count=2, side=16, scale=4))
+    checkpoints.save(tmp_path / "x4.pt", begun.state())
+    without, late = (begin(plan(critic=critic, warm_up=6), tmp_path / "x4.pt", None) for critic in (0.0, 10.0))
+    differences = []
+    for step in range(3, 6):
+        for training in (without, late):
+            training.advance(*batch(pairs, np.random.default_rng([0, step]), count=2, side=16, scale=4))
+        weights = [training.network.head.weight.detach() for training in (without, late)]
+        differences.append((weights[0] - weights[1]).abs().max().item())
+    assert differences[0] == 0
+    assert 0 < differences[1] < differences[2]
 
 
 def test_a_killed_training_is_taken_up(data, tmp_path):
@@ -259,6 +275,8 @@ def test_the_exported_file_is_the_network(start, tmp_path, scale):
     onnx.save(model, path)
     assert path.stat().st_size < 1.3e6
     assert flops_per_pixel(model) < 1.3e6
+    for name, value in begin(plan(scale=scale), tmp_path / "none.pt", path).network.state_dict().items():
+        torch.testing.assert_close(value, weights[name].half().float(), rtol=0, atol=0)
     told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert told["name"] == f"tilewright-photo x{scale}"
     assert told["steps"] == "7"
@@ -283,7 +301,14 @@ def test_measures():
     assert psnr(np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)) == pytest.approx(0)
     assert mean_gradient(np.tile(np.array([0, 10], np.uint8)[None, :, None], (4, 2, 3))) == pytest.approx(5)
     soft = (picture // 2 + 64).astype(np.uint8)
-    assert compare({"soft": soft}, picture)["soft"]["gradient"] == pytest.approx(0.5, abs=0.05)
+    found = compare({"soft": soft}, picture)
+    assert found["soft"]["gradient"] == pytest.approx(0.5, abs=0.05)
+    assert set(found) == {"soft"}, "too small for NIQE"
+    larger = compare({"soft": make_picture(200, 200)}, make_picture(200, 200))
+    assert set(larger["soft"]) == {"psnr", "gradient", "niqe"}
+    means = means_of([found, larger])
+    assert means["soft"]["gradient"] == pytest.approx((found["soft"]["gradient"] + 1) / 2)
+    assert means[TEACHER] == larger[TEACHER] == {"niqe": larger["soft"]["niqe"]}
 
 
 def test_lettering_has_ink_and_repeats_itself():

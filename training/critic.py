@@ -1,7 +1,7 @@
 """What tells a network's pictures from the teacher's, and so what the network's still lack.
 
 A network that is judged by distances paints the mean of what may be, which is soft. A critic that has seen both learns
-what gives the mean away: missing texture. It looks at squares of some twenty pixels, beside the input they were made
+what gives the mean away: missing texture. It looks at squares of 38 pixels, beside the input they were made
 of; its losses are the hinge's, its layers are kept from becoming steep (Miyato et al., "Spectral Normalization for
 Generative Adversarial Networks", 2018).
 """

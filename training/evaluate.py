@@ -4,8 +4,8 @@
         [--sheet FILE.png] [--json FILE]
 
 From the middle of each picture a square crop is taken; with --degrade it is damaged first, as in training. For every
-network, and for the teacher, the table gives PSNR to the teacher in dB, the mean gradient as a share of the teacher's,
-and NIQE. The sheet shows the crops side by side: nearest neighbour, each network, teacher.
+network the table gives PSNR to the teacher in dB, the mean gradient as a share of the teacher's, and NIQE, which the
+teacher has too. The sheet shows the crops side by side: nearest neighbour, each network, teacher.
 """
 
 from __future__ import annotations
@@ -70,15 +70,27 @@ def enlarge(network: str, crop: Picture, scale: int, upscalers: dict[str, Upscal
 
 
 def compare(made: Mapping[str, Picture], wanted: Picture) -> dict[str, dict[str, float]]:
-    """PSNR, share of the teacher's gradient and NIQE, by network; of the teacher itself NIQE means something."""
+    """PSNR, share of the teacher's gradient and NIQE, by network; NIQE of the teacher, and where it can be taken."""
     steepness = max(mean_gradient(wanted), 1e-10)
+    figures: dict[str, dict[str, float]] = {
+        name: {"psnr": psnr(picture, wanted), "gradient": mean_gradient(picture) / steepness}
+        for name, picture in made.items()
+    }
+    if min(wanted.shape[:2]) >= SMALLEST:
+        for name, picture in {**made, TEACHER: wanted}.items():
+            figures.setdefault(name, {})["niqe"] = niqe(picture)
+    return figures
+
+
+def means_of(found: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """Of what `compare` found, over the pictures that have the figure."""
+    gathered: dict[str, dict[str, list[float]]] = {}
+    for one in found:
+        for name, figures in one.items():
+            for kind, value in figures.items():
+                gathered.setdefault(name, {}).setdefault(kind, []).append(value)
     return {
-        name: {
-            "psnr": psnr(picture, wanted),
-            "gradient": mean_gradient(picture) / steepness,
-            "niqe": niqe(picture) if min(picture.shape[:2]) >= SMALLEST else math.nan,
-        }
-        for name, picture in {**made, TEACHER: wanted}.items()
+        name: {kind: float(np.mean(values)) for kind, values in figures.items()} for name, figures in gathered.items()
     }
 
 
@@ -112,26 +124,25 @@ def main() -> None:
     networks = [BICUBIC, *arguments.network]
     upscalers: dict[str, Upscaler] = {}
     found, rows = [], []
-    print("picture | " + " | ".join([*networks, TEACHER]))
+    print("picture | " + " | ".join([*(Path(name).stem for name in networks), TEACHER]))
     for path in arguments.pictures:
         crop = crop_of(path, arguments.size, degrade=arguments.degrade)
         wanted = shrunk(enlarge(TEACHER, crop, 4, upscalers), arguments.scale)
-        made = {name: enlarge(name, crop, arguments.scale, upscalers) for name in networks}
+        made = {Path(name).stem: enlarge(name, crop, arguments.scale, upscalers) for name in networks}
         found.append(compare(made, wanted))
         rows.append(row_of(crop, [*made.values(), wanted]))
         _print_row(path.name, found[-1])
-    means = {
-        name: {key: float(np.nanmean([one[name][key] for one in found])) for key in found[0][name]} for name in found[0]
-    }
+    means = means_of(found)
     _print_row("mean", means)
     if arguments.sheet:
-        Image.fromarray(sheet_of(rows)).save(arguments.sheet)
+        Image.fromarray(sheet_of(rows)).save(arguments.sheet, quality=92)
     if arguments.json:
         arguments.json.write_text(json.dumps(means, indent=2) + "\n")
 
 
 def _print_row(title: str, figures: Mapping[str, Mapping[str, float]]) -> None:
-    cells = [f"{one['psnr']:.2f} dB, {one['gradient']:.2f}, {one['niqe']:.1f}" for one in figures.values()]
+    forms = {"psnr": "{:.2f} dB", "gradient": "{:.2f}", "niqe": "{:.1f}"}
+    cells = [", ".join(forms[kind].format(value) for kind, value in one.items()) for one in figures.values()]
     print(f"{title} | " + " | ".join(cells), flush=True)
 
 

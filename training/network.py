@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from tilewright.models.source import load_model
+from tilewright.models.widen import read_widened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,12 @@ class Network(nn.Module):
 def start_weights() -> dict[str, torch.Tensor]:
     """The weights of realesr-animevideov3 under the names of a factor-4 `Network`."""
     with tempfile.TemporaryDirectory() as cache:
-        graph = onnx.load(load_model(START, 4, cache_dir=Path(cache)).path).graph
+        return weights_of(onnx.load(load_model(START, 4, cache_dir=Path(cache)).path))
+
+
+def weights_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
+    """The weights of an ONNX file with these layers, float16 ones widened, under the names of a `Network`."""
+    graph = read_widened(model.SerializeToString()).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     # Convolutions and slopes in the order of the graph, which is the order of the network's own parameters.
     found = [

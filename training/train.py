@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import torch
 from torch.nn import functional
 
@@ -25,7 +26,7 @@ from training.batches import as_tensor, batch, shrunk
 from training.critic import Critic, critic_loss, network_loss
 from training.gather import DATA
 from training.losses import distance, gradients
-from training.network import Network, scale_of, start_weights, with_head_for
+from training.network import Network, scale_of, start_weights, weights_of, with_head_for
 from training.shards import Shards
 
 if TYPE_CHECKING:
@@ -65,7 +66,10 @@ class Training:
         self.network.to(self._device, memory_format=torch.channels_last)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self._optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
-        self._critic = Critic().to(self._device, memory_format=torch.channels_last)
+        with torch.random.fork_rng():
+            torch.manual_seed(plan.seed)
+            critic = Critic()
+        self._critic = critic.to(self._device, memory_format=torch.channels_last)
         self._critic_optimiser = torch.optim.Adam(self._critic.parameters(), betas=(0.5, 0.99))
 
     def advance(self, inputs: torch.Tensor, targets: torch.Tensor) -> float:
@@ -79,9 +83,9 @@ class Training:
         apart = loss = distance(made, targets)
         if self.plan.critic:
             self._teach_critic(made.detach(), inputs, targets)
+            # One that has just begun has nothing to say yet.
+            weight = self.plan.critic * min(1.0, (self._critic_steps() - 1) / self.plan.warm_up)
             with torch.autocast(self._device.type, torch.bfloat16):
-                # One that has just begun has nothing to say yet.
-                weight = self.plan.critic * min(1.0, self.step / self.plan.warm_up)
                 loss = apart + weight * network_loss(self._critic(made, inputs))
         self._optimiser.zero_grad()
         loss.backward()
@@ -100,6 +104,9 @@ class Training:
         self._critic_optimiser.zero_grad()
         loss.backward()
         self._critic_optimiser.step()
+
+    def _critic_steps(self) -> int:
+        return max((int(state["step"]) for state in self._critic_optimiser.state.values()), default=0)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -148,8 +155,13 @@ def agreement(network: Network, pairs: Shards, count: int = 32) -> tuple[float, 
 
 
 def begin(plan: Plan, checkpoint: Path, start: Path | None) -> Training:
-    """A training from its checkpoint, or from another's network, or from the published weights."""
-    weights = start_weights() if start is None else checkpoints.load(start)["average"]
+    """A training from its checkpoint; or from another's network, or an exported one; or from the published weights."""
+    if start is None:
+        weights = start_weights()
+    elif start.suffix == ".onnx":
+        weights = weights_of(onnx.load(start))
+    else:
+        weights = checkpoints.load(start)["average"]
     if plan.scale != scale_of(weights):
         weights = with_head_for(weights, plan.scale)
     training = Training(plan, weights)
@@ -197,7 +209,7 @@ def main() -> None:
     parser.add_argument("--critic", type=float, default=Plan.critic, help="weight of a critic (default: none)")
     parser.add_argument("--data", type=Path, default=DATA, help=f"where the shards are (default: {DATA})")
     parser.add_argument("--checkpoint", type=Path, help="default: checkpoints/x4.pt in the data folder, for factor 4")
-    parser.add_argument("--start", type=Path, help="another network's checkpoint to start from")
+    parser.add_argument("--start", type=Path, help="another network's checkpoint, or an exported file, to start from")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--report-every", type=int, default=500)
     arguments = parser.parse_args()

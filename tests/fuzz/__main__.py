@@ -105,7 +105,8 @@ def _instrument(function: types.FunctionType) -> None:
     """
     from atheris.instrument_bytecode import patch_code
 
-    function.__code__ = patch_code(function.__code__, trace_dataflow="np" not in function.__globals__)
+    has_arrays = not {"np", "pixels", "alpha", "samples"}.isdisjoint(function.__code__.co_names)
+    function.__code__ = patch_code(function.__code__, trace_dataflow=not has_arrays)
 
 
 if __name__ == "__main__":
