@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+import subject
 from tilewright import Upscaler
 from tilewright.codecs import vips
 from tilewright.codecs.encode import encode
@@ -60,13 +61,13 @@ def encoders() -> dict[str, Encoder]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=Path, nargs="+")
-    parser.add_argument("--enlarge", action="store_true", help="four times, by the default network, before")
+    parser.add_argument("--enlarge", action="store_true", help=f"four times, by {subject.NETWORK}, before")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     ways = encoders()
     print(f"| picture | pixels | {' | '.join(name for name in ways if name != BASE)} |")
     print("|" + "---|" * (len(ways) + 1))
-    upscaler = Upscaler(device="cpu")
+    upscaler = Upscaler(model=subject.NETWORK, device="cpu")
     for path in arguments.pictures:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))

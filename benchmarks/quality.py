@@ -25,7 +25,8 @@ import numpy as np
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from peers import ncnn_tiles
+from peers import ncnn_tiles, onnxruntime_script
+from subject import THREADS
 from tilewright import Settings, Upscaler
 from tilewright.engine.planner import plan_tiles
 from tilewright.models.catalog import CATALOG
@@ -76,11 +77,14 @@ def ssim_y(result: NDArray[np.uint8], truth: NDArray[np.uint8], shave: int) -> f
     )
 
 
-def ncnn_network(entry: CatalogEntry) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """The weights' own files on ncnn, in float32 throughout."""
-    short = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
+def reference_of(entry: CatalogEntry) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """The weights' own files on ncnn, or those of an ONNX file on ONNX Runtime, in float32 throughout."""
     assert entry.folder is not None
-    return ncnn_tiles.network(entry.folder / f"{entry.network(entry.scale).stem}.param", **dict.fromkeys(short, False))
+    first = entry.folder / next(iter(entry.network(entry.scale).files))
+    if first.suffix == ".onnx":
+        return onnxruntime_script.opened(first, threads=THREADS)
+    short = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
+    return ncnn_tiles.network(first, **dict.fromkeys(short, False))
 
 
 def seam_error(name: str, factor: int, pictures: list[NDArray[np.uint8]], settings: Settings) -> float | None:
@@ -107,14 +111,14 @@ def main() -> None:
     parser.add_argument("--precision", choices=("auto", "fp32"), default="auto", help="of our own (default: auto)")
     arguments = parser.parse_args()
 
-    print("| network | runs on | PSNR-Y | ncnn | SSIM-Y | ncnn | apart | seam error |")
+    print("| network | runs on | PSNR-Y | reference | SSIM-Y | reference | apart | seam error |")
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         settings = replace(Settings.from_environment(), cache_dir=Path(folder), store="memory://quality")
         for name in arguments.model or installed:
             entry = CATALOG[name]
             pairs = cases(arguments.folder, entry.scale)
-            reference = ncnn_network(entry)
+            reference = reference_of(entry)
             with Upscaler(model=name, device="cpu", precision=arguments.precision, settings=settings) as upscaler:
                 session = upscaler.session(factor=entry.scale)
                 results = [upscaler.upscale_array(case.small, entry.scale) for case in pairs]

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tilewright.errors import ModelError, StoreError
 from tilewright.models import catalog, source
-from tilewright.models.catalog import CATALOG
+from tilewright.models.catalog import CATALOG, DEFAULT
 from tilewright.models.catalog_entry import EXACT_SEAM_ERROR, CatalogEntry
 from tilewright.models.probe import natural_patch
 from tilewright.models.source import list_models, load_model
@@ -155,9 +155,26 @@ def test_other_weights_than_the_catalogs_are_refused_with_both_checksums(
 
     with pytest.raises(ModelError) as caught:
         load_model(FAST, 4, cache_dir=tmp_path / "cache")
-    expected = network.param_sha256 if suffix == ".param" else network.bin_sha256
+    expected = network.param_sha256 if suffix == ".param" else network.weights_sha256
     assert found in caught.value.message
     assert expected in caught.value.message
+
+
+def test_other_weights_than_our_own_are_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = CATALOG[DEFAULT]
+    assert entry.folder is not None
+    weights = tmp_path / "fake_ours" / "models" / "weights"
+    weights.mkdir(parents=True)
+    (tmp_path / "fake_ours" / "__init__.py").touch()
+    for network in entry.networks:
+        [name] = network.files
+        data = bytearray((entry.folder / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (tmp_path / "fake_ours" / name).write_bytes(data)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(catalog.CATALOG, DEFAULT, dataclasses.replace(entry, module="fake_ours"))
+    with pytest.raises(ModelError, match=entry.network(2).weights_sha256):
+        load_model(DEFAULT, 2, cache_dir=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -169,9 +186,9 @@ def test_spec_for_every_factor(name: str, tmp_path: Path) -> None:
         spec = load_model(name, factor, cache_dir=tmp_path).spec
         network = entry.network(factor)
         assert spec.scale == factor
-        assert spec.sha256 == network.bin_sha256
+        assert spec.sha256 == network.weights_sha256
         assert spec.flops_per_pixel > 5e5
-        assert spec.bytes_per_pixel >= 576
+        assert spec.bytes_per_pixel >= 512
         extra = 0 if network.scale == factor else {2: 2, 3: 1}[factor]
         if network.halo is None:
             assert spec.halo == spec.receptive_radius

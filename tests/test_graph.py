@@ -14,10 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 from tilewright.errors import ModelError
 from tilewright.models.catalog import CATALOG
 from tilewright.models.graph import bytes_per_pixel, flops_per_pixel
-from tilewright.models.ncnn import import_ncnn
 from tilewright.models.probe import natural_patch
 from tilewright.models.reach import receptive_radius
 from tilewright.models.rescale import append_rescale, polyphase_weights, rescale_support
+from tilewright.models.source import native_model
 
 
 def network(
@@ -191,7 +191,7 @@ def test_radius_of_catalog_networks_is_what_a_changed_pixel_reaches(name: str, f
     if not entry.installed:
         pytest.skip(f"{entry.package} is not installed")
     network = entry.network(factor)
-    model = import_ncnn(*entry.read(network), padding=network.padding)
+    model = native_model(entry, network)
     if factor != network.scale:
         model = append_rescale(model, network.scale, factor)
     assert receptive_radius(model) == expected
@@ -212,7 +212,7 @@ def test_halo_of_networks_that_average_is_what_they_see_beside_the_averages(name
     if not entry.installed:
         pytest.skip(f"{entry.package} is not installed")
     network = entry.network(factor)
-    model = import_ncnn(*entry.read(network), padding=network.padding, adds_input=factor if network.adds_input else 0)
+    model = native_model(entry, network)
     assert receptive_radius(model) is None
     averages = [node for node in model.graph.node if node.op_type == "GlobalAveragePool"]
     assert len(averages) == 4

@@ -128,7 +128,7 @@ def made_small(samples, factor):
 
 @cache
 def upscaler(real):
-    result = Upscaler(device="cpu", store="memory://torture")
+    result = Upscaler(model="realesr-animevideov3", device="cpu", store="memory://torture")
     return result if real else without_weights(result)
 
 

@@ -40,7 +40,7 @@ class Settings:
         store: where images are kept: a folder or an fsspec URL.
         store_ttl: seconds after which an image in the store counts as gone; None for never.
         store_public_url: http(s) address under which the store's files are served by name; None where they are not.
-        model: catalog name, path of an ONNX file, or ``"auto"``.
+        model: catalog name, path of an ONNX file, or ``"auto"`` for ``"tilewright-photo"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA.
         tta: whether networks see every tile eight ways round, and the mean of their answers counts.

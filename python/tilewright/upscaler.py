@@ -71,7 +71,8 @@ class Upscaler:
         Every argument that is None comes from `settings`.
 
         Args:
-            model: a catalog name, ``"auto"``, or the path of an ONNX file; tasks may name another of the catalog.
+            model: a catalog name, ``"auto"`` (``"tilewright-photo"``), or the path of an ONNX file; tasks may name
+                another of the catalog.
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
             precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA; pictures of 16 bits always go through in float32.
             tta: test-time augmentation: the network sees every tile turned and mirrored, eight ways in all, and the

@@ -61,7 +61,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
 
     Nothing is opened, converted or written. What cannot be loaded is told, not raised.
     """
-    from tilewright.engine.networks import AUTO_MODELS
+    from tilewright.models.catalog import DEFAULT
 
     gpu_problem = _gpu_problem()
     kernels_problem = _kernels_problem() if gpu_problem is None else gpu_problem
@@ -88,7 +88,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "isa": _core.default_isa(),
         "availableISAs": _core.available_isas(),
         "model": settings.model,
-        "autoModel": AUTO_MODELS[device],
+        "autoModel": DEFAULT,
         "memoryBudget": settings.memory_budget or _default_budget(on_device=device == "cuda" and not kernels_problem),
         "maxInputPixels": settings.max_input_pixels,
         "cacheDir": str(settings.cache_dir),

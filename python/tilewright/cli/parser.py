@@ -108,7 +108,7 @@ def _add_upscale(commands: _Commands) -> None:
     command.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="a network that `tilewright models` names, or an .onnx file (default: auto)",
+        help="a network that `tilewright models` names, or an .onnx file (default: tilewright-photo)",
     )
     command.add_argument(
         "--denoise", metavar="LEVEL", help="strength of denoising, where the network offers it (`tilewright models`)"

@@ -11,7 +11,7 @@ from tilewright.engine.sessions import open_session, resolve_device
 from tilewright.engine.sessions.augmented import AugmentedSession
 from tilewright.engine.sessions.true_colour import TrueColourSession
 from tilewright.errors import DeviceError
-from tilewright.models.catalog import ALIASES
+from tilewright.models.catalog import ALIASES, DEFAULT
 from tilewright.models.source import check_denoise, load_model, offered_factors
 from tilewright.runtimes import check_process
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from tilewright.models.spec import Model
 
 _log = logging.getLogger("tilewright")
-
-# What "auto" means: the best-looking network where it is affordable, the one that is 29 times cheaper elsewhere.
-AUTO_MODELS = {"cuda": "realesrgan-x4plus", "cpu": "realesr-animevideov3"}
 
 
 class Networks:
@@ -133,7 +130,7 @@ class Networks:
 
     def _resolve(self, name: str | Path) -> str | Path:
         if name == "auto":
-            return AUTO_MODELS[self.device]
+            return DEFAULT
         return ALIASES.get(name, name) if isinstance(name, str) else name
 
     def _wrapped(self, session: Session) -> Session:

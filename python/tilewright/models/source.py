@@ -92,8 +92,8 @@ def list_models() -> list[dict[str, Any]]:
 
     Returns:
         One dict per network: ``name``, ``summary``, ``scales`` (factors offered), ``denoise`` (strengths
-        offered, not all of them at every factor; the first is the default), ``licence`` (SPDX), ``source`` (URL),
-        ``package`` (what to install) and ``installed``.
+        offered, not all of them at every factor; the first is the default), ``licence`` (SPDX), ``source`` (a URL,
+        or ``"tilewright"``), ``package`` (what to install) and ``installed``.
     """
     return [
         {
@@ -185,7 +185,7 @@ def _catalog_model(entry: CatalogEntry, factor: int, cache_dir: Path, denoise: s
     _check_factor(entry.name, factor, entry.factors)
     check_denoise(entry.name, denoise)
     network = entry.network(factor, denoise)
-    weights_key = f"{network.param_sha256[:8]}{network.bin_sha256[:8]}"
+    weights_key = "".join(checksum[:8] for checksum in network.files.values())
     path, model = _cached(cache_dir, f"{entry.name}-x{factor}-{weights_key}", lambda: _convert(entry, network, factor))
     native = ModelSpec(
         name=entry.name,
@@ -200,18 +200,33 @@ def _catalog_model(entry: CatalogEntry, factor: int, cache_dir: Path, denoise: s
         seam_error=network.seam_error,
         licence=entry.licence,
         source=entry.source,
-        sha256=network.bin_sha256,
+        sha256=network.weights_sha256,
     )
     return Model(path, _spec_for_factor(native, model, factor, exact=network.halo is None))
 
 
 def _convert(entry: CatalogEntry, network: Network, factor: int) -> onnx.ModelProto:
-    from tilewright.models.ncnn import import_ncnn
     from tilewright.models.rescale import append_rescale
 
-    adds_input = network.scale if network.adds_input else 0
-    model = import_ncnn(*entry.read(network), padding=network.padding, adds_input=adds_input)
+    model = native_model(entry, network)
     return model if factor == network.scale else append_rescale(model, network.scale, factor)
+
+
+def native_model(entry: CatalogEntry, network: Network) -> onnx.ModelProto:
+    """One of a catalog entry's networks, at its native factor, as `load_model` puts it into the cache.
+
+    Raises:
+        ModelError: weights not installed or not those of the catalog.
+    """
+    if network.is_onnx:
+        from tilewright.models.widen import read_widened
+
+        return read_widened(*entry.read(network))
+    from tilewright.models.ncnn import import_ncnn
+
+    param, weights = entry.read(network)
+    adds_input = network.scale if network.adds_input else 0
+    return import_ncnn(param.decode(), weights, padding=network.padding, adds_input=adds_input)
 
 
 def _own_model(path: Path, factor: int, cache_dir: Path, overrides: Mapping[str, object]) -> Model:

@@ -1,0 +1,48 @@
+"""What does a network of its own for factors 2 and 3 save over that of factor 4 and a rescale of its result?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+import subject
+from tilewright import Settings, Upscaler
+from tilewright.models.catalog import CATALOG, DEFAULT
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from turns import InTurns
+
+PICTURES = 2
+
+# They were taught the same, each for itself.
+MEAN, MOST = 3, 255
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def bench_native(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, factor: int) -> None:
+    entry = CATALOG[DEFAULT]
+    assert entry.folder is not None
+    [largest] = entry.network(4).files
+    side = 64 if smoke else 512
+    pictures = subject.photos(side, PICTURES)
+    settings = replace(Settings.from_environment(), threads=subject.THREADS)
+    options = {"device": "cpu", "settings": settings}
+    with Upscaler(model=DEFAULT, **options) as native, Upscaler(model=entry.folder / largest, **options) as rescaled:
+        for picture in pictures:
+            got, want = (each.upscale_array(picture, factor) for each in (native, rescaled))
+            subject.check_alike(got, want, mean=MEAN, most=MOST)
+        benchmark.group = f"{DEFAULT}, {side} × {side} × {factor}"
+        in_turns(
+            lambda number: native.upscale_array(pictures[number % PICTURES], factor),
+            label="a network of its own",
+            against=lambda number: rescaled.upscale_array(pictures[number % PICTURES], factor),
+            named="that of factor 4, rescaled",
+            rounds=9,
+            warm=True,
+        )
+        specs = [each.session(factor=factor).spec for each in (native, rescaled)]
+        benchmark.extra_info["flops_ratio"] = specs[0].flops_per_pixel / specs[1].flops_per_pixel
