@@ -40,6 +40,10 @@ if(TILEWRIGHT_CUDA)
     # The runtime is linked statically and finds the driver itself, so that the module loads where there is none.
     tilewright_add_cuda_module(_cuda csrc/cuda/blend.cu csrc/cuda/gather.cu)
     set_target_properties(_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static)
+    # CMake before 3.26 does not know how nvcc is asked for C++20.
+    if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+      target_compile_options(_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+    endif()
     target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   elseif(NOT TILEWRIGHT_CUDA STREQUAL "AUTO")
     message(FATAL_ERROR "TILEWRIGHT_CUDA is ${TILEWRIGHT_CUDA}, but there is no CUDA compiler")
