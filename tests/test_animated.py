@@ -278,12 +278,14 @@ def test_still_pictures_stay_still():
             decode(animation_file(kind))
 
 
+def gif_of_13_by_9():
+    """Two frames, to be changed."""
+    return bytearray(animation_file("GIF", [Image.fromarray(make_picture(9, 13, 3) // shade) for shade in (1, 2)]))
+
+
 def test_a_frame_beyond_the_screen_is_refused():
     """Pillow would give frames of two sizes."""
-    file = io.BytesIO()
-    frames = [Image.fromarray(make_picture(9, 13, 3) // shade) for shade in (1, 2)]
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
-    data = bytearray(file.getvalue())
+    data = gif_of_13_by_9()
     second = data.rfind(b"\x2c\x00\x00\x00\x00")  # an image descriptor: left, top, width, height
     data[second + 1 : second + 3] = (4).to_bytes(2, "little")
     with pytest.raises(DecodeError, match=r"frame 2 of the 2 in the GIF file .* reaches beyond the 13 x 9"):
@@ -292,10 +294,7 @@ def test_a_frame_beyond_the_screen_is_refused():
 
 def test_a_screen_that_readers_see_differently_is_held_to_the_limit():
     """Pillow makes room for the first frame beside the screen, libvips takes the frame alone: found by fuzzing."""
-    file = io.BytesIO()
-    frames = [Image.fromarray(make_picture(9, 13, 3) // shade) for shade in (1, 2)]
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
-    data = bytearray(file.getvalue())
+    data = gif_of_13_by_9()
     data[6:10] = struct.pack("<HH", 15661, 137)
     first = data.find(b"\x2c\x00\x00\x00\x00")
     data[first + 3 : first + 5] = (2048).to_bytes(2, "little")
