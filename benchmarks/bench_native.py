@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import subject
-from tilewright import Settings, Upscaler
 from tilewright.models.catalog import CATALOG, DEFAULT
 
 if TYPE_CHECKING:
@@ -29,9 +27,7 @@ def bench_native(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, fa
     [largest] = entry.network(4).files
     side = 64 if smoke else 512
     pictures = subject.photos(side, PICTURES)
-    settings = replace(Settings.from_environment(), threads=subject.THREADS)
-    options = {"device": "cpu", "settings": settings}
-    with Upscaler(model=DEFAULT, **options) as native, Upscaler(model=entry.folder / largest, **options) as rescaled:
+    with subject.opened(DEFAULT) as native, subject.opened(entry.folder / largest) as rescaled:
         for picture in pictures:
             got, want = (each.upscale_array(picture, factor) for each in (native, rescaled))
             subject.check_alike(got, want, mean=MEAN, most=MOST)

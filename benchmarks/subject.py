@@ -23,9 +23,9 @@ THREADS = 2
 _SOURCE = Path(__file__).resolve().parents[1] / "docs" / "images" / "chelsea.png"
 
 
-def opened(**options: Any) -> Upscaler:
+def opened(model: str | Path = NETWORK, **options: Any) -> Upscaler:
     settings = replace(Settings.from_environment(), threads=THREADS)
-    return Upscaler(model=NETWORK, device="cpu", settings=settings, **options)
+    return Upscaler(model=model, device="cpu", settings=settings, **options)
 
 
 def network_path() -> Path:
