@@ -20,16 +20,26 @@ from tilewright.testing import make_picture
 
 torch = pytest.importorskip("torch", reason="needs the dependency group training")
 
+from torch.nn import functional  # noqa: E402
+
 from training import checkpoints, shards  # noqa: E402
 from training.batches import batch, patch, shrunk  # noqa: E402
 from training.critic import Critic, critic_loss, network_loss  # noqa: E402
 from training.degrade import blur, blur_kernel, random_input, sinc_kernel  # noqa: E402
 from training.evaluate import compare, mean_gradient, means_of, psnr  # noqa: E402
 from training.export import describe, to_onnx  # noqa: E402
-from training.gather import draw_lettering  # noqa: E402
+from training.fold import folded  # noqa: E402
 from training.losses import contrast_loss, distance  # noqa: E402
 from training.naturalness import SMALLEST, niqe  # noqa: E402
-from training.network import Network, start_weights, with_head_for  # noqa: E402
+from training.network import (  # noqa: E402
+    Network,
+    network_of,
+    places_first,
+    planes_first,
+    start_weights,
+    with_head_for,
+)
+from training.pages import draw_lettering, strew_drawings  # noqa: E402
 from training.targets import TEACHER, held_out, make_shard, split_of  # noqa: E402
 from training.train import Plan, agreement, begin, run  # noqa: E402
 
@@ -69,27 +79,60 @@ def start():
     return start_weights()
 
 
+@pytest.fixture(scope="module")
+def halved(start):
+    """Weights as training has them, by next to nothing to be right on."""
+    return folded(start, torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.fixture(scope="module")
+def first(halved, tmp_path_factory):
+    """A checkpoint to start from."""
+    path = tmp_path_factory.mktemp("first") / "first.pt"
+    checkpoints.save(path, {"average": halved})
+    return path
+
+
 def plan(**changes):
     return Plan(**{"scale": 4, "steps": 12, "count": 2, "side": 16, "warm_up": 1, **changes})
 
 
 def test_it_starts_as_the_published_network(start):
     picture = make_picture(30, 40)
-    network = Network(4)
-    network.load_state_dict(start)
     with torch.no_grad():
-        made = network(torch.from_numpy(picture.transpose(2, 0, 1)[None]).float() / 255)
+        made = network_of(start)(torch.from_numpy(picture.transpose(2, 0, 1)[None]).float() / 255)
     published = Upscaler(model="realesr-animevideov3", device="cpu", precision="fp32").upscale_array(picture, 4)
     ours = (made.clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0).numpy()
     assert np.abs(ours.astype(int) - published).max() <= 1
 
 
+def test_folded_it_makes_nearly_the_same_at_the_same_cost(start, photo):
+    crops = torch.from_numpy(photo[50:242, 120:376].transpose(2, 0, 1)[None].copy()).float() / 255
+    pictures = functional.unfold(crops, 32, stride=32).unflatten(1, (3, 32, 32))[0].permute(3, 0, 1, 2)
+    weights = folded(start, pictures[::2])
+    assert {name: value.shape for name, value in weights.items()} == {
+        name: value.shape for name, value in Network(4).state_dict().items()
+    }
+    with torch.no_grad():
+        before, after = (network_of(part)(pictures[1::2]) for part in (start, weights))
+    enlarged = functional.interpolate(pictures[1::2], scale_factor=4, mode="nearest")
+    assert functional.mse_loss(after, before) < 0.4 * functional.mse_loss(enlarged, before)
+
+
+def test_values_of_a_square_are_found_in_either_order():
+    squares = torch.rand(1, 12, 5, 5)  # as PyTorch has them: a plane's four pixels together
+    weight = torch.rand(7, 12, 3, 3)
+    by_place = squares.unflatten(1, (3, 4)).transpose(1, 2).flatten(1, 2)
+    torch.testing.assert_close(
+        functional.conv2d(by_place, places_first(weight)), functional.conv2d(squares, weight), rtol=0, atol=1e-4
+    )
+    torch.testing.assert_close(planes_first(places_first(weight)), weight, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("scale", [2, 3])
-def test_a_new_head_makes_the_area_averages_of_the_old_one(start, scale):
+def test_a_new_head_makes_the_area_averages_of_the_old_one(halved, scale):
     pictures = torch.rand(1, 3, 12, 12)
-    old, new = Network(4), Network(scale)
-    old.load_state_dict(start)
-    new.load_state_dict(with_head_for(start, scale))
+    old, new = network_of(halved), network_of(with_head_for(halved, scale))
     with torch.no_grad():
         expected = torch.nn.functional.interpolate(old(pictures), scale_factor=scale / 4, mode="area")
         if scale == 3:
@@ -194,7 +237,7 @@ def test_the_rate_rises_falls_and_ends_at_nothing():
 
 
 def test_training_improves_on_its_start(data, tmp_path):
-    training = begin(plan(steps=30), tmp_path / "x4.pt", None)
+    training = begin(plan(steps=30), tmp_path / "x4.pt", None, data)
     held = shards.Shards(data / "held-out")
     before, _ = agreement(training.averaged(), held)
     run(training, data, tmp_path / "x4.pt", save_every=10, report_every=30)
@@ -203,29 +246,29 @@ def test_training_improves_on_its_start(data, tmp_path):
 
 
 @pytest.mark.parametrize("critic", [0.0, 0.01])
-def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, tmp_path, critic):
+def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, first, tmp_path, critic):
     whole, halves = tmp_path / "whole.pt", tmp_path / "halves.pt"
-    run(begin(plan(critic=critic), whole, None), data, whole, save_every=100, report_every=100)
-    first = begin(plan(critic=critic), halves, None)
+    run(begin(plan(critic=critic), whole, first, data), data, whole, save_every=100, report_every=100)
+    half = begin(plan(critic=critic), halves, first, data)
     for step in range(5):
         rng = np.random.default_rng([0, step])
-        first.advance(*batch(shards.Shards(data / "train"), rng, count=2, side=16, scale=4))
-    checkpoints.save(halves, first.state())
-    run(begin(plan(critic=critic), halves, None), data, halves, save_every=100, report_every=100)
+        half.advance(*batch(shards.Shards(data / "train"), rng, count=2, side=16, scale=4))
+    checkpoints.save(halves, half.state())
+    run(begin(plan(critic=critic), halves, first, data), data, halves, save_every=100, report_every=100)
     expected, found = checkpoints.load(whole), checkpoints.load(halves)
     assert found["step"] == expected["step"] == 12
     for name, value in expected["network"].items():
         torch.testing.assert_close(found["network"][name], value, rtol=0, atol=1e-6)
 
 
-def test_a_critic_that_comes_late_begins_small(data, tmp_path):
+def test_a_critic_that_comes_late_begins_small(data, first, tmp_path):
     """In its first step it is as if it were not there, and then it tells."""
     pairs = shards.Shards(data / "train")
-    begun = begin(plan(), tmp_path / "none.pt", None)
+    begun = begin(plan(), tmp_path / "none.pt", first, data)
     for step in range(3):
         begun.advance(*batch(pairs, np.random.default_rng([0, step]), count=2, side=16, scale=4))
     checkpoints.save(tmp_path / "x4.pt", begun.state())
-    without, late = (begin(plan(critic=critic, warm_up=6), tmp_path / "x4.pt", None) for critic in (0.0, 10.0))
+    without, late = (begin(plan(critic=critic, warm_up=6), tmp_path / "x4.pt", first, data) for critic in (0.0, 10.0))
     differences = []
     for step in range(3, 6):
         for training in (without, late):
@@ -236,10 +279,10 @@ def test_a_critic_that_comes_late_begins_small(data, tmp_path):
     assert 0 < differences[1] < differences[2]
 
 
-def test_a_killed_training_is_taken_up(data, tmp_path):
+def test_a_killed_training_is_taken_up(data, first, tmp_path):
     checkpoint = tmp_path / "x4.pt"
     arguments = ["--count", "1", "--side", "8", "--save-every", "1", "--report-every", "1"]
-    arguments += ["--data", str(data), "--checkpoint", str(checkpoint)]
+    arguments += ["--data", str(data), "--checkpoint", str(checkpoint), "--start", str(first)]
     command = [sys.executable, "-m", "training.train", *arguments]
     options = {"cwd": ROOT, "env": {**os.environ, "OMP_NUM_THREADS": "1"}, "text": True}
     killed = subprocess.Popen([*command, "--steps", "1000000"], stdout=subprocess.PIPE, **options)
@@ -258,24 +301,24 @@ def test_a_killed_training_is_taken_up(data, tmp_path):
     assert checkpoints.load(checkpoint)["step"] == reached + 1
 
 
-def test_a_checkpoint_of_another_factor_is_refused(data, tmp_path):
-    run(begin(plan(steps=1), tmp_path / "x4.pt", None), data, tmp_path / "x4.pt", save_every=1, report_every=1)
+def test_a_checkpoint_of_another_factor_is_refused(data, first, tmp_path):
+    run(begin(plan(steps=1), tmp_path / "x4.pt", first, data), data, tmp_path / "x4.pt", save_every=1, report_every=1)
     with pytest.raises(ValueError, match="of factor 4, not 2"):
-        begin(plan(scale=2), tmp_path / "x4.pt", None)
-    started = begin(plan(scale=2, steps=1), tmp_path / "x2.pt", tmp_path / "x4.pt")
+        begin(plan(scale=2), tmp_path / "x4.pt", first, data)
+    started = begin(plan(scale=2, steps=1), tmp_path / "x2.pt", tmp_path / "x4.pt", data)
     run(started, data, tmp_path / "x2.pt", save_every=1, report_every=1)
     assert checkpoints.load(tmp_path / "x2.pt")["scale"] == 2
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_exported_file_is_the_network(start, tmp_path, scale):
-    weights = with_head_for(start, scale)
+def test_the_exported_file_is_the_network(halved, data, tmp_path, scale):
+    weights = with_head_for(halved, scale)
     path = tmp_path / f"x{scale}.onnx"
     model = to_onnx(weights, describe(scale, 7, version="1", metrics="{}"))
     onnx.save(model, path)
-    assert path.stat().st_size < 1.3e6
+    assert path.stat().st_size < 5.3e6
     assert flops_per_pixel(model) < 1.3e6
-    for name, value in begin(plan(scale=scale), tmp_path / "none.pt", path).network.state_dict().items():
+    for name, value in begin(plan(scale=scale), tmp_path / "none.pt", path, data).network.state_dict().items():
         torch.testing.assert_close(value, weights[name].half().float(), rtol=0, atol=0)
     told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert told["name"] == f"tilewright-photo x{scale}"
@@ -285,13 +328,13 @@ def test_the_exported_file_is_the_network(start, tmp_path, scale):
     picture = make_picture(40, 50)
     upscaler = Upscaler(model=path, device="cpu", precision="fp32")
     made = upscaler.upscale_array(picture, scale)
-    network = Network(scale)
-    network.load_state_dict(weights)
     with torch.no_grad():
-        expected = network(torch.from_numpy(picture.transpose(2, 0, 1)[None]).float() / 255).clamp(0, 1) * 255
+        expected = (
+            network_of(weights)(torch.from_numpy(picture.transpose(2, 0, 1)[None]).float() / 255).clamp(0, 1) * 255
+        )
     assert np.abs(expected[0].permute(1, 2, 0).numpy() - made).max() < 1.5  # float16 weights, 8-bit samples
     session = upscaler.session(factor=scale)
-    assert session.spec.halo == 18
+    assert (session.spec.multiple_of, session.spec.halo) == (2, 37)
     assert session.tail is not None
 
 
@@ -315,6 +358,15 @@ def test_lettering_has_ink_and_repeats_itself():
     drawn = [np.asarray(draw_lettering(np.random.default_rng(3), side=128)) for _ in range(2)]
     np.testing.assert_array_equal(*drawn)
     assert mean_gradient(drawn[0]) > 1
+
+
+def test_pages_of_drawings_show_them_and_repeat_themselves(tmp_path):
+    dot = np.zeros((40, 60, 4), np.uint8)
+    dot[10:30, 10:50] = (255, 0, 0, 255)
+    Image.fromarray(dot).save(tmp_path / "dot.png")
+    pages = [np.asarray(strew_drawings(np.random.default_rng(3), [tmp_path / "dot.png"], side=256)) for _ in range(2)]
+    np.testing.assert_array_equal(*pages)
+    assert 0.2 < (pages[0] == (255, 0, 0)).all(axis=2).mean() < 1
 
 
 def test_niqe_prefers_a_photograph_to_what_is_left_of_it():

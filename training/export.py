@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tilewright.files import whole_file
 from tilewright.models.ncnn_graph import IR_VERSION, OPSET
 from training import checkpoints
-from training.network import scale_of
+from training.network import block_of, places_first, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,9 +58,10 @@ class _Graph:
 
 def to_onnx(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> onnx.ModelProto:
     """The graph of a `Network` with these weights: ``input`` ``[n, 3, h, w]`` to ``output``, values in 0..1."""
-    scale = scale_of(weights)
+    scale, block = scale_of(weights), block_of(weights)
+    weights = {**weights, "body.0.weight": places_first(weights["body.0.weight"])}
     graph = _Graph()
-    last = "input"
+    last = graph.node("SpaceToDepth", ["input"], "squares", blocksize=block)
     layers = sorted({int(name.split(".")[1]) for name in weights if name.startswith("body.")})
     for index in layers:
         layer = f"body.{index}"
@@ -69,8 +70,10 @@ def to_onnx(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) ->
         else:
             slope = weights[f"{layer}.weight"].reshape(-1, 1, 1)
             last = graph.node("PRelu", [last, graph.weight(f"{layer}.weight", slope)], layer)
-    details = graph.convolution(weights, "head", last)
-    graph.node("DepthToSpace", [details], "details", blocksize=scale, mode="CRD")
+    last = graph.convolution(weights, "head", last)
+    # Back to the input's pixels, and then on: the canvas does the second step, which it knows.
+    last = graph.node("DepthToSpace", [last], "pixels", blocksize=block, mode="CRD")
+    graph.node("DepthToSpace", [last], "details", blocksize=scale, mode="CRD")
     graph.initializers.append(numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), "scales"))
     nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     graph.node("Resize", ["input", "", "scales"], "enlarged", **nearest)

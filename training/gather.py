@@ -1,9 +1,10 @@
-"""Gathers freely licensed photographs into one folder of PNG files.
+"""Gathers freely licensed photographs and drawings into one folder of PNG files.
 
     python -m training.gather [--data build/training] [--packages FOLDER]
 
-Most come from Debian's wallpaper packages, which are unpacked, not installed; some from scikit-image; some lettering is
-drawn. Their licences are in LICENCES.md, and each package's own copyright file is kept beside the pictures.
+Most come from Debian's wallpaper packages, which are unpacked, not installed; some from scikit-image; some pages of
+lettering and of drawings from Debian packages are put together here. Their licences are in LICENCES.md, and each
+package's own copyright file is kept beside the pictures.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import argparse
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from tilewright.files import whole_file
+from training.pages import draw_lettering, strew_drawings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DATA = Path("build/training")
 
@@ -46,8 +52,17 @@ SCIKIT_IMAGE = (
 # Pictures are shrunk to this at most, which also removes what their JPEG compression left.
 LONGEST_SIDE = 2560
 
-LETTERING = 8
-_WORDS = "the quick brown fox jumps over a lazy dog 0123456789 Exit Hotel Cafe No. 5 % & @ AVENUE 1987 km/h"
+# Package: which of its drawings, all with alpha. Flags, signs and icons are left out: there is little in them.
+DRAWINGS: dict[str, tuple[str, ...]] = {
+    "openclipart-png": tuple(
+        f"openclipart/png/{kind}/**/*.png"
+        for kind in ("animals", "buildings", "food", "people", "plants", "transportation")
+    ),
+    "wesnoth-1.16-data": ("core/images/portraits/**/*.png",),
+}
+
+# So many pages of lettering, and of each package's drawings.
+PAGES = 8
 
 
 def unpack(package: str, archives: Path, into: Path) -> Path:
@@ -69,45 +84,44 @@ def keep(source: Path, target: Path) -> None:
     if max(picture.size) > LONGEST_SIDE:
         ratio = LONGEST_SIDE / max(picture.size)
         picture = picture.resize([round(side * ratio) for side in picture.size], Image.Resampling.LANCZOS)
+    _save(picture, target)
+
+
+def _save(picture: Image.Image, target: Path) -> None:
     with whole_file(target) as file:
         picture.save(file, "PNG", compress_level=1)
-
-
-def draw_lettering(rng: np.random.Generator, side: int = 1024) -> Image.Image:
-    """Words of many sizes and colours on plain ground."""
-    ground, *inks = (tuple(rng.integers(0, 256, 3).tolist()) for _ in range(4))
-    picture = Image.new("RGB", (side, side), ground)
-    draw = ImageDraw.Draw(picture)
-    top = 8
-    while top < side:
-        size = int(rng.integers(14, 90))
-        line = " ".join(rng.choice(_WORDS.split(), 12))
-        draw.text((int(rng.integers(-40, 20)), top), line, inks[rng.integers(3)], ImageFont.load_default(size))
-        top += round(1.3 * size)
-    return picture
 
 
 def gather(data: Path, archives: Path) -> None:
     """Fills ``data/photos`` and ``data/licences``; what is there already stays."""
     photos = data / "photos"
     for package, patterns in PACKAGES.items():
-        folder = unpack(package, archives, data / "unpacked")
-        licence = data / "licences" / f"{package}.txt"
-        licence.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "usr/share/doc" / package / "copyright", licence)
-        for source in sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()}):
+        folder, sources = _unpacked(package, patterns, data, archives)
+        for source in sources:
             # Plasma's files are named for their size: their folder tells which picture it is.
             name = "-".join([*source.relative_to(folder).parts[3:-1], source.stem])
             _keep_once(source, photos / f"{package}-{name}.png")
+    for package, patterns in DRAWINGS.items():
+        _, drawings = _unpacked(package, patterns, data, archives)
+        for number in range(PAGES):
+            _save(strew_drawings(np.random.default_rng(number), drawings), photos / f"{package}-{number}.png")
 
     import skimage.data
 
     for name in SCIKIT_IMAGE:
         source = Path(skimage.data.__file__).parent / name
         _keep_once(source, photos / f"scikit-image-{source.stem}.png")
-    for number in range(LETTERING):
-        with whole_file(photos / f"lettering-{number:02d}.png") as file:
-            draw_lettering(np.random.default_rng(number)).save(file, "PNG")
+    for number in range(PAGES):
+        _save(draw_lettering(np.random.default_rng(number)), photos / f"lettering-{number:02d}.png")
+
+
+def _unpacked(package: str, patterns: Sequence[str], data: Path, archives: Path) -> tuple[Path, list[Path]]:
+    """A package's folder and the pictures that are wanted of it; its copyright file is kept."""
+    folder = unpack(package, archives, data / "unpacked")
+    licence = data / "licences" / f"{package}.txt"
+    licence.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / "usr/share/doc" / package / "copyright", licence)
+    return folder, sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
 
 
 def _keep_once(source: Path, target: Path) -> None:

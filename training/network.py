@@ -1,6 +1,8 @@
-"""The network: all 3×3 convolutions at the input's resolution, pixel shuffle at the end, the enlarged input added.
+"""The network: 3×3 convolutions at half the input's resolution, pixel shuffle at the end, the enlarged input added.
 
-The layers are those of realesr-animevideov3 (SRVGGNetCompact), whose weights training starts from.
+Every square of 2 × 2 pixels is one position with twelve values. With twice the channels at a quarter of the positions,
+the layers cost what those of realesr-animevideov3 (SRVGGNetCompact) cost, hold four times the weights and see twice as
+far; how they are made of its layers tells `fold.py`.
 """
 
 from __future__ import annotations
@@ -24,29 +26,55 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 START = "realesr-animevideov3"
-CHANNELS = 64
+CHANNELS = 128
 BODY = 16
+BLOCK = 2
 
 
 class Network(nn.Module):
-    """``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * scale, w * scale]``."""
+    """``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * scale, w * scale]``; sides are multiples of `block`.
 
-    def __init__(self, scale: int, *, channels: int = CHANNELS, body: int = BODY) -> None:
+    Squares of `block` pixels a side are one position of the layers; with 1 they are at the input's resolution.
+    """
+
+    def __init__(self, scale: int, *, channels: int = CHANNELS, body: int = BODY, block: int = BLOCK) -> None:
         super().__init__()
         self.scale = scale
+        self.block = block
         layers: list[nn.Module] = []
-        for planes in (3, *[channels] * body):
+        for planes in (3 * block**2, *[channels] * body):
             layers += [nn.Conv2d(planes, channels, 3, padding=1), nn.PReLU(channels)]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
+        self.head = nn.Conv2d(channels, 3 * scale**2 * block**2, 3, padding=1)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        details = functional.pixel_shuffle(self.head(self.body(pictures)).float(), self.scale)
-        return details + functional.interpolate(pictures.float(), scale_factor=self.scale, mode="nearest")
+        features = self.body(functional.pixel_unshuffle(pictures, self.block))
+        details = functional.pixel_shuffle(self.head(features).float(), self.block)
+        enlarged = functional.interpolate(pictures.float(), scale_factor=self.scale, mode="nearest")
+        return functional.pixel_shuffle(details, self.scale) + enlarged
+
+
+def network_of(weights: Mapping[str, torch.Tensor]) -> Network:
+    """The network that has these weights."""
+    body = len([name for name in weights if name.startswith("body.") and name.endswith(".bias")]) - 1
+    channels = weights["head.weight"].shape[1]
+    network = Network(scale_of(weights), channels=channels, body=body, block=block_of(weights))
+    network.load_state_dict(weights)
+    return network
+
+
+def block_of(weights: Mapping[str, torch.Tensor]) -> int:
+    """The side of the squares that are one position of a network with these weights."""
+    return math.isqrt(weights["body.0.weight"].shape[1] // 3)
+
+
+def scale_of(weights: Mapping[str, torch.Tensor]) -> int:
+    """The factor of a network with these weights."""
+    return math.isqrt(weights["head.bias"].numel() // 3) // block_of(weights)
 
 
 def start_weights() -> dict[str, torch.Tensor]:
-    """The weights of realesr-animevideov3 under the names of a factor-4 `Network`."""
+    """The weights of realesr-animevideov3 under the names of a factor-4 `Network` of block 1."""
     with tempfile.TemporaryDirectory() as cache:
         return weights_of(onnx.load(load_model(START, 4, cache_dir=Path(cache)).path))
 
@@ -55,19 +83,26 @@ def weights_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
     """The weights of an ONNX file with these layers, float16 ones widened, under the names of a `Network`."""
     graph = read_widened(model.SerializeToString()).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights: dict[str, torch.Tensor] = {}
     # Convolutions and slopes in the order of the graph, which is the order of the network's own parameters.
-    found = [
-        torch.from_numpy(arrays[name].copy()).squeeze((1, 2) if node.op_type == "PRelu" else ())
-        for node in graph.node
-        if node.op_type in ("Conv", "PRelu")
-        for name in node.input[1:]
-    ]
-    return dict(zip(Network(4).state_dict(), found, strict=True))
+    layers = [node for node in graph.node if node.op_type in ("Conv", "PRelu")]
+    for index, node in enumerate(layers):
+        name = "head" if node is layers[-1] else f"body.{index}"
+        for kind, source in zip(("weight", "bias"), node.input[1:], strict=False):
+            value = torch.from_numpy(arrays[source].copy())
+            weights[f"{name}.{kind}"] = value.flatten() if node.op_type == "PRelu" else value
+    weights["body.0.weight"] = planes_first(weights["body.0.weight"])
+    return weights
 
 
-def scale_of(weights: Mapping[str, torch.Tensor]) -> int:
-    """The factor of a network with these weights."""
-    return math.isqrt(weights["head.bias"].numel() // 3)
+def planes_first(weight: torch.Tensor) -> torch.Tensor:
+    """Weights of a layer that reads squares, from ONNX's order of their values (`SpaceToDepth`) to PyTorch's."""
+    return weight.unflatten(1, (-1, 3)).transpose(1, 2).flatten(1, 2)
+
+
+def places_first(weight: torch.Tensor) -> torch.Tensor:
+    """The way back."""
+    return weight.unflatten(1, (3, -1)).transpose(1, 2).flatten(1, 2)
 
 
 def with_head_for(weights: Mapping[str, torch.Tensor], scale: int) -> dict[str, torch.Tensor]:
@@ -76,13 +111,13 @@ def with_head_for(weights: Mapping[str, torch.Tensor], scale: int) -> dict[str, 
     Every input pixel becomes ``scale`` squared pixels; one of those covers parts of the pixels that the old head made
     of the same input pixel, and starts as their mean.
     """
-    old = scale_of(weights)
+    old, places = scale_of(weights), block_of(weights) ** 2
     edges, old_edges = np.arange(scale + 1) / scale, np.arange(old + 1) / old
     shared = np.minimum(edges[1:, None], old_edges[None, 1:]) - np.maximum(edges[:-1, None], old_edges[None, :-1])
     share = torch.from_numpy(shared.clip(0) * scale).float()
     changed = dict(weights)
     for name in ("head.weight", "head.bias"):
         head = weights[name]
-        parts = head.reshape(3, old, old, *head.shape[1:])
+        parts = head.reshape(3, old, old, places, *head.shape[1:])
         changed[name] = torch.einsum("iy,jx,cyx...->cij...", share, share, parts).reshape(-1, *head.shape[1:])
     return changed

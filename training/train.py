@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import torch
+from torch import nn
 from torch.nn import functional
 
 from training import checkpoints
-from training.batches import as_tensor, batch, shrunk
+from training.batches import TEACHER_SCALE, as_tensor, batch, shrunk
 from training.critic import Critic, critic_loss, network_loss
+from training.fold import folded
 from training.gather import DATA
 from training.losses import distance, gradients
-from training.network import Network, scale_of, start_weights, weights_of, with_head_for
+from training.network import Network, block_of, network_of, scale_of, start_weights, weights_of, with_head_for
 from training.shards import Shards
 
 if TYPE_CHECKING:
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
 
 # The averaged weights follow the trained ones at this rate: half of them is from the last 700 steps.
 AVERAGE = 0.999
+
+# A step of Muon has singular values of 1, which is much for such matrices: its rate is higher than Adam's only by this.
+MATRIX_RATE = 3.0
+
+# A folded network is made right on this many patches.
+FOLDED_BY = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,23 +69,28 @@ class Training:
         self.plan = plan
         self.step = 0
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = Network(plan.scale)
-        self.network.load_state_dict(weights)
-        self.network.to(self._device, memory_format=torch.channels_last)
+        self.network = network_of(weights).to(self._device)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self._optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
+        # The layers of the body as matrices, which share their memory: Muon is for matrices.
+        self._layers = [layer.weight for layer in self.network.body[2:] if isinstance(layer, nn.Conv2d)]
+        self._matrices = [weight.detach().flatten(1) for weight in self._layers]
+        others = [part for part in self.network.parameters() if not any(part is layer for layer in self._layers)]
+        self._optimisers = {
+            "optimiser": torch.optim.Adam(others, betas=(0.9, 0.99)),
+            "matrix_optimiser": torch.optim.Muon(self._matrices, weight_decay=0.0),
+        }
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             critic = Critic()
         self._critic = critic.to(self._device, memory_format=torch.channels_last)
-        self._critic_optimiser = torch.optim.Adam(self._critic.parameters(), betas=(0.5, 0.99))
+        self._optimisers["critic_optimiser"] = torch.optim.Adam(self._critic.parameters(), betas=(0.5, 0.99))
 
     def advance(self, inputs: torch.Tensor, targets: torch.Tensor) -> float:
         """One step; returns the distance before it."""
         inputs, targets = (part.to(self._device, memory_format=torch.channels_last) for part in (inputs, targets))
-        for optimiser in (self._optimiser, self._critic_optimiser):
+        for name, optimiser in self._optimisers.items():
             for group in optimiser.param_groups:
-                group["lr"] = self.plan.rate_at(self.step)
+                group["lr"] = self.plan.rate_at(self.step) * (MATRIX_RATE if name == "matrix_optimiser" else 1)
         with torch.autocast(self._device.type, torch.bfloat16):
             made = self.network(inputs)
         apart = loss = distance(made, targets)
@@ -87,10 +100,13 @@ class Training:
             weight = self.plan.critic * min(1.0, (self._critic_steps() - 1) / self.plan.warm_up)
             with torch.autocast(self._device.type, torch.bfloat16):
                 loss = apart + weight * network_loss(self._critic(made, inputs))
-        self._optimiser.zero_grad()
+        self.network.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self._optimiser.step()
+        for weight, matrix in zip(self._layers, self._matrices, strict=True):
+            matrix.grad = weight.grad.flatten(1)
+        self._optimisers["optimiser"].step()
+        self._optimisers["matrix_optimiser"].step()
         # Early on the average forgets faster: it should not remember the start.
         keep = min(AVERAGE, (self.step + 1) / (self.step + 10))
         for name, value in self.network.state_dict().items():
@@ -101,12 +117,13 @@ class Training:
     def _teach_critic(self, made: torch.Tensor, inputs: torch.Tensor, targets: torch.Tensor) -> None:
         with torch.autocast(self._device.type, torch.bfloat16):
             loss = critic_loss(self._critic(targets, inputs), self._critic(made, inputs))
-        self._critic_optimiser.zero_grad()
+        self._critic.zero_grad()
         loss.backward()
-        self._critic_optimiser.step()
+        self._optimisers["critic_optimiser"].step()
 
     def _critic_steps(self) -> int:
-        return max((int(state["step"]) for state in self._critic_optimiser.state.values()), default=0)
+        states = self._optimisers["critic_optimiser"].state.values()
+        return max((int(state["step"]) for state in states), default=0)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -115,9 +132,8 @@ class Training:
             "step": self.step,
             "network": self.network.state_dict(),
             "average": self.average,
-            "optimiser": self._optimiser.state_dict(),
             "critic": self._critic.state_dict(),
-            "critic_optimiser": self._critic_optimiser.state_dict(),
+            **{name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -127,15 +143,13 @@ class Training:
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self.average = {name: value.to(self._device) for name, value in state["average"].items()}
-        self._optimiser.load_state_dict(state["optimiser"])
         self._critic.load_state_dict(state["critic"])
-        self._critic_optimiser.load_state_dict(state["critic_optimiser"])
+        for name, optimiser in self._optimisers.items():
+            optimiser.load_state_dict(state[name])
 
     def averaged(self) -> Network:
         """The network with the averaged weights, which are the ones to keep."""
-        network = Network(self.plan.scale)
-        network.load_state_dict(self.average)
-        return network.to(self._device, memory_format=torch.channels_last).eval()
+        return network_of(self.average).to(self._device, memory_format=torch.channels_last).eval()
 
 
 @torch.no_grad()
@@ -154,20 +168,30 @@ def agreement(network: Network, pairs: Shards, count: int = 32) -> tuple[float, 
     return float(np.mean(psnr)), ours / max(theirs, 1e-10)
 
 
-def begin(plan: Plan, checkpoint: Path, start: Path | None) -> Training:
-    """A training from its checkpoint; or from another's network, or an exported one; or from the published weights."""
+def begin(plan: Plan, checkpoint: Path, start: Path | None, data: Path) -> Training:
+    """A training from its checkpoint; or from another's network, or an exported one; or from the published weights.
+
+    A network at the input's resolution, as the published one is, is folded by the pictures in `data` first.
+    """
+    if checkpoint.exists():
+        state = checkpoints.load(checkpoint)
+        training = Training(plan, state["network"])
+        training.restore(state)
+        return training
     if start is None:
         weights = start_weights()
     elif start.suffix == ".onnx":
         weights = weights_of(onnx.load(start))
     else:
         weights = checkpoints.load(start)["average"]
+    if block_of(weights) == 1:
+        pairs = Shards(data / "train")
+        side = min(plan.side, *pairs[0][0].shape[:2])
+        pictures, _ = batch(pairs, np.random.default_rng(plan.seed), count=FOLDED_BY, side=side, scale=TEACHER_SCALE)
+        weights = folded(weights, pictures)
     if plan.scale != scale_of(weights):
         weights = with_head_for(weights, plan.scale)
-    training = Training(plan, weights)
-    if checkpoint.exists():
-        training.restore(checkpoints.load(checkpoint))
-    return training
+    return Training(plan, weights)
 
 
 def run(training: Training, data: Path, checkpoint: Path, *, save_every: int, report_every: int) -> None:
@@ -215,7 +239,7 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = Plan(**{name: getattr(arguments, name) for name in ("scale", "steps", "rate", "count", "side", "critic")})
     checkpoint = arguments.checkpoint or arguments.data / "checkpoints" / f"x{plan.scale}.pt"
-    training = begin(plan, checkpoint, arguments.start)
+    training = begin(plan, checkpoint, arguments.start, arguments.data)
     print(f"from step {training.step} of {plan.steps}", flush=True)
     run(training, arguments.data, checkpoint, save_every=arguments.save_every, report_every=arguments.report_every)
 
