@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,8 @@ import pytest
 from PIL import Image
 
 from tilewright import Upscaler
-from tilewright.models.graph import flops_per_pixel
+from tilewright.models.graph import flops_per_pixel, part_making
+from tilewright.models.widen import read_widened
 from tilewright.testing import make_picture
 
 torch = pytest.importorskip("torch", reason="needs the dependency group training")
@@ -29,7 +31,7 @@ from training.degrade import blur, blur_kernel, random_input, sinc_kernel  # noq
 from training.evaluate import compare, mean_gradient, means_of, psnr  # noqa: E402
 from training.export import describe, to_onnx  # noqa: E402
 from training.fold import folded  # noqa: E402
-from training.losses import contrast_loss, distance  # noqa: E402
+from training.losses import contrast_loss, distance, pattern_loss  # noqa: E402
 from training.naturalness import SMALLEST, niqe  # noqa: E402
 from training.network import (  # noqa: E402
     Network,
@@ -203,12 +205,20 @@ def test_input_and_target_of_a_patch_belong_together(scale):
 
 def test_losses_are_zero_for_the_target_alone_and_contrast_sees_softness():
     target = torch.rand(2, 3, 32, 32)
-    assert distance(target, target).item() == pytest.approx(0, abs=1e-6)
+    assert distance(target, target, 8).item() == pytest.approx(0, abs=1e-6)
     soft = 0.5 + 0.5 * (target - 0.5)
     other = torch.rand(2, 3, 32, 32)
-    assert distance(soft, target) > 0.01
+    assert distance(soft, target, 8) > 0.01
     # Another texture of the same strength is right in contrast, half the strength is not.
     assert contrast_loss(other, target) < 0.3 * contrast_loss(soft, target)
+
+
+def test_a_pattern_on_all_squares_alike_is_worse_than_as_much_noise():
+    target = torch.rand(2, 3, 64, 64)
+    dots = torch.zeros(8, 8)
+    dots[3, 4] = 5 / 255
+    noise = dots.flatten()[torch.rand(64, 64).mul(64).long()]
+    assert pattern_loss(target + dots.tile(8, 8), target, 8) > 5 * pattern_loss(target + noise, target, 8)
 
 
 def test_a_critic_learns_to_tell_soft_pictures_and_then_says_how_to_be_sharp():
@@ -310,29 +320,58 @@ def test_a_checkpoint_of_another_factor_is_refused(data, first, tmp_path):
     assert checkpoints.load(tmp_path / "x2.pt")["scale"] == 2
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_exported_file_is_the_network(halved, data, tmp_path, scale):
-    weights = with_head_for(halved, scale)
-    path = tmp_path / f"x{scale}.onnx"
-    model = to_onnx(weights, describe(scale, 7, version="1", metrics="{}"))
-    onnx.save(model, path)
-    assert path.stat().st_size < 5.3e6
-    assert flops_per_pixel(model) < 1.3e6
-    for name, value in begin(plan(scale=scale), tmp_path / "none.pt", path, data).network.state_dict().items():
-        torch.testing.assert_close(value, weights[name].half().float(), rtol=0, atol=0)
-    told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    assert told["name"] == f"tilewright-photo x{scale}"
-    assert told["steps"] == "7"
-    assert all(told[key] for key in ("version", "licence", "training_data", "commit", "metrics"))
+def test_a_head_learns_alone(data, first, tmp_path):
+    training = begin(plan(scale=2, head_only=True), tmp_path / "x2.pt", first, data)
+    before = {name: value.clone() for name, value in training.network.state_dict().items()}
+    held = shards.Shards(data / "held-out")
+    start, _ = agreement(training.averaged(), held)
+    run(training, data, tmp_path / "x2.pt", save_every=100, report_every=100)
+    for name, value in training.network.state_dict().items():
+        assert torch.equal(value, before[name]) == name.startswith("body.")
+    assert agreement(training.averaged(), held)[0] > start
 
+
+@pytest.fixture(scope="module")
+def exported(halved, tmp_path_factory):
+    """A file with heads for three factors, and the weights of each."""
+    weights = {scale: with_head_for(halved, scale) for scale in (4, 3, 2)}
+    path = tmp_path_factory.mktemp("exported") / "three.onnx"
+    steps = {4: 7, 3: 8, 2: 9}
+    onnx.save(to_onnx(list(weights.values()), describe(steps, version="1", metrics={"asis-x4": {}})), path)
+    return path, weights
+
+
+def test_an_exported_file_says_what_it_is_and_can_be_taken_up(exported, data, tmp_path):
+    path, weights = exported
+    assert path.stat().st_size < 6e6
+    told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert told["name"] == "tilewright-photo"
+    assert json.loads(told["steps"]) == {"x4": 7, "x3": 8, "x2": 9}
+    assert json.loads(told["metrics"]) == {"asis-x4": {}}
+    assert all(told[key] for key in ("version", "licence", "training_data", "commit"))
+    for name, value in begin(plan(), tmp_path / "none.pt", path, data).network.state_dict().items():
+        torch.testing.assert_close(value, weights[4][name].half().float(), rtol=0, atol=0)
+
+
+def test_networks_of_one_file_have_one_body(halved):
+    other = {**halved, "body.0.bias": halved["body.0.bias"] + 1}
+    with pytest.raises(ValueError, match="one body"):
+        to_onnx([halved, with_head_for(other, 2)], {})
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_exported_file_is_the_network(exported, tmp_path, scale):
+    path, weights = exported
+    model = part_making(read_widened(path.read_bytes()), f"x{scale}")
+    assert flops_per_pixel(model) < 1.301e6
+    onnx.save(model, tmp_path / "one.onnx")
     picture = make_picture(40, 50)
-    upscaler = Upscaler(model=path, device="cpu", precision="fp32")
+    upscaler = Upscaler(model=tmp_path / "one.onnx", device="cpu", precision="fp32")
     made = upscaler.upscale_array(picture, scale)
     with torch.no_grad():
-        expected = (
-            network_of(weights)(torch.from_numpy(picture.transpose(2, 0, 1)[None]).float() / 255).clamp(0, 1) * 255
-        )
-    assert np.abs(expected[0].permute(1, 2, 0).numpy() - made).max() < 1.5  # float16 weights, 8-bit samples
+        expected = network_of(weights[scale])(torch.from_numpy(picture.transpose(2, 0, 1)[None]).float() / 255)
+    expected = expected[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
+    assert np.abs(expected - made).max() < 1.5  # float16 weights, 8-bit samples
     session = upscaler.session(factor=scale)
     assert (session.spec.multiple_of, session.spec.halo) == (2, 37)
     assert session.tail is not None

@@ -1,9 +1,9 @@
 """Writes a trained network as an ONNX file, with what it is and where it comes from inside.
 
-    python -m training.export CHECKPOINT FILE.onnx [--version 1] [--metrics FILE.json]
+    python -m training.export CHECKPOINT... FILE.onnx [--version 1] [--metrics FILE.json...]
 
-Weights are stored as float16, which halves the file; runtimes widen them when they load it. Input and output are
-float32.
+Checkpoints of several factors that have one body become one file with an output for each. Weights are stored as
+float16, which halves the file; runtimes widen them when they load it. Input and outputs are float32.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import hashlib
 import json
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch.nn import functional
 
 from tilewright.files import whole_file
 from tilewright.models.ncnn_graph import IR_VERSION, OPSET
@@ -25,13 +27,16 @@ from training import checkpoints
 from training.network import block_of, places_first, scale_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import torch
+    from collections.abc import Mapping, Sequence
 
 NAME = "tilewright-photo"
 LICENCE = "Apache-2.0 AND BSD-3-Clause"
 TRAINING_DATA = "photographs listed in training/LICENCES.md, degraded; targets by realesrgan-x4plus (BSD-3-Clause)"
+
+
+# For a layer that reads fewer planes oneDNN takes another kernel in narrow tiles than in wide ones. With AMX, in
+# bfloat16, their sums differed below 96 pixels: tiles would not be exact. Empty planes take no time worth measuring.
+_PLANES = 16
 
 
 class _Graph:
@@ -53,38 +58,46 @@ class _Graph:
 
     def convolution(self, weights: Mapping[str, torch.Tensor], layer: str, source: str) -> str:
         inputs = [source, *(self.weight(f"{layer}.{kind}", weights[f"{layer}.{kind}"]) for kind in ("weight", "bias"))]
-        return self.node("Conv", inputs, layer, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        return self.node("Conv", inputs, f"{layer}.made", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
 
-def to_onnx(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """The graph of a `Network` with these weights: ``input`` ``[n, 3, h, w]`` to ``output``, values in 0..1."""
-    scale, block = scale_of(weights), block_of(weights)
-    weights = {**weights, "body.0.weight": places_first(weights["body.0.weight"])}
+def to_onnx(networks: Sequence[Mapping[str, torch.Tensor]], metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """The graph of `Network`s with these weights, which differ in their heads alone.
+
+    Its input is ``input``, ``[n, 3, h, w]``, and its outputs are named for their factors, ``x4``; values are in 0..1.
+
+    Raises:
+        ValueError: bodies that differ.
+    """
+    first = networks[0]
+    body = {name: value for name, value in first.items() if name.startswith("body.")}
+    if any(not torch.equal(weights[name], value) for weights in networks for name, value in body.items()):
+        raise ValueError("the networks do not have one body")
+    block = block_of(first)
     graph = _Graph()
     last = graph.node("SpaceToDepth", ["input"], "squares", blocksize=block)
-    layers = sorted({int(name.split(".")[1]) for name in weights if name.startswith("body.")})
+    spare = _PLANES - 3 * block**2
+    body["body.0.weight"] = functional.pad(places_first(body["body.0.weight"]), (0, 0, 0, 0, 0, spare))
+    graph.initializers.append(numpy_helper.from_array(np.array([0, 0, 0, 0, 0, spare, 0, 0]), "pads"))
+    last = graph.node("Pad", [last, "pads"], "padded")
+    layers = sorted({int(name.split(".")[1]) for name in body})
     for index in layers:
         layer = f"body.{index}"
-        if f"{layer}.bias" in weights:
-            last = graph.convolution(weights, layer, last)
+        if f"{layer}.bias" in body:
+            last = graph.convolution(body, layer, last)
         else:
-            slope = weights[f"{layer}.weight"].reshape(-1, 1, 1)
+            slope = body[f"{layer}.weight"].reshape(-1, 1, 1)
             last = graph.node("PRelu", [last, graph.weight(f"{layer}.weight", slope)], layer)
-    last = graph.convolution(weights, "head", last)
-    # Back to the input's pixels, and then on: the canvas does the second step, which it knows.
-    last = graph.node("DepthToSpace", [last], "pixels", blocksize=block, mode="CRD")
-    graph.node("DepthToSpace", [last], "details", blocksize=scale, mode="CRD")
-    graph.initializers.append(numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), "scales"))
-    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    graph.node("Resize", ["input", "", "scales"], "enlarged", **nearest)
-    graph.node("Add", ["details", "enlarged"], "output")
-
+    outputs = [_add_head(graph, weights, last) for weights in networks]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             NAME,
             [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, "h", "w"])],
-            [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 3, "out_h", "out_w"])],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, f"{name}_h", f"{name}_w"])
+                for name in outputs
+            ],
             graph.initializers,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -96,8 +109,23 @@ def to_onnx(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) ->
     return model
 
 
-def describe(scale: int, step: int, *, version: str, metrics: str) -> dict[str, str]:
-    """What the file says of itself."""
+def _add_head(graph: _Graph, weights: Mapping[str, torch.Tensor], features: str) -> str:
+    """What is different for every factor; returns the name of its output."""
+    scale = scale_of(weights)
+    name = f"x{scale}"
+    head = {f"{name}.{kind}": weights[f"head.{kind}"] for kind in ("weight", "bias")}
+    # Back to the input's pixels, and then on: the canvas does the second step, which it knows.
+    last = graph.convolution(head, name, features)
+    last = graph.node("DepthToSpace", [last], f"{name}.pixels", blocksize=block_of(weights), mode="CRD")
+    last = graph.node("DepthToSpace", [last], f"{name}.details", blocksize=scale, mode="CRD")
+    graph.initializers.append(numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), f"{name}.scales"))
+    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    enlarged = graph.node("Resize", ["input", "", f"{name}.scales"], f"{name}.enlarged", **nearest)
+    return graph.node("Add", [last, enlarged], name)
+
+
+def describe(steps: Mapping[int, int], *, version: str, metrics: Mapping[str, Any]) -> dict[str, str]:
+    """What the file says of itself: steps by factor, and what was measured of each."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=Path(__file__).parent,
@@ -106,31 +134,32 @@ def describe(scale: int, step: int, *, version: str, metrics: str) -> dict[str, 
         check=True,
     ).stdout.strip()
     return {
-        "name": f"{NAME} x{scale}",
+        "name": NAME,
         "version": version,
         "licence": LICENCE,
         "training_data": TRAINING_DATA,
-        "steps": str(step),
+        "steps": json.dumps({f"x{scale}": number for scale, number in steps.items()}),
         "commit": commit,
-        "metrics": metrics,
+        "metrics": json.dumps(metrics),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="of one factor each")
     parser.add_argument("file", type=Path)
     parser.add_argument("--version", default="1")
-    parser.add_argument("--metrics", type=Path, help="what training.evaluate measured, as JSON")
+    parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="what training.evaluate measured, as JSON")
     arguments = parser.parse_args()
-    state = checkpoints.load(arguments.checkpoint)
-    metrics = json.dumps(json.loads(arguments.metrics.read_text())) if arguments.metrics else "{}"
-    described = describe(state["scale"], state["step"], version=arguments.version, metrics=metrics)
+    states = [checkpoints.load(path) for path in arguments.checkpoints]
+    steps = {state["scale"]: state["step"] for state in states}
+    metrics = {path.stem: json.loads(path.read_text()) for path in arguments.metrics}
+    described = describe(steps, version=arguments.version, metrics=metrics)
     with whole_file(arguments.file) as file:
-        file.write(to_onnx(state["average"], described).SerializeToString(deterministic=True))
+        file.write(to_onnx([state["average"] for state in states], described).SerializeToString(deterministic=True))
     data = arguments.file.read_bytes()
     checksum = hashlib.sha256(data).hexdigest()
-    print(f"{arguments.file}: {len(data) / 1e6:.2f} MB, after {state['step']} steps, SHA-256 {checksum}")
+    print(f"{arguments.file}: {len(data) / 1e6:.2f} MB, steps {described['steps']}, SHA-256 {checksum}")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from tilewright.models.graph import part_making
 from tilewright.models.source import load_model
 from tilewright.models.widen import read_widened
 
@@ -80,8 +81,12 @@ def start_weights() -> dict[str, torch.Tensor]:
 
 
 def weights_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
-    """The weights of an ONNX file with these layers, float16 ones widened, under the names of a `Network`."""
-    graph = read_widened(model.SerializeToString()).graph
+    """The weights of an ONNX file with these layers, float16 ones widened, under the names of a `Network`.
+
+    Of several heads the one of the largest factor is taken.
+    """
+    largest = max(output.name for output in model.graph.output)
+    graph = part_making(read_widened(model.SerializeToString()), largest).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     weights: dict[str, torch.Tensor] = {}
     # Convolutions and slopes in the order of the graph, which is the order of the network's own parameters.
@@ -91,7 +96,10 @@ def weights_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
         for kind, source in zip(("weight", "bias"), node.input[1:], strict=False):
             value = torch.from_numpy(arrays[source].copy())
             weights[f"{name}.{kind}"] = value.flatten() if node.op_type == "PRelu" else value
-    weights["body.0.weight"] = planes_first(weights["body.0.weight"])
+    blocks = [helper.get_node_attr_value(node, "blocksize") for node in graph.node if node.op_type == "SpaceToDepth"]
+    # An exported file may have empty planes after those of the squares.
+    planes = 3 * (blocks[0] if blocks else 1) ** 2
+    weights["body.0.weight"] = planes_first(weights["body.0.weight"][:, :planes])
     return weights
 
 

@@ -1,6 +1,7 @@
 """Trains one network; goes on from its checkpoint, however it was stopped.
 
     python -m training.train --scale 4 --steps 40000 [--data build/training] [--checkpoint FILE] [--start FILE]
+        [--head-only]
 
 The same command runs on a CPU and, where there is one, on a GPU. Every step draws its patches from its own number, so a
 training that was stopped goes on as if it had not been. Give more steps to prolong it.
@@ -12,7 +13,7 @@ import argparse
 import itertools
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ class Plan:
     rate: float = 5e-4
     warm_up: int = 200
     critic: float = 0.0
+    head_only: bool = False
     seed: int = 0
 
     def rate_at(self, step: int) -> float:
@@ -71,14 +73,16 @@ class Training:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = network_of(weights).to(self._device)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.network.body.requires_grad_(not plan.head_only)
         # The layers of the body as matrices, which share their memory: Muon is for matrices.
-        self._layers = [layer.weight for layer in self.network.body[2:] if isinstance(layer, nn.Conv2d)]
-        self._matrices = [weight.detach().flatten(1) for weight in self._layers]
-        others = [part for part in self.network.parameters() if not any(part is layer for layer in self._layers)]
-        self._optimisers = {
-            "optimiser": torch.optim.Adam(others, betas=(0.9, 0.99)),
-            "matrix_optimiser": torch.optim.Muon(self._matrices, weight_decay=0.0),
-        }
+        layers = [] if plan.head_only else [layer for layer in self.network.body[2:] if isinstance(layer, nn.Conv2d)]
+        self._weights = [layer.weight for layer in layers]
+        self._matrices = [weight.detach().flatten(1) for weight in self._weights]
+        matrices = {id(weight) for weight in self._weights}
+        others = [part for part in self.network.parameters() if part.requires_grad and id(part) not in matrices]
+        self._optimisers: dict[str, torch.optim.Optimizer] = {"optimiser": torch.optim.Adam(others, betas=(0.9, 0.99))}
+        if self._matrices:
+            self._optimisers["matrix_optimiser"] = torch.optim.Muon(self._matrices, weight_decay=0.0)
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             critic = Critic()
@@ -93,7 +97,7 @@ class Training:
                 group["lr"] = self.plan.rate_at(self.step) * (MATRIX_RATE if name == "matrix_optimiser" else 1)
         with torch.autocast(self._device.type, torch.bfloat16):
             made = self.network(inputs)
-        apart = loss = distance(made, targets)
+        apart = loss = distance(made, targets, self.network.block * self.plan.scale)
         if self.plan.critic:
             self._teach_critic(made.detach(), inputs, targets)
             # One that has just begun has nothing to say yet.
@@ -103,10 +107,11 @@ class Training:
         self.network.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        for weight, matrix in zip(self._layers, self._matrices, strict=True):
+        for weight, matrix in zip(self._weights, self._matrices, strict=True):
             matrix.grad = weight.grad.flatten(1)
-        self._optimisers["optimiser"].step()
-        self._optimisers["matrix_optimiser"].step()
+        for name, optimiser in self._optimisers.items():
+            if name != "critic_optimiser":
+                optimiser.step()
         # Early on the average forgets faster: it should not remember the start.
         keep = min(AVERAGE, (self.step + 1) / (self.step + 10))
         for name, value in self.network.state_dict().items():
@@ -231,13 +236,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=Plan.count, help="patches of a step (default: %(default)s)")
     parser.add_argument("--side", type=int, default=Plan.side, help="pixels of a patch's side (default: %(default)s)")
     parser.add_argument("--critic", type=float, default=Plan.critic, help="weight of a critic (default: none)")
+    parser.add_argument("--head-only", action="store_true", help="leave the body as it is")
     parser.add_argument("--data", type=Path, default=DATA, help=f"where the shards are (default: {DATA})")
     parser.add_argument("--checkpoint", type=Path, help="default: checkpoints/x4.pt in the data folder, for factor 4")
     parser.add_argument("--start", type=Path, help="another network's checkpoint, or an exported file, to start from")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--report-every", type=int, default=500)
     arguments = parser.parse_args()
-    plan = Plan(**{name: getattr(arguments, name) for name in ("scale", "steps", "rate", "count", "side", "critic")})
+    plan = Plan(**{field.name: getattr(arguments, field.name, field.default) for field in fields(Plan)})
     checkpoint = arguments.checkpoint or arguments.data / "checkpoints" / f"x{plan.scale}.pt"
     training = begin(plan, checkpoint, arguments.start, arguments.data)
     print(f"from step {training.step} of {plan.steps}", flush=True)

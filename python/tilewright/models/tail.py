@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from tilewright.models.graph import images
+from tilewright.models.graph import images, part_making
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +108,7 @@ def _repeats_pixels(node: onnx.NodeProto, graph: onnx.GraphProto, image: str, sc
 
 def _ending_in(model: onnx.ModelProto, name: str, scale: int) -> onnx.ModelProto:
     """The part of a network that makes the tensor `name`, which becomes its output."""
-    head = onnx.ModelProto()
-    head.CopyFrom(model)
-    wanted = {name}
-    kept = []
-    for node in reversed(model.graph.node):
-        if wanted.intersection(node.output):
-            wanted.update(node.input)
-            kept.append(node)
-    del head.graph.node[:], head.graph.output[:], head.graph.value_info[:], head.graph.initializer[:]
-    head.graph.node.extend(reversed(kept))
-    head.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in wanted)
+    head = part_making(model, name)
     before = model.graph.output[0].type.tensor_type
     count, planes = (dim.dim_value for dim in before.shape.dim[:2])
     shape = [count or "n", planes * scale**2 if planes else "planes", "head_height", "head_width"]
