@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from tilewright import Upscaler
-from tilewright.models.graph import flops_per_pixel, part_making
+from tilewright.models.graph import flops_per_pixel
+from tilewright.models.part import part_making
 from tilewright.models.widen import read_widened
 from tilewright.testing import make_picture
 
@@ -35,6 +36,7 @@ from training.losses import contrast_loss, distance, pattern_loss  # noqa: E402
 from training.naturalness import SMALLEST, niqe  # noqa: E402
 from training.network import (  # noqa: E402
     Network,
+    block_of,
     network_of,
     places_first,
     planes_first,
@@ -83,16 +85,8 @@ def start():
 
 @pytest.fixture(scope="module")
 def halved(start):
-    """Weights as training has them, by next to nothing to be right on."""
+    """Weights at half the resolution, by next to nothing to be right on."""
     return folded(start, torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
-
-
-@pytest.fixture(scope="module")
-def first(halved, tmp_path_factory):
-    """A checkpoint to start from."""
-    path = tmp_path_factory.mktemp("first") / "first.pt"
-    checkpoints.save(path, {"average": halved})
-    return path
 
 
 def plan(**changes):
@@ -112,13 +106,21 @@ def test_folded_it_makes_nearly_the_same_at_the_same_cost(start, photo):
     crops = torch.from_numpy(photo[50:242, 120:376].transpose(2, 0, 1)[None].copy()).float() / 255
     pictures = functional.unfold(crops, 32, stride=32).unflatten(1, (3, 32, 32))[0].permute(3, 0, 1, 2)
     weights = folded(start, pictures[::2])
-    assert {name: value.shape for name, value in weights.items()} == {
-        name: value.shape for name, value in Network(4).state_dict().items()
-    }
+    new = Network(4, channels=128, block=2).state_dict()
+    assert {name: value.shape for name, value in weights.items()} == {name: part.shape for name, part in new.items()}
     with torch.no_grad():
         before, after = (network_of(part)(pictures[1::2]) for part in (start, weights))
     enlarged = functional.interpolate(pictures[1::2], scale_factor=4, mode="nearest")
     assert functional.mse_loss(after, before) < 0.4 * functional.mse_loss(enlarged, before)
+
+
+def test_a_training_can_begin_folded(data, tmp_path):
+    training = begin(plan(count=1), tmp_path / "x4.pt", None, folded_by=data)
+    assert training.network.block == 2
+    held = shards.Shards(data / "held-out")
+    before, _ = agreement(training.averaged(), held)
+    run(training, data, tmp_path / "x4.pt", save_every=100, report_every=100)
+    assert agreement(training.averaged(), held)[0] > before
 
 
 def test_values_of_a_square_are_found_in_either_order():
@@ -132,9 +134,11 @@ def test_values_of_a_square_are_found_in_either_order():
 
 
 @pytest.mark.parametrize("scale", [2, 3])
-def test_a_new_head_makes_the_area_averages_of_the_old_one(halved, scale):
+@pytest.mark.parametrize("fold", [False, True])
+def test_a_new_head_makes_the_area_averages_of_the_old_one(start, halved, fold, scale):
     pictures = torch.rand(1, 3, 12, 12)
-    old, new = network_of(halved), network_of(with_head_for(halved, scale))
+    weights = halved if fold else start
+    old, new = network_of(weights), network_of(with_head_for(weights, scale))
     with torch.no_grad():
         expected = torch.nn.functional.interpolate(old(pictures), scale_factor=scale / 4, mode="area")
         if scale == 3:
@@ -187,6 +191,7 @@ def test_no_picture_is_both_learnt_from_and_judged_by(tmp_path):
     assert len(train | kept) == 60
     assert 2 <= len(kept) <= 16
     assert held_out(Path("mate-Dune.png"))
+    assert not any(held_out(Path(f"openclipart-png-{number}.png")) for number in range(20)), "they share drawings"
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -247,7 +252,7 @@ def test_the_rate_rises_falls_and_ends_at_nothing():
 
 
 def test_training_improves_on_its_start(data, tmp_path):
-    training = begin(plan(steps=30), tmp_path / "x4.pt", None, data)
+    training = begin(plan(steps=30), tmp_path / "x4.pt", None)
     held = shards.Shards(data / "held-out")
     before, _ = agreement(training.averaged(), held)
     run(training, data, tmp_path / "x4.pt", save_every=10, report_every=30)
@@ -256,29 +261,29 @@ def test_training_improves_on_its_start(data, tmp_path):
 
 
 @pytest.mark.parametrize("critic", [0.0, 0.01])
-def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, first, tmp_path, critic):
+def test_a_training_that_stopped_goes_on_as_if_it_had_not(data, tmp_path, critic):
     whole, halves = tmp_path / "whole.pt", tmp_path / "halves.pt"
-    run(begin(plan(critic=critic), whole, first, data), data, whole, save_every=100, report_every=100)
-    half = begin(plan(critic=critic), halves, first, data)
+    run(begin(plan(critic=critic), whole, None), data, whole, save_every=100, report_every=100)
+    half = begin(plan(critic=critic), halves, None)
     for step in range(5):
         rng = np.random.default_rng([0, step])
         half.advance(*batch(shards.Shards(data / "train"), rng, count=2, side=16, scale=4))
     checkpoints.save(halves, half.state())
-    run(begin(plan(critic=critic), halves, first, data), data, halves, save_every=100, report_every=100)
+    run(begin(plan(critic=critic), halves, None), data, halves, save_every=100, report_every=100)
     expected, found = checkpoints.load(whole), checkpoints.load(halves)
     assert found["step"] == expected["step"] == 12
     for name, value in expected["network"].items():
         torch.testing.assert_close(found["network"][name], value, rtol=0, atol=1e-6)
 
 
-def test_a_critic_that_comes_late_begins_small(data, first, tmp_path):
+def test_a_critic_that_comes_late_begins_small(data, tmp_path):
     """In its first step it is as if it were not there, and then it tells."""
     pairs = shards.Shards(data / "train")
-    begun = begin(plan(), tmp_path / "none.pt", first, data)
+    begun = begin(plan(), tmp_path / "none.pt", None)
     for step in range(3):
         begun.advance(*batch(pairs, np.random.default_rng([0, step]), count=2, side=16, scale=4))
     checkpoints.save(tmp_path / "x4.pt", begun.state())
-    without, late = (begin(plan(critic=critic, warm_up=6), tmp_path / "x4.pt", first, data) for critic in (0.0, 10.0))
+    without, late = (begin(plan(critic=critic, warm_up=6), tmp_path / "x4.pt", None) for critic in (0.0, 10.0))
     differences = []
     for step in range(3, 6):
         for training in (without, late):
@@ -289,10 +294,10 @@ def test_a_critic_that_comes_late_begins_small(data, first, tmp_path):
     assert 0 < differences[1] < differences[2]
 
 
-def test_a_killed_training_is_taken_up(data, first, tmp_path):
+def test_a_killed_training_is_taken_up(data, tmp_path):
     checkpoint = tmp_path / "x4.pt"
     arguments = ["--count", "1", "--side", "8", "--save-every", "1", "--report-every", "1"]
-    arguments += ["--data", str(data), "--checkpoint", str(checkpoint), "--start", str(first)]
+    arguments += ["--data", str(data), "--checkpoint", str(checkpoint)]
     command = [sys.executable, "-m", "training.train", *arguments]
     options = {"cwd": ROOT, "env": {**os.environ, "OMP_NUM_THREADS": "1"}, "text": True}
     killed = subprocess.Popen([*command, "--steps", "1000000"], stdout=subprocess.PIPE, **options)
@@ -311,17 +316,19 @@ def test_a_killed_training_is_taken_up(data, first, tmp_path):
     assert checkpoints.load(checkpoint)["step"] == reached + 1
 
 
-def test_a_checkpoint_of_another_factor_is_refused(data, first, tmp_path):
-    run(begin(plan(steps=1), tmp_path / "x4.pt", first, data), data, tmp_path / "x4.pt", save_every=1, report_every=1)
+def test_a_checkpoint_of_another_factor_is_refused(data, tmp_path):
+    run(begin(plan(steps=1), tmp_path / "x4.pt", None), data, tmp_path / "x4.pt", save_every=1, report_every=1)
     with pytest.raises(ValueError, match="of factor 4, not 2"):
-        begin(plan(scale=2), tmp_path / "x4.pt", first, data)
-    started = begin(plan(scale=2, steps=1), tmp_path / "x2.pt", tmp_path / "x4.pt", data)
+        begin(plan(scale=2), tmp_path / "x4.pt", None)
+    with pytest.raises(ValueError, match="or of the head alone"):
+        begin(plan(head_only=True), tmp_path / "x4.pt", None)
+    started = begin(plan(scale=2, steps=1), tmp_path / "x2.pt", tmp_path / "x4.pt")
     run(started, data, tmp_path / "x2.pt", save_every=1, report_every=1)
     assert checkpoints.load(tmp_path / "x2.pt")["scale"] == 2
 
 
-def test_a_head_learns_alone(data, first, tmp_path):
-    training = begin(plan(scale=2, head_only=True), tmp_path / "x2.pt", first, data)
+def test_a_head_learns_alone(data, tmp_path):
+    training = begin(plan(scale=2, head_only=True), tmp_path / "x2.pt", None)
     before = {name: value.clone() for name, value in training.network.state_dict().items()}
     held = shards.Shards(data / "held-out")
     start, _ = agreement(training.averaged(), held)
@@ -331,32 +338,33 @@ def test_a_head_learns_alone(data, first, tmp_path):
     assert agreement(training.averaged(), held)[0] > start
 
 
-@pytest.fixture(scope="module")
-def exported(halved, tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["", "folded"])
+def exported(request, start, halved, tmp_path_factory):
     """A file with heads for three factors, and the weights of each."""
-    weights = {scale: with_head_for(halved, scale) for scale in (4, 3, 2)}
+    weights = {scale: with_head_for(halved if request.param else start, scale) for scale in (4, 3, 2)}
     path = tmp_path_factory.mktemp("exported") / "three.onnx"
     steps = {4: 7, 3: 8, 2: 9}
-    onnx.save(to_onnx(list(weights.values()), describe(steps, version="1", metrics={"asis-x4": {}})), path)
+    onnx.save(to_onnx(list(weights.values()), describe(steps, version="1", metrics={"x4": {}})), path)
     return path, weights
 
 
-def test_an_exported_file_says_what_it_is_and_can_be_taken_up(exported, data, tmp_path):
+def test_an_exported_file_says_what_it_is_and_can_be_taken_up(exported, tmp_path):
     path, weights = exported
-    assert path.stat().st_size < 6e6
+    folded_too = block_of(weights[4]) == 2
+    assert path.stat().st_size < (6e6 if folded_too else 1.5e6)
     told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert told["name"] == "tilewright-photo"
     assert json.loads(told["steps"]) == {"x4": 7, "x3": 8, "x2": 9}
-    assert json.loads(told["metrics"]) == {"asis-x4": {}}
+    assert json.loads(told["metrics"]) == {"x4": {}}
     assert all(told[key] for key in ("version", "licence", "training_data", "commit"))
-    for name, value in begin(plan(), tmp_path / "none.pt", path, data).network.state_dict().items():
+    for name, value in begin(plan(), tmp_path / "none.pt", path).network.state_dict().items():
         torch.testing.assert_close(value, weights[4][name].half().float(), rtol=0, atol=0)
 
 
-def test_networks_of_one_file_have_one_body(halved):
-    other = {**halved, "body.0.bias": halved["body.0.bias"] + 1}
+def test_networks_of_one_file_have_one_body(start):
+    other = {**start, "body.0.bias": start["body.0.bias"] + 1}
     with pytest.raises(ValueError, match="one body"):
-        to_onnx([halved, with_head_for(other, 2)], {})
+        to_onnx([start, with_head_for(other, 2)], {})
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -373,7 +381,9 @@ def test_the_exported_file_is_the_network(exported, tmp_path, scale):
     expected = expected[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
     assert np.abs(expected - made).max() < 1.5  # float16 weights, 8-bit samples
     session = upscaler.session(factor=scale)
-    assert (session.spec.multiple_of, session.spec.halo) == (2, 37)
+    block = block_of(weights[4])
+    # 18 convolutions, and from the farther pixel of a square.
+    assert (session.spec.multiple_of, session.spec.halo) == (block, 18 * block + block - 1)
     assert session.tail is not None
 
 

@@ -1,1 +1,1 @@
-"""How the networks `tilewright-photo` are made; see README.md."""
+"""How the network `tilewright-photo` is made; see README.md."""

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 NAME = "tilewright-photo"
 LICENCE = "Apache-2.0 AND BSD-3-Clause"
-TRAINING_DATA = "photographs listed in training/LICENCES.md, degraded; targets by realesrgan-x4plus (BSD-3-Clause)"
+TRAINING_DATA = (
+    "photographs and drawings listed in training/LICENCES.md, degraded; targets by realesrgan-x4plus (BSD-3-Clause)"
+)
 
 
 # For a layer that reads fewer planes oneDNN takes another kernel in narrow tiles than in wide ones. With AMX, in
@@ -75,11 +77,13 @@ def to_onnx(networks: Sequence[Mapping[str, torch.Tensor]], metadata: Mapping[st
         raise ValueError("the networks do not have one body")
     block = block_of(first)
     graph = _Graph()
-    last = graph.node("SpaceToDepth", ["input"], "squares", blocksize=block)
-    spare = _PLANES - 3 * block**2
-    body["body.0.weight"] = functional.pad(places_first(body["body.0.weight"]), (0, 0, 0, 0, 0, spare))
-    graph.initializers.append(numpy_helper.from_array(np.array([0, 0, 0, 0, 0, spare, 0, 0]), "pads"))
-    last = graph.node("Pad", [last, "pads"], "padded")
+    last = "input"
+    if block > 1:
+        last = graph.node("SpaceToDepth", ["input"], "squares", blocksize=block)
+        spare = _PLANES - 3 * block**2
+        body["body.0.weight"] = functional.pad(places_first(body["body.0.weight"]), (0, 0, 0, 0, 0, spare))
+        graph.initializers.append(numpy_helper.from_array(np.array([0, 0, 0, 0, 0, spare, 0, 0]), "pads"))
+        last = graph.node("Pad", [last, "pads"], "padded")
     layers = sorted({int(name.split(".")[1]) for name in body})
     for index in layers:
         layer = f"body.{index}"
@@ -114,9 +118,10 @@ def _add_head(graph: _Graph, weights: Mapping[str, torch.Tensor], features: str)
     scale = scale_of(weights)
     name = f"x{scale}"
     head = {f"{name}.{kind}": weights[f"head.{kind}"] for kind in ("weight", "bias")}
-    # Back to the input's pixels, and then on: the canvas does the second step, which it knows.
     last = graph.convolution(head, name, features)
-    last = graph.node("DepthToSpace", [last], f"{name}.pixels", blocksize=block_of(weights), mode="CRD")
+    if block_of(weights) > 1:
+        # Back to the input's pixels, and then on: the canvas does the second step, which it knows.
+        last = graph.node("DepthToSpace", [last], f"{name}.pixels", blocksize=block_of(weights), mode="CRD")
     last = graph.node("DepthToSpace", [last], f"{name}.details", blocksize=scale, mode="CRD")
     graph.initializers.append(numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), f"{name}.scales"))
     nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
@@ -149,7 +154,9 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+", help="of one factor each")
     parser.add_argument("file", type=Path)
     parser.add_argument("--version", default="1")
-    parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="what training.evaluate measured, as JSON")
+    parser.add_argument(
+        "--metrics", type=Path, nargs="*", default=[], help="what training.evaluate measured, as x4.json for factor 4"
+    )
     arguments = parser.parse_args()
     states = [checkpoints.load(path) for path in arguments.checkpoints]
     steps = {state["scale"]: state["step"] for state in states}

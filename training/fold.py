@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from training.network import BLOCK, Network, network_of
+from training.network import Network, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Of the four pixels of a square, row by row, those that even and odd channels keep.
 _DIAGONALS = ((0, 3), (1, 2))
+BLOCK = 2
 
 # What is added to the normal equations, against their mean: pictures do not tell every weight.
 _RIDGE = 1e-4
@@ -38,15 +39,16 @@ def folded(weights: Mapping[str, torch.Tensor], pictures: torch.Tensor) -> dict[
     """
     old = network_of(weights).eval()
     channels = old.head.in_channels
-    kept = torch.tensor([4 * channel + place for channel in range(channels) for place in _DIAGONALS[channel % 2]])
-    new = Network(old.scale, channels=len(kept), body=len(old.body) // 2 - 1)
+    places = BLOCK**2
+    kept = torch.tensor([places * channel + place for channel in range(channels) for place in _DIAGONALS[channel % 2]])
+    new = Network(old.scale, channels=len(kept), body=len(old.body) // 2 - 1, block=BLOCK)
 
     wanted, seen = pictures, functional.pixel_unshuffle(pictures, BLOCK)
     for index in range(0, len(old.body), 2):
         wanted = old.body[index](wanted)
         made = _fit(new.body[index], seen, functional.pixel_unshuffle(wanted, BLOCK)[:, kept])
         wanted = old.body[index + 1](wanted)
-        new.body[index + 1].weight.copy_(old.body[index + 1].weight.repeat_interleave(BLOCK**2)[kept])
+        new.body[index + 1].weight.copy_(old.body[index + 1].weight.repeat_interleave(places)[kept])
         seen = new.body[index + 1](made)
     _fit(new.head, seen, functional.pixel_unshuffle(old.head(wanted), BLOCK))
     return new.state_dict()

@@ -104,7 +104,9 @@ def gather(data: Path, archives: Path) -> None:
     for package, patterns in DRAWINGS.items():
         _, drawings = _unpacked(package, patterns, data, archives)
         for number in range(PAGES):
-            _save(strew_drawings(np.random.default_rng(number), drawings), photos / f"{package}-{number}.png")
+            page = photos / f"{package}-{number}.png"
+            if not page.exists():
+                _save(strew_drawings(np.random.default_rng(number), drawings), page)
 
     import skimage.data
 

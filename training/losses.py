@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-# Weights against L1 on pixels, which is 1. Chosen so that all but the features weigh about as much.
+# Weights against L1 on pixels, which is 1. Chosen so that none outweighs all others.
 GRADIENT = 1.0
 SPECTRUM = 0.05
 CONTRAST = 1.0
-# It is the only one that is squared: it shall be next to nothing, and what chance makes of a batch shall not count.
-PATTERN = 2000.0
+PATTERN = 1000.0
 
 
 def gradients(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,14 +41,16 @@ def contrast_loss(made: torch.Tensor, target: torch.Tensor, window: int = 8) -> 
     return torch.stack([functional.l1_loss(ours, theirs) for ours, theirs in pairs]).sum()
 
 
-def pattern_loss(made: torch.Tensor, target: torch.Tensor, period: int) -> torch.Tensor:
-    """Mean square of how the mean errors of the places in squares of `period` pixels, which divides the sides, differ.
+def pattern_loss(made: torch.Tensor, target: torch.Tensor, period: int, window: int = 6) -> torch.Tensor:
+    """Mean square of what the errors of the places in squares of `period` pixels, which divides the sides, share.
 
-    A network makes every place of a square by weights of its own, and a faint pattern on all squares alike would be a
-    cheap way to more contrast.
+    A network makes every place of a square by weights of its own, and a faint pattern on many squares alike would be a
+    cheap way to more contrast. What is shared is taken over `window` squared squares, and more heavily over all.
     """
-    errors = functional.pixel_unshuffle(made - target, period).mean((0, 2, 3)).view(3, -1)
-    return (errors - errors.mean(1, keepdim=True)).square().mean()
+    places = functional.pixel_unshuffle(made - target, period)
+    shared = functional.avg_pool2d(places, min(window, *places.shape[-2:])).unflatten(1, (3, -1))
+    shared = shared - shared.mean(2, keepdim=True)
+    return shared.square().mean() + 4 * shared.mean((0, 3, 4)).square().mean()
 
 
 def distance(made: torch.Tensor, target: torch.Tensor, period: int) -> torch.Tensor:

@@ -1,8 +1,7 @@
-"""The network: 3×3 convolutions at half the input's resolution, pixel shuffle at the end, the enlarged input added.
+"""The network: all 3×3 convolutions, pixel shuffle at the end, the enlarged input added.
 
-Every square of 2 × 2 pixels is one position with twelve values. With twice the channels at a quarter of the positions,
-the layers cost what those of realesr-animevideov3 (SRVGGNetCompact) cost, hold four times the weights and see twice as
-far; how they are made of its layers tells `fold.py`.
+The layers are those of realesr-animevideov3 (SRVGGNetCompact), whose weights training starts from. They may also be at
+half the input's resolution, with twice the channels: `fold.py` makes such a network of one of these.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from tilewright.models.graph import part_making
+from tilewright.models.part import part_making
 from tilewright.models.source import load_model
 from tilewright.models.widen import read_widened
 
@@ -27,18 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 START = "realesr-animevideov3"
-CHANNELS = 128
+CHANNELS = 64
 BODY = 16
-BLOCK = 2
 
 
 class Network(nn.Module):
     """``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * scale, w * scale]``; sides are multiples of `block`.
 
-    Squares of `block` pixels a side are one position of the layers; with 1 they are at the input's resolution.
+    Squares of `block` pixels a side are one position of the layers.
     """
 
-    def __init__(self, scale: int, *, channels: int = CHANNELS, body: int = BODY, block: int = BLOCK) -> None:
+    def __init__(self, scale: int, *, channels: int = CHANNELS, body: int = BODY, block: int = 1) -> None:
         super().__init__()
         self.scale = scale
         self.block = block
@@ -75,7 +73,7 @@ def scale_of(weights: Mapping[str, torch.Tensor]) -> int:
 
 
 def start_weights() -> dict[str, torch.Tensor]:
-    """The weights of realesr-animevideov3 under the names of a factor-4 `Network` of block 1."""
+    """The weights of realesr-animevideov3 under the names of a factor-4 `Network`."""
     with tempfile.TemporaryDirectory() as cache:
         return weights_of(onnx.load(load_model(START, 4, cache_dir=Path(cache)).path))
 

@@ -39,6 +39,7 @@ def strew_drawings(rng: np.random.Generator, drawings: Sequence[Path], side: int
     """Drawings with alpha, large and small, one over the other, on a ground that changes from top to bottom."""
     light = Image.linear_gradient("L").resize((side, side))
     page = Image.composite(*(Image.new("RGB", (side, side), _colour(rng)) for _ in range(2)), light)
+    # By their frames twice the page, which leaves little of the ground.
     covered = 0.0
     while covered < 2 * side**2:
         with Image.open(drawings[rng.integers(len(drawings))]) as opened:
@@ -46,8 +47,8 @@ def strew_drawings(rng: np.random.Generator, drawings: Sequence[Path], side: int
                 continue
             drawing = opened.convert("RGBA")
         length = round(side * float(rng.uniform(_SMALLEST, _LARGEST)))
-        # Enlarged ones would be soft where the others are sharp.
         drawing = drawing.crop(drawing.getbbox(alpha_only=True))
+        # Only ever smaller: enlarged ones would be soft where the others are sharp.
         drawing.thumbnail((length, length), Image.Resampling.LANCZOS)
         left, top = (int(rng.integers(-size // 3, side - 2 * size // 3)) for size in drawing.size)
         page.paste(drawing, (left, top), drawing)

@@ -20,7 +20,7 @@ from PIL import Image
 from tilewright import Upscaler
 from training import shards
 from training.degrade import random_input
-from training.gather import DATA
+from training.gather import DATA, DRAWINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +36,14 @@ PER_SHARD = 32
 # Never trained on: one picture in eight, and those that stand for the project elsewhere.
 _KEPT_BACK = ("Dune", "seeding", "chelsea")
 
+# Pages that share their drawings: all are learnt from.
+_SHARING = tuple(DRAWINGS)
+
 
 def held_out(photo: Path) -> bool:
     """Whether a picture is kept back to see how good a network is."""
-    return any(name in photo.stem for name in _KEPT_BACK) or zlib.crc32(photo.stem.encode()) % 8 == 0
+    chosen = zlib.crc32(photo.stem.encode()) % 8 == 0 and not photo.stem.startswith(_SHARING)
+    return chosen or any(name in photo.stem for name in _KEPT_BACK)
 
 
 def split_of(photos: Path, split: str) -> list[Path]:

@@ -79,23 +79,6 @@ def _input_pixels(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) ->
     return float(shape[0] * height * width)
 
 
-def part_making(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """The nodes and weights of a network that make one tensor; of its outputs only that one is left, if it is one."""
-    part = onnx.ModelProto()
-    part.CopyFrom(model)
-    wanted = {name}
-    kept = []
-    for node in reversed(model.graph.node):
-        if wanted.intersection(node.output):
-            wanted.update(node.input)
-            kept.append(node)
-    del part.graph.node[:], part.graph.output[:], part.graph.value_info[:], part.graph.initializer[:]
-    part.graph.node.extend(reversed(kept))
-    part.graph.output.extend(output for output in model.graph.output if output.name == name)
-    part.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in wanted)
-    return part
-
-
 def images(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """The graph's inputs that are no weights (old exporters list those too)."""
     weights = {tensor.name for tensor in model.graph.initializer}

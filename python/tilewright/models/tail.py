@@ -13,7 +13,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from tilewright.models.graph import images, part_making
+from tilewright.models.graph import images
+from tilewright.models.part import part_making
 
 
 @dataclass(frozen=True, slots=True)
