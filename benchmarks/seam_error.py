@@ -28,11 +28,12 @@ HALOS = (8, 10, 16, 18, 20, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 12
 Batch = npt.NDArray[np.float32]
 
 
-def middle_crop(path: Path, size: int) -> Batch:
-    """``[1, 3, size, size]`` in 0..1 (smaller where the picture is)."""
+def middle_crop(path: Path, size: int, multiple: int) -> Batch:
+    """``[1, 3, size, size]`` in 0..1, smaller where the picture is; sides are multiples."""
     picture = np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) / 255
-    top, left = (max(0, (side - size) // 2) for side in picture.shape[:2])
-    return np.ascontiguousarray(picture[top : top + size, left : left + size].transpose(2, 0, 1)[None])
+    height, width = (min(side, size) // multiple * multiple for side in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return np.ascontiguousarray(picture[top : top + height, left : left + width].transpose(2, 0, 1)[None])
 
 
 def error_by_distance(session: ort.InferenceSession, crop: Batch, kept: int, factor: int) -> Batch:
@@ -66,8 +67,10 @@ def main() -> None:
             session = ort.InferenceSession(str(model.path), providers=["CPUExecutionProvider"])
             for picture in arguments.pictures:
                 start = time.perf_counter()
-                crop = middle_crop(picture, arguments.size)
-                errors = error_by_distance(session, crop, min(arguments.kept, *crop.shape[2:]), factor)
+                multiple = model.spec.multiple_of
+                crop = middle_crop(picture, arguments.size, multiple)
+                kept = min(arguments.kept, *crop.shape[2:]) // multiple * multiple
+                errors = error_by_distance(session, crop, kept, factor)
                 row = " | ".join(f"{errors[halo:].max():6.3g}" for halo in halos)
                 print(f"{name} x{factor}, {picture.name} | {row} | {time.perf_counter() - start:.1f}", flush=True)
 
