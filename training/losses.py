@@ -53,12 +53,12 @@ def pattern_loss(made: torch.Tensor, target: torch.Tensor, period: int, window: 
     return shared.square().mean() + 4 * shared.mean((0, 3, 4)).square().mean()
 
 
-def distance(made: torch.Tensor, target: torch.Tensor, period: int) -> torch.Tensor:
+def distance(made: torch.Tensor, target: torch.Tensor, period: int, contrast: float = CONTRAST) -> torch.Tensor:
     """The sum that is minimised; `period` is the side of the squares that a network makes in one place."""
     return (
         functional.l1_loss(made, target)
         + GRADIENT * gradient_loss(made, target)
         + SPECTRUM * spectrum_loss(made, target)
-        + CONTRAST * contrast_loss(made, target)
+        + contrast * contrast_loss(made, target)
         + PATTERN * pattern_loss(made, target, period)
     )

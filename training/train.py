@@ -28,7 +28,7 @@ from training.batches import TEACHER_SCALE, as_tensor, batch, shrunk
 from training.critic import Critic, critic_loss, network_loss
 from training.fold import folded
 from training.gather import DATA
-from training.losses import distance, gradients
+from training.losses import CONTRAST, distance, gradients
 from training.network import Network, network_of, scale_of, start_weights, weights_of, with_head_for
 from training.shards import Shards
 
@@ -56,6 +56,7 @@ class Plan:
     side: int = 64
     rate: float = 5e-4
     warm_up: int = 200
+    contrast: float = CONTRAST
     critic: float = 0.0
     head_only: bool = False
     seed: int = 0
@@ -99,7 +100,7 @@ class Training:
                 group["lr"] = self.plan.rate_at(self.step) * (MATRIX_RATE if name == "matrix_optimiser" else 1)
         with torch.autocast(self._device.type, torch.bfloat16):
             made = self.network(inputs)
-        apart = loss = distance(made, targets, self.network.block * self.plan.scale)
+        apart = loss = distance(made, targets, self.network.block * self.plan.scale, self.plan.contrast)
         if self.plan.critic:
             self._teach_critic(made.detach(), inputs, targets)
             # One that has just begun has nothing to say yet.
@@ -239,6 +240,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=Plan.rate, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--count", type=int, default=Plan.count, help="patches of a step (default: %(default)s)")
     parser.add_argument("--side", type=int, default=Plan.side, help="pixels of a patch's side (default: %(default)s)")
+    parser.add_argument(
+        "--contrast", type=float, default=CONTRAST, help="weight of local contrast (default: %(default)s)"
+    )
     parser.add_argument("--critic", type=float, default=Plan.critic, help="weight of a critic (default: none)")
     parser.add_argument("--head-only", action="store_true", help="leave the body as it is")
     parser.add_argument("--fold", action="store_true", help="halve the resolution of what it starts from")
