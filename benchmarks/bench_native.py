@@ -1,15 +1,19 @@
-"""What does a network of its own for factors 2 and 3 save over that of factor 4 and a rescale of its result?"""
+"""What does a head of its own for factors 2 and 3 save over that of factor 4 and a rescale of its result?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import onnx
 import pytest
 
 import subject
 from tilewright.models.catalog import CATALOG, DEFAULT
+from tilewright.models.source import native_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from turns import InTurns
@@ -21,20 +25,20 @@ MEAN, MOST = 3, 255
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def bench_native(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, factor: int) -> None:
+def bench_native(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, tmp_path: Path, factor: int) -> None:
     entry = CATALOG[DEFAULT]
-    assert entry.folder is not None
-    [largest] = entry.network(4).files
+    largest = tmp_path / "largest.onnx"
+    onnx.save(native_model(entry, entry.network(4)), largest)
     side = 64 if smoke else 512
     pictures = subject.photos(side, PICTURES)
-    with subject.opened(DEFAULT) as native, subject.opened(entry.folder / largest) as rescaled:
+    with subject.opened(DEFAULT) as native, subject.opened(largest) as rescaled:
         for picture in pictures:
             got, want = (each.upscale_array(picture, factor) for each in (native, rescaled))
             subject.check_alike(got, want, mean=MEAN, most=MOST)
         benchmark.group = f"{DEFAULT}, {side} × {side} × {factor}"
         in_turns(
             lambda number: native.upscale_array(pictures[number % PICTURES], factor),
-            label="a network of its own",
+            label="a head of its own",
             against=lambda number: rescaled.upscale_array(pictures[number % PICTURES], factor),
             named="that of factor 4, rescaled",
             rounds=9,

@@ -22,14 +22,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
+import onnxruntime
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from peers import ncnn_tiles, onnxruntime_script
-from subject import THREADS
+from peers import ncnn_tiles
 from tilewright import Settings, Upscaler
 from tilewright.engine.planner import plan_tiles
 from tilewright.models.catalog import CATALOG
+from tilewright.models.source import native_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,14 +79,22 @@ def ssim_y(result: NDArray[np.uint8], truth: NDArray[np.uint8], shave: int) -> f
     )
 
 
-def reference_of(entry: CatalogEntry) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """The weights' own files on ncnn, or those of an ONNX file on ONNX Runtime, in float32 throughout."""
-    assert entry.folder is not None
-    first = entry.folder / next(iter(entry.network(entry.scale).files))
-    if first.suffix == ".onnx":
-        return onnxruntime_script.opened(first, threads=THREADS)
-    short = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
-    return ncnn_tiles.network(first, **dict.fromkeys(short, False))
+def reference_of(entry: CatalogEntry, folder: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """The weights' own files on ncnn, or our own network on ONNX Runtime, in float32 throughout."""
+    network = entry.network(entry.scale)
+    if not network.is_onnx:
+        assert entry.folder is not None
+        short = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
+        return ncnn_tiles.network(entry.folder / next(iter(network.files)), **dict.fromkeys(short, False))
+    onnx.save(native_model(entry, network), folder / "reference.onnx")
+    session = onnxruntime.InferenceSession(str(folder / "reference.onnx"), providers=["CPUExecutionProvider"])
+
+    def upscale(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        batch = pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        made = session.run(None, {"input": batch})[0][0].transpose(1, 2, 0).clip(0, 1) * 255
+        return made.round().astype(np.uint8)
+
+    return upscale
 
 
 def seam_error(name: str, factor: int, pictures: list[NDArray[np.uint8]], settings: Settings) -> float | None:
@@ -118,7 +128,7 @@ def main() -> None:
         for name in arguments.model or installed:
             entry = CATALOG[name]
             pairs = cases(arguments.folder, entry.scale)
-            reference = reference_of(entry)
+            reference = reference_of(entry, Path(folder))
             with Upscaler(model=name, device="cpu", precision=arguments.precision, settings=settings) as upscaler:
                 session = upscaler.session(factor=entry.scale)
                 results = [upscaler.upscale_array(case.small, entry.scale) for case in pairs]

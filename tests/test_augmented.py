@@ -56,7 +56,7 @@ def test_a_network_of_one_fixed_size_is_turned_as_far_as_it_fits():
     assert inner.batches == 4 * [(1, 3, 5, 7)]
 
 
-@pytest.mark.parametrize("name", ["realesr-animevideov3", "span-x4-ch48"])
+@pytest.mark.parametrize("name", ["tilewright-photo", "realesr-animevideov3", "span-x4-ch48"])
 @pytest.mark.parametrize("factor", [3, 4])
 def test_tiled_equals_whole_and_a_mirrored_picture_gives_the_mirrored_result(upscaler_for, name, factor):
     """With its own tail on the canvas, or taken off for a rescale."""

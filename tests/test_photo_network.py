@@ -19,7 +19,7 @@ from tilewright.testing import make_picture
 
 FACTORS = (2, 3, 4)
 MOST_FLOPS = 1.3e6
-DEPTH = 18  # convolutions of 3 x 3
+RADIUS = 18  # convolutions of 3 x 3
 
 
 def psnr(made, wanted):
@@ -37,28 +37,35 @@ def test_it_is_what_auto_means_and_comes_with_the_package(upscaler_for):
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-def test_it_has_a_network_of_its_own_for_every_factor(own_cache, factor):
+def test_it_has_a_head_of_its_own_for_every_factor(own_cache, factor):
     model = load_model(DEFAULT, factor, cache_dir=own_cache)
     assert CATALOG[DEFAULT].network(factor).scale == factor
     assert model.spec.flops_per_pixel <= MOST_FLOPS
-    assert model.spec.halo == model.spec.receptive_radius == DEPTH
+    assert model.spec.halo == model.spec.receptive_radius == RADIUS
     told = {entry.key: entry.value for entry in onnx.load(model.path).metadata_props}
-    assert told["name"] == f"tilewright-photo x{factor}"
-    assert int(told["steps"]) > 0
+    assert told["name"] == "tilewright-photo"
+    assert json.loads(told["steps"])[f"x{factor}"] > 0
     assert all(told[key] for key in ("version", "licence", "training_data"))
     assert told["commit"]
     assert "dirty" not in told["commit"], "the code that made it can be found"
-    means = json.loads(told["metrics"])
+    means = json.loads(told["metrics"])[f"x{factor}"]
     ours = means[f"tilewright-photo-x{factor}"]
     for other in ("bicubic", "realesr-animevideov3"):
         assert ours["psnr"] > means[other]["psnr"], "to the teacher"
 
 
+@pytest.mark.parametrize(("height", "width"), [(110, 150), (111, 151)])
 @pytest.mark.parametrize("factor", FACTORS)
-def test_tiles_give_the_same_bytes_as_the_whole(upscaler_for, factor):
-    picture = make_picture(110, 150)
+def test_tiles_give_the_same_bytes_as_the_whole(upscaler_for, factor, height, width):
+    picture = make_picture(height, width)
     whole = upscaler_for(device="cpu").upscale_array(picture, factor)
     np.testing.assert_array_equal(upscaler_for(device="cpu", tile=71).upscale_array(picture, factor), whole)
+
+
+def test_all_factors_come_from_one_file():
+    entry = CATALOG[DEFAULT]
+    [file] = {name for factor in FACTORS for name in entry.network(factor).files}
+    assert {output.name for output in onnx.load(entry.folder / file).graph.output} == {"x2", "x3", "x4"}
 
 
 @pytest.mark.parametrize("factor", FACTORS)
@@ -102,7 +109,7 @@ def test_flat_grey_stays_flat_and_grey(upscaler_for, factor, level):
     """In 16 bits, where rounding hides nothing; in steps of 1/255. The teacher shifts tones too, 240 by 12."""
     flat = np.full((48, 48, 3), level * 257, np.uint16)
     result = upscaler_for(device="cpu", precision="fp32").upscale_array(flat, factor) / 257
-    inner = result[18 * factor : -18 * factor, 18 * factor : -18 * factor] - level
+    inner = result[RADIUS * factor : -RADIUS * factor, RADIUS * factor : -RADIUS * factor] - level
     print(f"x{factor}, {level}: {inner.min(axis=(0, 1)).round(1)} to {inner.max(axis=(0, 1)).round(1)}")
     assert np.abs(inner.mean(axis=(0, 1))).max() <= 6, "shifted"
     assert np.ptp(inner.mean(axis=(0, 1))) <= 3, "coloured"

@@ -13,7 +13,7 @@ from tilewright.models.catalog import CATALOG
 from tilewright.testing import make_picture
 
 # Networks whose halo is their whole receptive field.
-EXACT = ["realesr-animevideov3", "span-x2-ch48", "span-x4-ch48", "waifu2x-upconv7-photo"]
+EXACT = ["tilewright-photo", "realesr-animevideov3", "span-x2-ch48", "span-x4-ch48", "waifu2x-upconv7-photo"]
 
 # Networks that average over the tile, and the most that tiles of 200 were seen to differ from the whole picture, as
 # docs/models.md has it.

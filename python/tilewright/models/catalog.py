@@ -16,6 +16,8 @@ _SPAN = "https://github.com/hongyuanyu/SPAN"
 _REAL_CUGAN = "https://github.com/bilibili/ailab/tree/main/Real-CUGAN"
 _WAIFU2X = "https://github.com/nagadomi/waifu2x"
 
+_PHOTO_SHA256 = "c220b5c2f893ac7cdbe14d956f369118109c62d51ebc56ef326afd4e5464c7ad"
+
 # The pro networks were trained on pictures of less contrast, which leaves them room beyond black and white.
 _PRO_RANGE = (0.15, 0.85)
 
@@ -44,12 +46,8 @@ _ENTRIES = (
         licence="Apache-2.0 AND BSD-3-Clause",
         source="tilewright",
         networks=tuple(
-            Network(scale=scale, stem=f"models/weights/tilewright-photo-x{scale}", weights_sha256=checksum)
-            for scale, checksum in {
-                4: "51a8cc44fa6053c5036b59784a810259614afcc583bc765b642a615c72ad06ee",
-                3: "3acc7420062e7dbab8251fbf854bfcd177dc16436e0fcc170e2fdb1c7cb4ddbe",
-                2: "6cb6da12ff40e1af70cf31b26828d68bb3a5e147df282b0a904e1b4ce488bd8c",
-            }.items()
+            Network(scale=scale, stem="models/weights/tilewright-photo", weights_sha256=_PHOTO_SHA256)
+            for scale in (4, 3, 2)
         ),
     ),
     CatalogEntry(

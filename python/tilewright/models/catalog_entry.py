@@ -20,7 +20,7 @@ EXACT_SEAM_ERROR = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """What one set of weights is: a pair of ncnn's files, or an ONNX file.
+    """What one set of weights is: a pair of ncnn's files, or one output of an ONNX file, named for its factor, ``x4``.
 
     Attributes:
         scale: native factor.

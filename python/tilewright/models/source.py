@@ -219,9 +219,10 @@ def native_model(entry: CatalogEntry, network: Network) -> onnx.ModelProto:
         ModelError: weights not installed or not those of the catalog.
     """
     if network.is_onnx:
+        from tilewright.models.part import part_making
         from tilewright.models.widen import read_widened
 
-        return read_widened(*entry.read(network))
+        return part_making(read_widened(*entry.read(network)), f"x{network.scale}")
     from tilewright.models.ncnn import import_ncnn
 
     param, weights = entry.read(network)
