@@ -30,7 +30,7 @@ endfunction()
 
 if(TILEWRIGHT_CUDA)
   # Before the compiler is looked for, which would choose one of its own. 120 has PTX too, for what comes after it.
-  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90-real 120)
   endif()
   include(CheckLanguage)
