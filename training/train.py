@@ -84,18 +84,18 @@ class Training:
         matrices = {id(weight) for weight in self._weights}
         others = [part for part in self.network.parameters() if part.requires_grad and id(part) not in matrices]
         self._optimisers: dict[str, torch.optim.Optimizer] = {"optimiser": torch.optim.Adam(others, betas=(0.9, 0.99))}
-        if self._matrices:
+        if not plan.head_only:
             self._optimisers["matrix_optimiser"] = torch.optim.Muon(self._matrices, weight_decay=0.0)
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             critic = Critic()
         self._critic = critic.to(self._device, memory_format=torch.channels_last)
-        self._optimisers["critic_optimiser"] = torch.optim.Adam(self._critic.parameters(), betas=(0.5, 0.99))
+        self._critic_optimiser = torch.optim.Adam(self._critic.parameters(), betas=(0.5, 0.99))
 
     def advance(self, inputs: torch.Tensor, targets: torch.Tensor) -> float:
         """One step; returns the distance before it."""
         inputs, targets = (part.to(self._device, memory_format=torch.channels_last) for part in (inputs, targets))
-        for name, optimiser in self._optimisers.items():
+        for name, optimiser in self._all_optimisers().items():
             for group in optimiser.param_groups:
                 group["lr"] = self.plan.rate_at(self.step) * (MATRIX_RATE if name == "matrix_optimiser" else 1)
         with torch.autocast(self._device.type, torch.bfloat16):
@@ -112,9 +112,8 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for weight, matrix in zip(self._weights, self._matrices, strict=True):
             matrix.grad = weight.grad.flatten(1)
-        for name, optimiser in self._optimisers.items():
-            if name != "critic_optimiser":
-                optimiser.step()
+        for optimiser in self._optimisers.values():
+            optimiser.step()
         # Early on the average forgets faster: it should not remember the start.
         keep = min(AVERAGE, (self.step + 1) / (self.step + 10))
         for name, value in self.network.state_dict().items():
@@ -127,11 +126,13 @@ class Training:
             loss = critic_loss(self._critic(targets, inputs), self._critic(made, inputs))
         self._critic.zero_grad()
         loss.backward()
-        self._optimisers["critic_optimiser"].step()
+        self._critic_optimiser.step()
 
     def _critic_steps(self) -> int:
-        states = self._optimisers["critic_optimiser"].state.values()
-        return max((int(state["step"]) for state in states), default=0)
+        return max((int(state["step"]) for state in self._critic_optimiser.state.values()), default=0)
+
+    def _all_optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return {**self._optimisers, "critic_optimiser": self._critic_optimiser}
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -141,7 +142,7 @@ class Training:
             "network": self.network.state_dict(),
             "average": self.average,
             "critic": self._critic.state_dict(),
-            **{name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
+            **{name: optimiser.state_dict() for name, optimiser in self._all_optimisers().items()},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -154,7 +155,7 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.average = {name: value.to(self._device) for name, value in state["average"].items()}
         self._critic.load_state_dict(state["critic"])
-        for name, optimiser in self._optimisers.items():
+        for name, optimiser in self._all_optimisers().items():
             optimiser.load_state_dict(state[name])
 
     def averaged(self) -> Network:
