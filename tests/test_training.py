@@ -31,15 +31,12 @@ from training.critic import Critic, critic_loss, network_loss  # noqa: E402
 from training.degrade import blur, blur_kernel, random_input, sinc_kernel  # noqa: E402
 from training.evaluate import compare, mean_gradient, means_of, psnr  # noqa: E402
 from training.export import describe, to_onnx  # noqa: E402
-from training.fold import folded  # noqa: E402
 from training.losses import contrast_loss, distance, pattern_loss  # noqa: E402
 from training.naturalness import SMALLEST, niqe  # noqa: E402
 from training.network import (  # noqa: E402
-    Network,
-    block_of,
+    body_of,
+    deepened,
     network_of,
-    places_first,
-    planes_first,
     start_weights,
     with_head_for,
 )
@@ -83,12 +80,6 @@ def start():
     return start_weights()
 
 
-@pytest.fixture(scope="module")
-def halved(start):
-    """Weights at half the resolution, by next to nothing to be right on."""
-    return folded(start, torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
-
-
 def plan(**changes):
     return Plan(**{"scale": 4, "steps": 12, "count": 2, "side": 16, "warm_up": 1, **changes})
 
@@ -102,49 +93,39 @@ def test_it_starts_as_the_published_network(start):
     assert np.abs(ours.astype(int) - published).max() <= 1
 
 
-def test_folded_it_makes_nearly_the_same_at_the_same_cost(start, photo):
-    crops = torch.from_numpy(photo[50:242, 120:376].transpose(2, 0, 1)[None].copy()).float() / 255
-    pictures = functional.unfold(crops, 32, stride=32).unflatten(1, (3, 32, 32))[0].permute(3, 0, 1, 2)
-    weights = folded(start, pictures[::2])
-    new = Network(4, channels=128, block=2).state_dict()
-    assert {name: value.shape for name, value in weights.items()} == {name: part.shape for name, part in new.items()}
+@pytest.mark.parametrize("body", [16, 21, 32, 40])
+def test_with_more_layers_it_makes_the_same(start, body):
+    weights = deepened(start, body)
+    assert body_of(weights) == body
+    pictures = torch.rand(1, 3, 12, 12)
     with torch.no_grad():
-        before, after = (network_of(part)(pictures[1::2]) for part in (start, weights))
-    enlarged = functional.interpolate(pictures[1::2], scale_factor=4, mode="nearest")
-    assert functional.mse_loss(after, before) < 0.4 * functional.mse_loss(enlarged, before)
+        torch.testing.assert_close(network_of(weights)(pictures), network_of(start)(pictures), rtol=0, atol=1e-5)
 
 
-def test_a_training_can_begin_folded(data, tmp_path):
-    training = begin(plan(count=1), tmp_path / "x4.pt", None, folded_by=data)
-    assert training.network.block == 2
-    held = shards.Shards(data / "held-out")
-    before, _ = agreement(training.averaged(), held)
+def test_a_network_cannot_lose_layers(start):
+    with pytest.raises(ValueError, match="has 16 layers, which cannot become 15"):
+        deepened(start, 15)
+
+
+def test_layers_that_were_added_learn(data, tmp_path):
+    training = begin(plan(count=1), tmp_path / "x4.pt", None, body=18)
+    added = {name: value.clone() for name, value in training.network.state_dict().items()}
     run(training, data, tmp_path / "x4.pt", save_every=100, report_every=100)
-    assert agreement(training.averaged(), held)[0] > before
-
-
-def test_values_of_a_square_are_found_in_either_order():
-    squares = torch.rand(1, 12, 5, 5)  # as PyTorch has them: a plane's four pixels together
-    weight = torch.rand(7, 12, 3, 3)
-    by_place = squares.unflatten(1, (3, 4)).transpose(1, 2).flatten(1, 2)
-    torch.testing.assert_close(
-        functional.conv2d(by_place, places_first(weight)), functional.conv2d(squares, weight), rtol=0, atol=1e-4
-    )
-    torch.testing.assert_close(planes_first(places_first(weight)), weight, rtol=0, atol=0)
+    taken_up = begin(plan(count=1), tmp_path / "x4.pt", None, body=18).network.state_dict()
+    assert len(taken_up) == len(added)
+    assert not any(torch.equal(value, added[name]) for name, value in taken_up.items())
 
 
 @pytest.mark.parametrize("scale", [2, 3])
-@pytest.mark.parametrize("fold", [False, True])
-def test_a_new_head_makes_the_area_averages_of_the_old_one(start, halved, fold, scale):
+def test_a_new_head_makes_the_area_averages_of_the_old_one(start, scale):
     pictures = torch.rand(1, 3, 12, 12)
-    weights = halved if fold else start
-    old, new = network_of(weights), network_of(with_head_for(weights, scale))
+    old, new = network_of(start), network_of(with_head_for(start, scale))
     with torch.no_grad():
-        expected = torch.nn.functional.interpolate(old(pictures), scale_factor=scale / 4, mode="area")
+        expected = functional.interpolate(old(pictures), scale_factor=scale / 4, mode="area")
         if scale == 3:
             # Four pixels become three: averages over windows of 4/3, by way of twelfths.
             fine = old(pictures).repeat_interleave(3, 2).repeat_interleave(3, 3)
-            expected = torch.nn.functional.avg_pool2d(fine, 4)
+            expected = functional.avg_pool2d(fine, 4)
         torch.testing.assert_close(new(pictures), expected, rtol=0, atol=1e-5)
 
 
@@ -338,22 +319,21 @@ def test_a_head_learns_alone(data, tmp_path):
     assert agreement(training.averaged(), held)[0] > start
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["", "folded"])
-def exported(request, start, halved, tmp_path_factory):
+@pytest.fixture(scope="module", params=[16, 19], ids=["", "deeper"])
+def exported(request, start, tmp_path_factory):
     """A file with heads for three factors, and the weights of each."""
-    weights = {scale: with_head_for(halved if request.param else start, scale) for scale in (4, 3, 2)}
+    weights = {scale: with_head_for(deepened(start, request.param), scale) for scale in (4, 3, 2)}
     path = tmp_path_factory.mktemp("exported") / "three.onnx"
     steps = {4: 7, 3: 8, 2: 9}
-    onnx.save(to_onnx(list(weights.values()), describe(steps, version="1", metrics={"x4": {}})), path)
+    onnx.save(to_onnx(list(weights.values()), describe(steps, name="ours", version="1", metrics={"x4": {}})), path)
     return path, weights
 
 
 def test_an_exported_file_says_what_it_is_and_can_be_taken_up(exported, tmp_path):
     path, weights = exported
-    folded_too = block_of(weights[4]) == 2
-    assert path.stat().st_size < (6e6 if folded_too else 1.5e6)
+    assert path.stat().st_size < 1.6e6
     told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    assert told["name"] == "tilewright-photo"
+    assert told["name"] == "ours"
     assert json.loads(told["steps"]) == {"x4": 7, "x3": 8, "x2": 9}
     assert json.loads(told["metrics"]) == {"x4": {}}
     assert all(told[key] for key in ("version", "licence", "training_data", "commit"))
@@ -364,14 +344,15 @@ def test_an_exported_file_says_what_it_is_and_can_be_taken_up(exported, tmp_path
 def test_networks_of_one_file_have_one_body(start):
     other = {**start, "body.0.bias": start["body.0.bias"] + 1}
     with pytest.raises(ValueError, match="one body"):
-        to_onnx([start, with_head_for(other, 2)], {})
+        to_onnx([start, with_head_for(other, 2)], {"name": "ours"})
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_exported_file_is_the_network(exported, tmp_path, scale):
     path, weights = exported
     model = part_making(read_widened(path.read_bytes()), f"x{scale}")
-    assert flops_per_pixel(model) < 1.301e6
+    body = body_of(weights[4])
+    assert flops_per_pixel(model) < 75e3 * body + 61e3
     onnx.save(model, tmp_path / "one.onnx")
     picture = make_picture(40, 50)
     upscaler = Upscaler(model=tmp_path / "one.onnx", device="cpu", precision="fp32")
@@ -381,9 +362,7 @@ def test_the_exported_file_is_the_network(exported, tmp_path, scale):
     expected = expected[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
     assert np.abs(expected - made).max() < 1.5  # float16 weights, 8-bit samples
     session = upscaler.session(factor=scale)
-    block = block_of(weights[4])
-    # 18 convolutions, and from the farther pixel of a square.
-    assert (session.spec.multiple_of, session.spec.halo) == (block, 18 * block + block - 1)
+    assert session.spec.halo == body + 2
     assert session.tail is not None
 
 

@@ -2,6 +2,8 @@
 
     python -m training.export CHECKPOINT... FILE.onnx [--version 1] [--metrics FILE.json...]
 
+The network is named for the file.
+
 Checkpoints of several factors that have one body become one file with an output for each. Weights are stored as
 float16, which halves the file; runtimes widen them when they load it. Input and outputs are float32.
 """
@@ -19,26 +21,19 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch.nn import functional
 
 from tilewright.files import whole_file
 from tilewright.models.ncnn_graph import IR_VERSION, OPSET
 from training import checkpoints
-from training.network import block_of, places_first, scale_of
+from training.network import scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NAME = "tilewright-photo"
 LICENCE = "Apache-2.0 AND BSD-3-Clause"
 TRAINING_DATA = (
     "photographs and drawings listed in training/LICENCES.md, degraded; targets by realesrgan-x4plus (BSD-3-Clause)"
 )
-
-
-# For a layer that reads fewer planes oneDNN takes another kernel in narrow tiles than in wide ones. With AMX, in
-# bfloat16, their sums differed below 96 pixels: tiles would not be exact. Empty planes take no time worth measuring.
-_PLANES = 16
 
 
 class _Graph:
@@ -75,15 +70,8 @@ def to_onnx(networks: Sequence[Mapping[str, torch.Tensor]], metadata: Mapping[st
     body = {name: value for name, value in first.items() if name.startswith("body.")}
     if any(not torch.equal(weights[name], value) for weights in networks for name, value in body.items()):
         raise ValueError("the networks do not have one body")
-    block = block_of(first)
     graph = _Graph()
     last = "input"
-    if block > 1:
-        last = graph.node("SpaceToDepth", ["input"], "squares", blocksize=block)
-        spare = _PLANES - 3 * block**2
-        body["body.0.weight"] = functional.pad(places_first(body["body.0.weight"]), (0, 0, 0, 0, 0, spare))
-        graph.initializers.append(numpy_helper.from_array(np.array([0, 0, 0, 0, 0, spare, 0, 0]), "pads"))
-        last = graph.node("Pad", [last, "pads"], "padded")
     layers = sorted({int(name.split(".")[1]) for name in body})
     for index in layers:
         layer = f"body.{index}"
@@ -96,7 +84,7 @@ def to_onnx(networks: Sequence[Mapping[str, torch.Tensor]], metadata: Mapping[st
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            NAME,
+            metadata["name"],
             [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, "h", "w"])],
             [
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, f"{name}_h", f"{name}_w"])
@@ -119,9 +107,6 @@ def _add_head(graph: _Graph, weights: Mapping[str, torch.Tensor], features: str)
     name = f"x{scale}"
     head = {f"{name}.{kind}": weights[f"head.{kind}"] for kind in ("weight", "bias")}
     last = graph.convolution(head, name, features)
-    if block_of(weights) > 1:
-        # Back to the input's pixels, and then on: the canvas does the second step, which it knows.
-        last = graph.node("DepthToSpace", [last], f"{name}.pixels", blocksize=block_of(weights), mode="CRD")
     last = graph.node("DepthToSpace", [last], f"{name}.details", blocksize=scale, mode="CRD")
     graph.initializers.append(numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), f"{name}.scales"))
     nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
@@ -129,7 +114,7 @@ def _add_head(graph: _Graph, weights: Mapping[str, torch.Tensor], features: str)
     return graph.node("Add", [last, enlarged], name)
 
 
-def describe(steps: Mapping[int, int], *, version: str, metrics: Mapping[str, Any]) -> dict[str, str]:
+def describe(steps: Mapping[int, int], *, name: str, version: str, metrics: Mapping[str, Any]) -> dict[str, str]:
     """What the file says of itself: steps by factor, and what was measured of each."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
@@ -139,7 +124,7 @@ def describe(steps: Mapping[int, int], *, version: str, metrics: Mapping[str, An
         check=True,
     ).stdout.strip()
     return {
-        "name": NAME,
+        "name": name,
         "version": version,
         "licence": LICENCE,
         "training_data": TRAINING_DATA,
@@ -161,7 +146,7 @@ def main() -> None:
     states = [checkpoints.load(path) for path in arguments.checkpoints]
     steps = {state["scale"]: state["step"] for state in states}
     metrics = {path.stem: json.loads(path.read_text()) for path in arguments.metrics}
-    described = describe(steps, version=arguments.version, metrics=metrics)
+    described = describe(steps, name=arguments.file.stem, version=arguments.version, metrics=metrics)
     with whole_file(arguments.file) as file:
         file.write(to_onnx([state["average"] for state in states], described).SerializeToString(deterministic=True))
     data = arguments.file.read_bytes()

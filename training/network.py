@@ -1,7 +1,7 @@
 """The network: all 3×3 convolutions, pixel shuffle at the end, the enlarged input added.
 
-The layers are those of realesr-animevideov3 (SRVGGNetCompact), whose weights training starts from. They may also be at
-half the input's resolution, with twice the channels: `fold.py` makes such a network of one of these.
+The layers are those of realesr-animevideov3 (SRVGGNetCompact), whose weights training starts from; there may be more
+of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
@@ -31,45 +31,38 @@ BODY = 16
 
 
 class Network(nn.Module):
-    """``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * scale, w * scale]``; sides are multiples of `block`.
+    """``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * scale, w * scale]``."""
 
-    Squares of `block` pixels a side are one position of the layers.
-    """
-
-    def __init__(self, scale: int, *, channels: int = CHANNELS, body: int = BODY, block: int = 1) -> None:
+    def __init__(self, scale: int, *, body: int = BODY) -> None:
         super().__init__()
         self.scale = scale
-        self.block = block
         layers: list[nn.Module] = []
-        for planes in (3 * block**2, *[channels] * body):
-            layers += [nn.Conv2d(planes, channels, 3, padding=1), nn.PReLU(channels)]
+        for planes in (3, *[CHANNELS] * body):
+            layers += [nn.Conv2d(planes, CHANNELS, 3, padding=1), nn.PReLU(CHANNELS)]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Conv2d(channels, 3 * scale**2 * block**2, 3, padding=1)
+        self.head = nn.Conv2d(CHANNELS, 3 * scale**2, 3, padding=1)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        features = self.body(functional.pixel_unshuffle(pictures, self.block))
-        details = functional.pixel_shuffle(self.head(features).float(), self.block)
+        details = self.head(self.body(pictures)).float()
         enlarged = functional.interpolate(pictures.float(), scale_factor=self.scale, mode="nearest")
         return functional.pixel_shuffle(details, self.scale) + enlarged
 
 
 def network_of(weights: Mapping[str, torch.Tensor]) -> Network:
     """The network that has these weights."""
-    body = len([name for name in weights if name.startswith("body.") and name.endswith(".bias")]) - 1
-    channels = weights["head.weight"].shape[1]
-    network = Network(scale_of(weights), channels=channels, body=body, block=block_of(weights))
+    network = Network(scale_of(weights), body=body_of(weights))
     network.load_state_dict(weights)
     return network
 
 
-def block_of(weights: Mapping[str, torch.Tensor]) -> int:
-    """The side of the squares that are one position of a network with these weights."""
-    return math.isqrt(weights["body.0.weight"].shape[1] // 3)
+def body_of(weights: Mapping[str, torch.Tensor]) -> int:
+    """How many convolutions a network with these weights has between the first and the head."""
+    return len([name for name in weights if name.startswith("body.") and name.endswith(".bias")]) - 1
 
 
 def scale_of(weights: Mapping[str, torch.Tensor]) -> int:
     """The factor of a network with these weights."""
-    return math.isqrt(weights["head.bias"].numel() // 3) // block_of(weights)
+    return math.isqrt(weights["head.bias"].numel() // 3)
 
 
 def start_weights() -> dict[str, torch.Tensor]:
@@ -94,21 +87,7 @@ def weights_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
         for kind, source in zip(("weight", "bias"), node.input[1:], strict=False):
             value = torch.from_numpy(arrays[source].copy())
             weights[f"{name}.{kind}"] = value.flatten() if node.op_type == "PRelu" else value
-    blocks = [helper.get_node_attr_value(node, "blocksize") for node in graph.node if node.op_type == "SpaceToDepth"]
-    # An exported file may have empty planes after those of the squares.
-    planes = 3 * (blocks[0] if blocks else 1) ** 2
-    weights["body.0.weight"] = planes_first(weights["body.0.weight"][:, :planes])
     return weights
-
-
-def planes_first(weight: torch.Tensor) -> torch.Tensor:
-    """Weights of a layer that reads squares, from ONNX's order of their values (`SpaceToDepth`) to PyTorch's."""
-    return weight.unflatten(1, (-1, 3)).transpose(1, 2).flatten(1, 2)
-
-
-def places_first(weight: torch.Tensor) -> torch.Tensor:
-    """The way back."""
-    return weight.unflatten(1, (3, -1)).transpose(1, 2).flatten(1, 2)
 
 
 def with_head_for(weights: Mapping[str, torch.Tensor], scale: int) -> dict[str, torch.Tensor]:
@@ -117,13 +96,41 @@ def with_head_for(weights: Mapping[str, torch.Tensor], scale: int) -> dict[str, 
     Every input pixel becomes ``scale`` squared pixels; one of those covers parts of the pixels that the old head made
     of the same input pixel, and starts as their mean.
     """
-    old, places = scale_of(weights), block_of(weights) ** 2
+    old = scale_of(weights)
     edges, old_edges = np.arange(scale + 1) / scale, np.arange(old + 1) / old
     shared = np.minimum(edges[1:, None], old_edges[None, 1:]) - np.maximum(edges[:-1, None], old_edges[None, :-1])
     share = torch.from_numpy(shared.clip(0) * scale).float()
     changed = dict(weights)
     for name in ("head.weight", "head.bias"):
         head = weights[name]
-        parts = head.reshape(3, old, old, places, *head.shape[1:])
+        parts = head.reshape(3, old, old, *head.shape[1:])
         changed[name] = torch.einsum("iy,jx,cyx...->cij...", share, share, parts).reshape(-1, *head.shape[1:])
     return changed
+
+
+def deepened(weights: Mapping[str, torch.Tensor], body: int) -> dict[str, torch.Tensor]:
+    """Weights of a network with more layers, spread evenly among those there are, that makes the same.
+
+    A new layer gives on what it reads: its middle weights are 1 on their own channel, and its slopes are 1.
+
+    Raises:
+        ValueError: fewer layers than there are.
+    """
+    old = network_of(weights)
+    before = body_of(weights)
+    if body < before:
+        raise ValueError(f"the network has {before} layers, which cannot become {body}")
+    new = Network(old.scale, body=body)
+    new.head.load_state_dict(old.head.state_dict())
+    # Of the new network's layers, the one that every old layer becomes; the first reads pixels and stays the first.
+    places = {0: 0, **{1 + (index * body) // before: 1 + index for index in range(before)}}
+    for index in range(1 + body):
+        layer, activation = new.body[2 * index], new.body[2 * index + 1]
+        if index in places:
+            layer.load_state_dict(old.body[2 * places[index]].state_dict())
+            activation.load_state_dict(old.body[2 * places[index] + 1].state_dict())
+        else:
+            nn.init.dirac_(layer.weight)
+            nn.init.zeros_(layer.bias)
+            nn.init.ones_(activation.weight)
+    return new.state_dict()

@@ -1,7 +1,7 @@
 """Trains one network; goes on from its checkpoint, however it was stopped.
 
     python -m training.train --scale 4 --steps 40000 [--data build/training] [--checkpoint FILE] [--start FILE]
-        [--head-only] [--fold]
+        [--head-only] [--body 32]
 
 The same command runs on a CPU and, where there is one, on a GPU. Every step draws its patches from its own number, so a
 training that was stopped goes on as if it had not been. Give more steps to prolong it.
@@ -24,12 +24,11 @@ from torch import nn
 from torch.nn import functional
 
 from training import checkpoints
-from training.batches import TEACHER_SCALE, as_tensor, batch, shrunk
+from training.batches import as_tensor, batch, shrunk
 from training.critic import Critic, critic_loss, network_loss
-from training.fold import folded
 from training.gather import DATA
 from training.losses import CONTRAST, distance, gradients
-from training.network import Network, network_of, scale_of, start_weights, weights_of, with_head_for
+from training.network import Network, deepened, network_of, scale_of, start_weights, weights_of, with_head_for
 from training.shards import Shards
 
 if TYPE_CHECKING:
@@ -41,9 +40,6 @@ AVERAGE = 0.999
 # Muon's rate over Adam's. Its steps have singular values of 1, and the weights not much more; of 0.0012, 0.004 and 0.02
 # the first two were alike and the last far too high.
 MATRIX_RATE = 3.0
-
-# A folded network is made right on this many patches.
-FOLDED_BY = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +96,7 @@ class Training:
                 group["lr"] = self.plan.rate_at(self.step) * (MATRIX_RATE if name == "matrix_optimiser" else 1)
         with torch.autocast(self._device.type, torch.bfloat16):
             made = self.network(inputs)
-        apart = loss = distance(made, targets, self.network.block * self.plan.scale, self.plan.contrast)
+        apart = loss = distance(made, targets, self.plan.scale, self.plan.contrast)
         if self.plan.critic:
             self._teach_critic(made.detach(), inputs, targets)
             # One that has just begun has nothing to say yet.
@@ -179,10 +175,10 @@ def agreement(network: Network, pairs: Shards, count: int = 32) -> tuple[float, 
     return float(np.mean(psnr)), ours / max(theirs, 1e-10)
 
 
-def begin(plan: Plan, checkpoint: Path, start: Path | None, *, folded_by: Path | None = None) -> Training:
+def begin(plan: Plan, checkpoint: Path, start: Path | None, *, body: int | None = None) -> Training:
     """A training from its checkpoint; or from another's network, or an exported one; or from the published weights.
 
-    With `folded_by`, a folder of data, the network that it starts from is folded by the pictures there.
+    With `body`, what it starts from gets as many layers.
     """
     if checkpoint.exists():
         state = checkpoints.load(checkpoint)
@@ -195,11 +191,8 @@ def begin(plan: Plan, checkpoint: Path, start: Path | None, *, folded_by: Path |
         weights = weights_of(onnx.load(start))
     else:
         weights = checkpoints.load(start)["average"]
-    if folded_by is not None:
-        pairs = Shards(folded_by / "train")
-        rng = np.random.default_rng(plan.seed)
-        pictures, _ = batch(pairs, rng, count=FOLDED_BY, side=plan.side, scale=TEACHER_SCALE)
-        weights = folded(weights, pictures)
+    if body is not None:
+        weights = deepened(weights, body)
     if plan.scale != scale_of(weights):
         weights = with_head_for(weights, plan.scale)
     return Training(plan, weights)
@@ -246,19 +239,16 @@ def main() -> None:
     )
     parser.add_argument("--critic", type=float, default=Plan.critic, help="weight of a critic (default: none)")
     parser.add_argument("--head-only", action="store_true", help="leave the body as it is")
-    parser.add_argument("--fold", action="store_true", help="halve the resolution of what it starts from")
+    parser.add_argument("--body", type=int, help="layers of the body, at least as many as of what it starts from")
     parser.add_argument("--data", type=Path, default=DATA, help=f"where the shards are (default: {DATA})")
     parser.add_argument("--checkpoint", type=Path, help="default: checkpoints/x4.pt in the data folder, for factor 4")
     parser.add_argument("--start", type=Path, help="another network's checkpoint, or an exported file, to start from")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--report-every", type=int, default=500)
     arguments = parser.parse_args()
-    if arguments.side % 2:
-        parser.error("--side must be even")
     plan = Plan(**{field.name: getattr(arguments, field.name, field.default) for field in fields(Plan)})
     checkpoint = arguments.checkpoint or arguments.data / "checkpoints" / f"x{plan.scale}.pt"
-    folded_by = arguments.data if arguments.fold else None
-    training = begin(plan, checkpoint, arguments.start, folded_by=folded_by)
+    training = begin(plan, checkpoint, arguments.start, body=arguments.body)
     print(f"from step {training.step} of {plan.steps}", flush=True)
     run(training, arguments.data, checkpoint, save_every=arguments.save_every, report_every=arguments.report_every)
 
