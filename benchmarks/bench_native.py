@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 PICTURES = 2
 
-# They were taught the same, each for itself.
-MEAN, MOST = 3, 255
+# They were taught the same, each for itself, and may differ by much in a pixel.
+MEAN = 3
 
 
 @pytest.mark.parametrize("factor", [2, 3])
@@ -34,7 +34,7 @@ def bench_native(benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, tm
     with subject.opened(DEFAULT) as native, subject.opened(largest) as rescaled:
         for picture in pictures:
             got, want = (each.upscale_array(picture, factor) for each in (native, rescaled))
-            subject.check_alike(got, want, mean=MEAN, most=MOST)
+            subject.check_alike(got, want, mean=MEAN)
         benchmark.group = f"{DEFAULT}, {side} × {side} × {factor}"
         in_turns(
             lambda number: native.upscale_array(pictures[number % PICTURES], factor),

@@ -107,6 +107,20 @@ def test_a_network_cannot_lose_layers(start):
         deepened(start, 15)
 
 
+def test_a_network_by_chance_repeats_pixels_at_first_and_learns(tmp_path):
+    changes = {"channels": 8, "body": 2}
+    training = begin(plan(steps=100, rate=2e-3), tmp_path / "x4.pt", None, **changes)
+    assert (body_of(training.average), training.average["head.weight"].shape[1]) == (2, 8)
+    pictures = torch.linspace(0, 1, 12).expand(1, 3, 12, 12)
+    repeated = functional.interpolate(pictures, scale_factor=4)
+    with torch.no_grad():
+        torch.testing.assert_close(training.averaged()(pictures), repeated, rtol=0, atol=0)
+    same = begin(plan(), tmp_path / "x4.pt", None, **changes).average
+    assert all(torch.equal(value, same[name]) for name, value in training.average.items())
+    distances = [training.advance(pictures, repeated / 2) for _ in range(80)]
+    assert distances[-1] < 0.9 * distances[0]
+
+
 def test_layers_that_were_added_learn(data, tmp_path):
     training = begin(plan(count=1), tmp_path / "x4.pt", None, body=18)
     added = {name: value.clone() for name, value in training.network.state_dict().items()}

@@ -33,14 +33,14 @@ BODY = 16
 class Network(nn.Module):
     """``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * scale, w * scale]``."""
 
-    def __init__(self, scale: int, *, body: int = BODY) -> None:
+    def __init__(self, scale: int, *, channels: int = CHANNELS, body: int = BODY) -> None:
         super().__init__()
         self.scale = scale
         layers: list[nn.Module] = []
-        for planes in (3, *[CHANNELS] * body):
-            layers += [nn.Conv2d(planes, CHANNELS, 3, padding=1), nn.PReLU(CHANNELS)]
+        for planes in (3, *[channels] * body):
+            layers += [nn.Conv2d(planes, channels, 3, padding=1), nn.PReLU(channels)]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Conv2d(CHANNELS, 3 * scale**2, 3, padding=1)
+        self.head = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         details = self.head(self.body(pictures)).float()
@@ -50,7 +50,7 @@ class Network(nn.Module):
 
 def network_of(weights: Mapping[str, torch.Tensor]) -> Network:
     """The network that has these weights."""
-    network = Network(scale_of(weights), body=body_of(weights))
+    network = Network(scale_of(weights), channels=weights["head.weight"].shape[1], body=body_of(weights))
     network.load_state_dict(weights)
     return network
 
@@ -63,6 +63,16 @@ def body_of(weights: Mapping[str, torch.Tensor]) -> int:
 def scale_of(weights: Mapping[str, torch.Tensor]) -> int:
     """The factor of a network with these weights."""
     return math.isqrt(weights["head.bias"].numel() // 3)
+
+
+def new_weights(scale: int, *, channels: int, body: int, seed: int) -> dict[str, torch.Tensor]:
+    """Weights by chance, of a network that repeats pixels at first."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = Network(scale, channels=channels, body=body)
+    nn.init.zeros_(network.head.weight)
+    nn.init.zeros_(network.head.bias)
+    return network.state_dict()
 
 
 def start_weights() -> dict[str, torch.Tensor]:
@@ -120,7 +130,7 @@ def deepened(weights: Mapping[str, torch.Tensor], body: int) -> dict[str, torch.
     before = body_of(weights)
     if body < before:
         raise ValueError(f"the network has {before} layers, which cannot become {body}")
-    new = Network(old.scale, body=body)
+    new = Network(old.scale, channels=old.head.in_channels, body=body)
     new.head.load_state_dict(old.head.state_dict())
     # Of the new network's layers, the one that every old layer becomes; the first reads pixels and stays the first.
     places = {0: 0, **{1 + (index * body) // before: 1 + index for index in range(before)}}

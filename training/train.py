@@ -1,7 +1,7 @@
 """Trains one network; goes on from its checkpoint, however it was stopped.
 
     python -m training.train --scale 4 --steps 40000 [--data build/training] [--checkpoint FILE] [--start FILE]
-        [--head-only] [--body 32]
+        [--head-only] [--body 32] [--channels 32]
 
 The same command runs on a CPU and, where there is one, on a GPU. Every step draws its patches from its own number, so a
 training that was stopped goes on as if it had not been. Give more steps to prolong it.
@@ -28,7 +28,17 @@ from training.batches import as_tensor, batch, shrunk
 from training.critic import Critic, critic_loss, network_loss
 from training.gather import DATA
 from training.losses import CONTRAST, distance, gradients
-from training.network import Network, deepened, network_of, scale_of, start_weights, weights_of, with_head_for
+from training.network import (
+    BODY,
+    Network,
+    deepened,
+    network_of,
+    new_weights,
+    scale_of,
+    start_weights,
+    weights_of,
+    with_head_for,
+)
 from training.shards import Shards
 
 if TYPE_CHECKING:
@@ -175,23 +185,27 @@ def agreement(network: Network, pairs: Shards, count: int = 32) -> tuple[float, 
     return float(np.mean(psnr)), ours / max(theirs, 1e-10)
 
 
-def begin(plan: Plan, checkpoint: Path, start: Path | None, *, body: int | None = None) -> Training:
+def begin(
+    plan: Plan, checkpoint: Path, start: Path | None, *, channels: int | None = None, body: int | None = None
+) -> Training:
     """A training from its checkpoint; or from another's network, or an exported one; or from the published weights.
 
-    With `body`, what it starts from gets as many layers.
+    With `body`, what it starts from gets as many layers; with `channels`, it starts from chance.
     """
     if checkpoint.exists():
         state = checkpoints.load(checkpoint)
         training = Training(plan, state["network"])
         training.restore(state)
         return training
-    if start is None:
+    if channels is not None:
+        weights = new_weights(plan.scale, channels=channels, body=body or BODY, seed=plan.seed)
+    elif start is None:
         weights = start_weights()
     elif start.suffix == ".onnx":
         weights = weights_of(onnx.load(start))
     else:
         weights = checkpoints.load(start)["average"]
-    if body is not None:
+    if body is not None and channels is None:
         weights = deepened(weights, body)
     if plan.scale != scale_of(weights):
         weights = with_head_for(weights, plan.scale)
@@ -239,6 +253,7 @@ def main() -> None:
     )
     parser.add_argument("--critic", type=float, default=Plan.critic, help="weight of a critic (default: none)")
     parser.add_argument("--head-only", action="store_true", help="leave the body as it is")
+    parser.add_argument("--channels", type=int, help="start from chance, with as many channels")
     parser.add_argument("--body", type=int, help="layers of the body, at least as many as of what it starts from")
     parser.add_argument("--data", type=Path, default=DATA, help=f"where the shards are (default: {DATA})")
     parser.add_argument("--checkpoint", type=Path, help="default: checkpoints/x4.pt in the data folder, for factor 4")
@@ -248,7 +263,7 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = Plan(**{field.name: getattr(arguments, field.name, field.default) for field in fields(Plan)})
     checkpoint = arguments.checkpoint or arguments.data / "checkpoints" / f"x{plan.scale}.pt"
-    training = begin(plan, checkpoint, arguments.start, body=arguments.body)
+    training = begin(plan, checkpoint, arguments.start, channels=arguments.channels, body=arguments.body)
     print(f"from step {training.step} of {plan.steps}", flush=True)
     run(training, arguments.data, checkpoint, save_every=arguments.save_every, report_every=arguments.report_every)
 
