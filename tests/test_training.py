@@ -25,12 +25,13 @@ torch = pytest.importorskip("torch", reason="needs the dependency group training
 
 from torch.nn import functional  # noqa: E402
 
-from training import checkpoints, shards  # noqa: E402
-from training.batches import batch, patch, shrunk  # noqa: E402
+from training import checkpoints, shards, targets  # noqa: E402
+from training.batches import as_tensor, batch, patch, shrunk  # noqa: E402
 from training.critic import Critic, critic_loss, network_loss  # noqa: E402
 from training.degrade import blur, blur_kernel, random_input, sinc_kernel  # noqa: E402
 from training.evaluate import compare, mean_gradient, means_of, psnr  # noqa: E402
 from training.export import describe, to_onnx  # noqa: E402
+from training.gather import copy_small, pictures_in  # noqa: E402
 from training.losses import contrast_loss, distance, pattern_loss  # noqa: E402
 from training.naturalness import SMALLEST, niqe  # noqa: E402
 from training.network import (  # noqa: E402
@@ -41,8 +42,10 @@ from training.network import (  # noqa: E402
     with_head_for,
 )
 from training.pages import draw_lettering, strew_drawings  # noqa: E402
-from training.targets import TEACHER, held_out, make_shard, split_of  # noqa: E402
-from training.train import Plan, agreement, begin, run  # noqa: E402
+from training.targets import damaged_crops, held_out, split_of  # noqa: E402
+from training.teacher import NAME as TEACHER  # noqa: E402
+from training.teacher import TorchTeacher  # noqa: E402
+from training.train import Plan, agreement, batches, begin, run  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 24
@@ -70,8 +73,9 @@ def data(tmp_path_factory):
     for number in range(3):
         Image.fromarray(make_picture(90 + 20 * number, 120)).save(folder / "photos" / f"{number}.png")
     photos = sorted((folder / "photos").glob("*.png"))
-    make_shard(folder / "train", 0, photos, repeat, size=SIDE, count=6)
-    make_shard(folder / "held-out", 1, photos, repeat, size=SIDE, count=3)
+    for split, number, count in (("train", 0, 6), ("held-out", 1, 3)):
+        inputs = damaged_crops(number, photos, size=SIDE, count=count)
+        shards.write(folder / split, number, inputs, np.stack([repeat(crop) for crop in inputs]))
     return folder
 
 
@@ -111,13 +115,13 @@ def test_a_network_by_chance_repeats_pixels_at_first_and_learns(tmp_path):
     changes = {"channels": 8, "body": 2}
     training = begin(plan(steps=100, rate=2e-3), tmp_path / "x4.pt", None, **changes)
     assert (body_of(training.average), training.average["head.weight"].shape[1]) == (2, 8)
-    pictures = torch.linspace(0, 1, 12).expand(1, 3, 12, 12)
-    repeated = functional.interpolate(pictures, scale_factor=4)
+    picture = np.arange(0, 240, 20, np.uint8)[None, None, :, None].repeat(12, axis=1).repeat(3, axis=3)
+    repeated = picture.repeat(4, axis=1).repeat(4, axis=2)
     with torch.no_grad():
-        torch.testing.assert_close(training.averaged()(pictures), repeated, rtol=0, atol=0)
+        torch.testing.assert_close(training.averaged()(as_tensor(picture)), as_tensor(repeated), rtol=0, atol=0)
     same = begin(plan(), tmp_path / "x4.pt", None, **changes).average
     assert all(torch.equal(value, same[name]) for name, value in training.average.items())
-    distances = [training.advance(pictures, repeated / 2) for _ in range(80)]
+    distances = [training.advance(picture, repeated // 2) for _ in range(80)]
     assert distances[-1] < 0.9 * distances[0]
 
 
@@ -168,6 +172,53 @@ def test_a_shard_holds_what_the_teacher_made(data):
     for index in range(len(pairs)):
         picture, target = pairs[index]
         np.testing.assert_array_equal(target, repeat(picture))
+
+
+def test_shards_are_made_by_several_processes_and_those_that_are_there_are_left(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(targets, "teacher", lambda: lambda crops: np.stack([repeat(crop) for crop in crops]))
+    words = ["targets", "--data", str(tmp_path), "--shards", "3", "--workers", "2"]
+    monkeypatch.setattr(sys, "argv", words)
+    copy_small(data / "photos", tmp_path / "photos")
+    shards.write(tmp_path / "train", 1, *(np.zeros((1, side, side, 3), np.uint8) for side in (4, 16)))
+    targets.main()
+    assert capsys.readouterr().out.splitlines() == ["train: 1 of 3 shards", "train: 3 of 3 shards"]
+    pairs = shards.Shards(tmp_path / "train")
+    assert len(pairs) == 2 * targets.PER_SHARD + 1
+    wanted = damaged_crops(2, split_of(tmp_path / "photos", "train"))
+    for row, crop in enumerate(wanted):
+        inputs, made = pairs[targets.PER_SHARD + 1 + row]
+        np.testing.assert_array_equal(inputs, crop)
+        np.testing.assert_array_equal(made, repeat(crop))
+
+
+def test_copies_are_nearly_the_pictures_and_belong_to_the_same_split(data, tmp_path):
+    copy_small(data / "photos", tmp_path)
+    for copy in pictures_in(tmp_path):
+        photo = data / "photos" / f"{copy.stem}.png"
+        assert psnr(*(np.asarray(Image.open(path).convert("RGB")) for path in (copy, photo))) > 30
+        assert held_out(copy) == held_out(photo)
+    assert len(pictures_in(tmp_path)) == 3
+
+
+def test_the_teacher_on_pytorch_is_the_teacher(photo):
+    crops = np.stack([photo[90:122, 160:192], photo[150:182, 200:232]])
+    made = TorchTeacher(torch.device("cpu"), torch.float32)(crops)
+    upscaler = Upscaler(model=TEACHER, device="cpu", precision="fp32")
+    for crop, ours in zip(crops, made, strict=True):
+        difference = np.abs(ours.astype(int) - upscaler.upscale_array(np.ascontiguousarray(crop), 4))
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.01
+
+
+def test_batches_come_in_the_order_of_their_steps(data):
+    pairs = shards.Shards(data / "train")
+    steps = range(3, 30)
+    ready = list(batches(plan(), pairs, steps))
+    assert len(ready) == len(steps)
+    for step, made in zip(steps, ready, strict=True):
+        wanted = batch(pairs, np.random.default_rng([0, step]), count=2, side=16, scale=4)
+        for ours, theirs in zip(made, wanted, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_shard_without_inputs_is_not_there(data, tmp_path):
@@ -341,6 +392,24 @@ def exported(request, start, tmp_path_factory):
     steps = {4: 7, 3: 8, 2: 9}
     onnx.save(to_onnx(list(weights.values()), describe(steps, name="ours", version="1", metrics={"x4": {}})), path)
     return path, weights
+
+
+def test_the_script_for_a_gpu_says_what_it_would_run(tmp_path):
+    script = ROOT / "training" / "gpu.sh"
+    words = ["--photos", tmp_path / "photos", "--teacher", tmp_path / "teacher", "--out", tmp_path / "out"]
+    done = subprocess.run([script, "--dry-run", *words, "--steps", "7"], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.split(" -m ")[1].split()[0] for line in lines if " -m " in line] == [
+        "pip",
+        *["training.targets"] * 2,
+        *["training.train"] * 3,
+    ]
+    assert sum("--steps 7 " in line for line in lines) == 1
+    assert list(tmp_path.iterdir()) == []
+    for wrong in (["--photos", "somewhere"], ["--steps"], ["--help"]):
+        done = subprocess.run([script, *wrong], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--photos DIR" in done.stderr
 
 
 def test_an_exported_file_says_what_it_is_and_can_be_taken_up(exported, tmp_path):

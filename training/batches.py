@@ -18,11 +18,11 @@ TEACHER_SCALE = 4
 
 def batch(
     shards: Shards, rng: np.random.Generator, *, count: int, side: int, scale: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs ``[count, 3, side, side]`` and targets ``[count, 3, side * scale, side * scale]``, in 0..1."""
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Inputs ``[count, side, side, 3]`` and targets ``[count, side * scale, side * scale, 3]``."""
     patches = [patch(*shards[int(rng.integers(len(shards)))], rng, side=side, scale=scale) for _ in range(count)]
     inputs, targets = (np.stack(arrays) for arrays in zip(*patches, strict=True))
-    return as_tensor(inputs), as_tensor(targets)
+    return inputs, targets
 
 
 def patch(
@@ -45,9 +45,9 @@ def shrunk(target: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(np.asarray(target)).resize(size, Image.Resampling.LANCZOS))
 
 
-def as_tensor(pictures: NDArray[np.uint8]) -> torch.Tensor:
-    """``[n, h, w, 3]`` to ``[n, 3, h, w]`` in 0..1, channels last in memory."""
-    return torch.tensor(pictures).permute(0, 3, 1, 2).float().div(255)
+def as_tensor(pictures: NDArray[np.uint8], device: torch.device | None = None) -> torch.Tensor:
+    """``[n, h, w, 3]`` to ``[n, 3, h, w]`` in 0..1 on a device, channels last in memory."""
+    return torch.tensor(pictures, device=device).permute(0, 3, 1, 2).float().div(255)
 
 
 def _placed(picture: NDArray[np.uint8], turns: int, mirrored: bool) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ from tilewright import Upscaler
 from training.batches import shrunk
 from training.degrade import random_input
 from training.naturalness import SMALLEST, niqe
-from training.targets import TEACHER
+from training.teacher import NAME as TEACHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

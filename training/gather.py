@@ -1,10 +1,11 @@
 """Gathers freely licensed photographs and drawings into one folder of PNG files.
 
-    python -m training.gather [--data build/training] [--packages FOLDER]
+    python -m training.gather [--data build/training] [--packages FOLDER] [--copies FOLDER]
 
 Most come from Debian's wallpaper packages, which are unpacked, not installed; some from scikit-image; some pages of
 lettering and of drawings from Debian packages are put together here. Their licences are in LICENCES.md, and each
-package's own copyright file is kept beside the pictures.
+package's own copyright file is kept beside the pictures. Copies as JPEG, a fifth of the size, are for a machine to
+which little can be carried.
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ DRAWINGS: dict[str, tuple[str, ...]] = {
     "wesnoth-1.16-data": ("core/images/portraits/**/*.png",),
 }
 
+# Of copies. The pictures above, 236 megapixels, come to 52 MB.
+COPY_QUALITY = 90
+
 # So many pages of lettering, and of each package's drawings.
 PAGES = 8
 
@@ -90,6 +94,19 @@ def keep(source: Path, target: Path) -> None:
 def _save(picture: Image.Image, target: Path) -> None:
     with whole_file(target) as file:
         picture.save(file, "PNG", compress_level=1)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """What was gathered there, or copied."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg"))
+
+
+def copy_small(photos: Path, into: Path) -> None:
+    """Copies pictures as JPEG of good quality, with all colours."""
+    into.mkdir(parents=True, exist_ok=True)
+    for photo in pictures_in(photos):
+        with Image.open(photo) as picture, whole_file(into / f"{photo.stem}.jpg") as file:
+            picture.convert("RGB").save(file, "JPEG", quality=COPY_QUALITY, subsampling=0)
 
 
 def gather(data: Path, archives: Path) -> None:
@@ -135,10 +152,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help=f"where everything goes (default: {DATA})")
     parser.add_argument("--packages", type=Path, help="folder of .deb files (default: packages in the data folder)")
+    parser.add_argument("--copies", type=Path, help="folder for copies as JPEG")
     arguments = parser.parse_args()
+    photos = arguments.data / "photos"
     gather(arguments.data, arguments.packages or arguments.data / "packages")
-    photos = sorted((arguments.data / "photos").glob("*.png"))
-    print(f"{len(photos)} pictures in {arguments.data / 'photos'}")
+    print(f"{len(pictures_in(photos))} pictures in {photos}")
+    if arguments.copies:
+        copy_small(photos, arguments.copies)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Computes what the teacher makes of degraded crops, once, to disk.
 
-    python -m training.targets [--data build/training] [--split train|held-out] [--shards 100]
+    python -m training.targets [--data build/training] [--split train|held-out] [--shards 100] [--workers 1]
 
 It goes on where it was interrupted: a shard is made from its number alone, and those that are there are left.
 """
@@ -8,28 +8,28 @@ It goes on where it was interrupted: a shard is made from its number alone, and 
 from __future__ import annotations
 
 import argparse
-import functools
 import math
+import multiprocessing
 import zlib
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from PIL import Image
 
-from tilewright import Upscaler
 from training import shards
 from training.degrade import random_input
-from training.gather import DATA, DRAWINGS
+from training.gather import DATA, DRAWINGS, pictures_in
+from training.teacher import teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    Teacher = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-
-TEACHER = "realesrgan-x4plus"
 SIZE = 128
 PER_SHARD = 32
 
@@ -48,13 +48,13 @@ def held_out(photo: Path) -> bool:
 
 def split_of(photos: Path, split: str) -> list[Path]:
     """The pictures of ``"train"`` or ``"held-out"``."""
-    return [path for path in sorted(photos.glob("*.png")) if held_out(path) == (split == "held-out")]
+    return [path for path in pictures_in(photos) if held_out(path) == (split == "held-out")]
 
 
-def make_shard(
-    folder: Path, number: int, photos: Sequence[Path], teacher: Teacher, *, size: int = SIZE, count: int = PER_SHARD
-) -> None:
-    """Degrades `count` crops of random photographs and stores them with the teacher's results."""
+def damaged_crops(
+    number: int, photos: Sequence[Path], *, size: int = SIZE, count: int = PER_SHARD
+) -> NDArray[np.uint8]:
+    """The inputs of a shard, ``[count, size, size, 3]``: crops of random photographs."""
     # A large picture has more to show than a small one, though not in proportion to its pixels.
     sides = np.array([math.sqrt(_pixels(photo)[..., 0].size) for photo in photos])
     inputs = []
@@ -62,10 +62,10 @@ def make_shard(
         rng = np.random.default_rng([number, row])
         photo = photos[rng.choice(len(photos), p=sides / sides.sum())]
         inputs.append(random_input(_pixels(photo), size, rng))
-    shards.write(folder, number, np.stack(inputs), np.stack([teacher(crop) for crop in inputs]))
+    return np.stack(inputs)
 
 
-@functools.lru_cache(maxsize=100)
+@lru_cache(maxsize=100)
 def _pixels(photo: Path) -> NDArray[np.uint8]:
     """``[height, width, 3]``."""
     with Image.open(photo) as opened:
@@ -77,15 +77,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help=f"where training.gather put it (default: {DATA})")
     parser.add_argument("--split", choices=["train", "held-out"], default="train")
     parser.add_argument("--shards", type=int, default=100, help=f"how many, of {PER_SHARD} crops (default: 100)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that damage crops (default: %(default)s)")
     arguments = parser.parse_args()
     photos = split_of(arguments.data / "photos", arguments.split)
     if not photos:
         parser.error(f"there are no pictures in {arguments.data / 'photos'}: run training.gather first")
     folder = arguments.data / arguments.split
-    upscaler = Upscaler(model=TEACHER, store="memory://teacher")
-    for number in range(arguments.shards):
-        if not shards.exists(folder, number):
-            make_shard(folder, number, photos, lambda crop: upscaler.upscale_array(crop, 4))
+    missing = [number for number in range(arguments.shards) if not shards.exists(folder, number)]
+    shown = teacher()
+    # Spawned, since a process that has used a GPU cannot be forked; of one thread each, since they are many.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(arguments.workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for number, inputs in zip(missing, pool.map(partial(damaged_crops, photos=photos), missing), strict=True):
+            shards.write(folder, number, inputs, shown(inputs))
             print(f"{arguments.split}: {number + 1} of {arguments.shards} shards", flush=True)
 
 

@@ -79,7 +79,8 @@ class Upscaler:
                 mean of its answers, in float, counts. It takes eight times the time.
             true_colour: whether the result's low frequencies, luminance and colour, become those of the picture: what a
                 network does to broad tones is taken back, what it does to detail stays.
-            tile: tile width and height in input pixels; None for the planner's choice.
+            tile: tile width and height in input pixels, of which twice the network's halo is computed and thrown away;
+                None for the planner's choice.
             memory_budget: bytes that a picture may take beyond itself and a result that is wanted whole, by estimate;
                 on CUDA bytes of the device; None for the planner's choice.
             store: where images are kept: an `ImageStore`, a folder or an fsspec URL.
