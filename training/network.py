@@ -50,9 +50,14 @@ class Network(nn.Module):
 
 def network_of(weights: Mapping[str, torch.Tensor]) -> Network:
     """The network that has these weights."""
-    network = Network(scale_of(weights), channels=weights["head.weight"].shape[1], body=body_of(weights))
+    network = Network(scale_of(weights), channels=channels_of(weights), body=body_of(weights))
     network.load_state_dict(weights)
     return network
+
+
+def channels_of(weights: Mapping[str, torch.Tensor]) -> int:
+    """How many channels the layers of a network with these weights have."""
+    return weights["head.weight"].shape[1]
 
 
 def body_of(weights: Mapping[str, torch.Tensor]) -> int:
@@ -130,7 +135,7 @@ def deepened(weights: Mapping[str, torch.Tensor], body: int) -> dict[str, torch.
     before = body_of(weights)
     if body < before:
         raise ValueError(f"the network has {before} layers, which cannot become {body}")
-    new = Network(old.scale, channels=old.head.in_channels, body=body)
+    new = Network(old.scale, channels=channels_of(weights), body=body)
     new.head.load_state_dict(old.head.state_dict())
     # Of the new network's layers, the one that every old layer becomes; the first reads pixels and stays the first.
     places = {0: 0, **{1 + (index * body) // before: 1 + index for index in range(before)}}

@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 
 from training import shards
+from training.ahead import ahead
 from training.degrade import random_input
 from training.gather import DATA, DRAWINGS, pictures_in
 from training.teacher import teacher
@@ -56,13 +57,19 @@ def damaged_crops(
 ) -> NDArray[np.uint8]:
     """The inputs of a shard, ``[count, size, size, 3]``: crops of random photographs."""
     # A large picture has more to show than a small one, though not in proportion to its pixels.
-    sides = np.array([math.sqrt(_pixels(photo)[..., 0].size) for photo in photos])
+    sides = np.array([_mean_side(photo) for photo in photos])
     inputs = []
     for row in range(count):
         rng = np.random.default_rng([number, row])
         photo = photos[rng.choice(len(photos), p=sides / sides.sum())]
         inputs.append(random_input(_pixels(photo), size, rng))
     return np.stack(inputs)
+
+
+@lru_cache
+def _mean_side(photo: Path) -> float:
+    with Image.open(photo) as opened:
+        return math.sqrt(math.prod(opened.size))
 
 
 @lru_cache(maxsize=100)
@@ -84,11 +91,14 @@ def main() -> None:
         parser.error(f"there are no pictures in {arguments.data / 'photos'}: run training.gather first")
     folder = arguments.data / arguments.split
     missing = [number for number in range(arguments.shards) if not shards.exists(folder, number)]
+    if not missing:
+        return
     shown = teacher()
     # Spawned, since a process that has used a GPU cannot be forked; of one thread each, since they are many.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for number, inputs in zip(missing, pool.map(partial(damaged_crops, photos=photos), missing), strict=True):
+        damaged = ahead(pool, partial(damaged_crops, photos=photos), missing, 2 * arguments.workers)
+        for number, inputs in zip(missing, damaged, strict=True):
             shards.write(folder, number, inputs, shown(inputs))
             print(f"{arguments.split}: {number + 1} of {arguments.shards} shards", flush=True)
 

@@ -31,7 +31,11 @@ NAME = "realesrgan-x4plus"
 
 
 def teacher() -> Teacher:
-    """The quicker one of this machine."""
+    """The quicker one of this machine.
+
+    Raises:
+        ModelError: its weights are not installed.
+    """
     if torch.cuda.is_available():
         return TorchTeacher(torch.device("cuda"), torch.float16)
     # Not at the top: it brings codecs and runtimes, which a machine that only trains may lack.
@@ -47,6 +51,9 @@ class TorchTeacher:
     Args:
         device: where it runs.
         dtype: of weights and activations.
+
+    Raises:
+        ModelError: its weights are not installed.
     """
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -61,6 +68,7 @@ class TorchTeacher:
 
     @torch.no_grad()
     def __call__(self, crops: Picture) -> Picture:
+        """``[n, h, w, 3]`` to ``[n, 4h, 4w, 3]``."""
         pictures = as_tensor(crops, self._device).to(self._dtype)
         made = self._run(pictures).float().clamp(0, 1).mul(255).round().byte()
         return made.permute(0, 2, 3, 1).contiguous().cpu().numpy()

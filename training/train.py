@@ -13,7 +13,6 @@ import argparse
 import itertools
 import math
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,6 +25,7 @@ from torch import nn
 from torch.nn import functional
 
 from training import checkpoints
+from training.ahead import ahead
 from training.batches import as_tensor, batch, shrunk
 from training.critic import Critic, critic_loss, network_loss
 from training.gather import DATA
@@ -33,6 +33,8 @@ from training.losses import CONTRAST, distance, gradients
 from training.network import (
     BODY,
     Network,
+    body_of,
+    channels_of,
     deepened,
     network_of,
     new_weights,
@@ -106,7 +108,12 @@ class Training:
         self._critic_optimiser = torch.optim.Adam(self._critic.parameters(), betas=(0.5, 0.99))
 
     def advance(self, pictures: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
-        """One step on a batch; returns the distance before it."""
+        """One step; returns the distance before it.
+
+        Args:
+            pictures: ``[n, h, w, 3]``.
+            wanted: what the teacher makes of them at the plan's factor, ``[n, h * scale, w * scale, 3]``.
+        """
         inputs, targets = (as_tensor(part, self._device) for part in (pictures, wanted))
         for name, optimiser in self._all_optimisers().items():
             for group in optimiser.param_groups:
@@ -197,15 +204,25 @@ def begin(
 ) -> Training:
     """A training from its checkpoint; or from another's network, or an exported one; or from the published weights.
 
-    With `body`, what it starts from gets as many layers; with `channels`, it starts from chance.
+    With `body`, what it starts from gets as many layers; with `channels`, it starts from chance, and from no other.
+
+    Raises:
+        ValueError: a checkpoint of another factor, depth or width, or of the head where the body is wanted too; fewer
+            layers than there are; `start` beside `channels`.
     """
     if checkpoint.exists():
         state = checkpoints.load(checkpoint)
+        wanted = (channels or channels_of(state["network"]), body or body_of(state["network"]))
+        found = (channels_of(state["network"]), body_of(state["network"]))
+        if wanted != found:
+            raise ValueError(f"the checkpoint has {found[0]} channels and {found[1]} layers, not {wanted}")
         training = Training(plan, state["network"])
         training.restore(state)
         return training
     if channels is not None:
-        weights = new_weights(plan.scale, channels=channels, body=body or BODY, seed=plan.seed)
+        if start is not None:
+            raise ValueError("a network by chance starts from no other")
+        weights = new_weights(plan.scale, channels=channels, body=BODY if body is None else body, seed=plan.seed)
     elif start is None:
         weights = start_weights()
     elif start.suffix == ".onnx":
@@ -240,18 +257,14 @@ def run(training: Training, data: Path, checkpoint: Path, *, save_every: int, re
 
 
 def batches(plan: Plan, pairs: Shards, steps: Iterable[int]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """The batch of each step, made ready by other threads: a GPU takes less time for one than its making."""
+    """The batch of each step, as `batch` has it; other threads make it: a GPU would wait for each."""
 
     def of(step: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         rng = np.random.default_rng([plan.seed, step])
         return batch(pairs, rng, count=plan.count, side=plan.side, scale=plan.scale)
 
-    left = iter(steps)
     with ThreadPoolExecutor(_AHEAD) as pool:
-        ready = deque(pool.submit(of, step) for step in itertools.islice(left, _AHEAD))
-        while ready:
-            yield ready.popleft().result()
-            ready.extend(pool.submit(of, step) for step in itertools.islice(left, 1))
+        yield from ahead(pool, of, steps, _AHEAD)
 
 
 def _stretches(step: int, steps: int, every: int) -> Iterator[int]:
@@ -274,7 +287,7 @@ def main() -> None:
     parser.add_argument("--critic", type=float, default=Plan.critic, help="weight of a critic (default: none)")
     parser.add_argument("--head-only", action="store_true", help="leave the body as it is")
     parser.add_argument("--channels", type=int, help="start from chance, with as many channels")
-    parser.add_argument("--body", type=int, help="layers of the body, at least as many as of what it starts from")
+    parser.add_argument("--body", type=int, help="layers of the body; no fewer than what it starts from has")
     parser.add_argument("--data", type=Path, default=DATA, help=f"where the shards are (default: {DATA})")
     parser.add_argument("--checkpoint", type=Path, help="default: checkpoints/x4.pt in the data folder, for factor 4")
     parser.add_argument("--start", type=Path, help="another network's checkpoint, or an exported file, to start from")
