@@ -212,10 +212,12 @@ def begin(
     """
     if checkpoint.exists():
         state = checkpoints.load(checkpoint)
-        wanted = (channels or channels_of(state["network"]), body or body_of(state["network"]))
-        found = (channels_of(state["network"]), body_of(state["network"]))
-        if wanted != found:
-            raise ValueError(f"the checkpoint has {found[0]} channels and {found[1]} layers, not {wanted}")
+        for kind, wanted, found in (
+            ("channels", channels, channels_of(state["network"])),
+            ("layers", body, body_of(state["network"])),
+        ):
+            if wanted not in (None, found):
+                raise ValueError(f"the checkpoint's network has {found} {kind}, not {wanted}")
         training = Training(plan, state["network"])
         training.restore(state)
         return training
@@ -296,7 +298,10 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = Plan(**{field.name: getattr(arguments, field.name, field.default) for field in fields(Plan)})
     checkpoint = arguments.checkpoint or arguments.data / "checkpoints" / f"x{plan.scale}.pt"
-    training = begin(plan, checkpoint, arguments.start, channels=arguments.channels, body=arguments.body)
+    try:
+        training = begin(plan, checkpoint, arguments.start, channels=arguments.channels, body=arguments.body)
+    except ValueError as error:
+        parser.error(str(error))
     print(f"from step {training.step} of {plan.steps}", flush=True)
     run(training, arguments.data, checkpoint, save_every=arguments.save_every, report_every=arguments.report_every)
 
