@@ -74,7 +74,7 @@ def data(tmp_path_factory):
     (folder / "photos").mkdir()
     for number in range(3):
         Image.fromarray(make_picture(90 + 20 * number, 120)).save(folder / "photos" / f"{number}.png")
-    photos = sorted((folder / "photos").glob("*.png"))
+    photos = pictures_in(folder / "photos")
     for split, number, count in (("train", 0, 6), ("held-out", 1, 3)):
         inputs = damaged_crops(number, photos, size=SIDE, count=count)
         shards.write(folder / split, number, inputs, np.stack([repeat(crop) for crop in inputs]))
@@ -443,7 +443,7 @@ def test_the_script_for_a_gpu_says_what_it_would_run(tmp_path):
 
 def test_an_exported_file_says_what_it_is_and_can_be_taken_up(exported, tmp_path):
     path, weights = exported
-    assert path.stat().st_size < 1.6e6
+    assert path.stat().st_size < 1.5e6 + 75e3 * (body_of(weights[4]) - 16)
     told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert told["name"] == "ours"
     assert json.loads(told["steps"]) == {"x4": 7, "x3": 8, "x2": 9}
@@ -477,7 +477,7 @@ def test_the_exported_file_is_the_network(exported, tmp_path, scale):
     expected = expected[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
     assert np.abs(expected - made).max() < 1.5  # float16 weights, 8-bit samples
     session = upscaler.session(factor=scale)
-    assert session.spec.halo == body + 2
+    assert (session.spec.multiple_of, session.spec.halo) == (1, body + 2)
     assert session.tail is not None
 
 

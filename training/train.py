@@ -231,7 +231,7 @@ def begin(
         weights = weights_of(onnx.load(start))
     else:
         weights = checkpoints.load(start)["average"]
-    if body is not None and channels is None:
+    if body is not None:
         weights = deepened(weights, body)
     if plan.scale != scale_of(weights):
         weights = with_head_for(weights, plan.scale)
