@@ -9,7 +9,7 @@ import pytest
 
 import subject
 from tilewright.models.catalog import CATALOG, DEFAULT
-from tilewright.models.source import native_model
+from tilewright.models.loader import native_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import reference
 import subject
 from peers.arrays import batch_of, pixels_of
 from peers.openvino_bare import NAMED, BareNetwork
-from tilewright.engine.pipeline import colour_layers, run
+from tilewright.engine.host.pipeline import colour_layers, run
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink
 

@@ -31,7 +31,7 @@ from peers import ncnn_tiles
 from tilewright import Settings, Upscaler
 from tilewright.engine.planner import plan_tiles
 from tilewright.models.catalog import CATALOG
-from tilewright.models.source import native_model
+from tilewright.models.loader import native_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

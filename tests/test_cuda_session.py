@@ -12,8 +12,9 @@ from onnx import TensorProto
 
 from device import module_of
 from emulated_runtime import EmulatedRuntime, small_network
-from tilewright.engine.sessions import agreement, choice, cuda_check, cuda_problem, open_session
 from tilewright.engine.sessions import cuda as cuda_session
+from tilewright.engine.sessions import cuda_check, cuda_problem, open_session, select
+from tilewright.engine.sessions import precision as precision_gate
 from tilewright.engine.sessions.base import DeviceMemoryError
 from tilewright.engine.sessions.cuda import CudaSession
 from tilewright.engine.sessions.cuda_host import CudaHostSession
@@ -35,7 +36,7 @@ def runtime(kernels, monkeypatch):
     emulated = EmulatedRuntime(kernels)
     monkeypatch.setattr(cuda_session, "import_runtime", lambda _: emulated)
     monkeypatch.setattr(cuda_session, "cuda_kernels", lambda: kernels)
-    monkeypatch.setattr(choice, "kernels_problem", lambda: None)
+    monkeypatch.setattr(select, "kernels_problem", lambda: None)
     return emulated
 
 
@@ -243,7 +244,7 @@ def test_a_failing_run_is_an_inference_error(runtime, model):
 @pytest.mark.usefixtures("runtime")
 def test_float16_is_used_only_where_it_agrees(model, monkeypatch):
     assert open_session(model, device="cuda", precision="auto", threads=1).precision == "fp16"
-    monkeypatch.setattr(agreement, "GATE_DB", 200.0)
+    monkeypatch.setattr(precision_gate, "GATE_DB", 200.0)
     assert open_session(model, device="cuda", precision="auto", threads=1).precision == "fp32"
     assert open_session(model, device="cuda", precision="fp16", threads=1).precision == "fp16"
     assert open_session(model, device="cuda", precision="fp32", threads=1).precision == "fp32"
@@ -289,7 +290,7 @@ def host_only(monkeypatch):
 
 
 def test_without_kernels_the_host_feeds_it(host_only, model, monkeypatch, caplog):
-    monkeypatch.setattr(choice, "kernels_problem", lambda: "tilewright was built without CUDA")
+    monkeypatch.setattr(select, "kernels_problem", lambda: "tilewright was built without CUDA")
     with caplog.at_level(logging.INFO, "tilewright"):
         session = open_session(model, device="cuda", precision="auto", threads=1)
     assert isinstance(session, CudaHostSession)
@@ -341,8 +342,8 @@ def test_why_there_are_no_kernels(monkeypatch, kernels):
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["realesr-animevideov3", "realesrgan-x4plus"])
 def test_a_real_device_gives_what_the_cpu_gives(own_cache, name):
+    from tilewright.models.loader import load_model
     from tilewright.models.probe import probe_batch
-    from tilewright.models.source import load_model
 
     model = load_model(name, 4, cache_dir=own_cache)
     given = probe_batch(model.spec, 96)
@@ -351,4 +352,4 @@ def test_a_real_device_gives_what_the_cpu_gives(own_cache, name):
         got = CudaSession(model, precision=precision).run(given).astype(np.float32)
         np.testing.assert_allclose(got, exact.run(given), atol=tolerance, rtol=0)
     assert cuda_problem() is None
-    assert agreement.agree(exact, CudaSession(model, precision="fp16"))
+    assert precision_gate.agree(exact, CudaSession(model, precision="fp16"))

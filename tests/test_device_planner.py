@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilewright.engine.device_planner import (
+from tilewright.engine.cuda.planner import (
     SIDES,
     DeviceDemand,
     batch_size,

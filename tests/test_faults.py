@@ -344,8 +344,8 @@ class _Starved:
     [
         ("upscaler", 0, "JPG"),
         ("upscaler", 0, "WEBP"),
-        ("engine.pipeline", 0, "PNG"),
-        ("engine.pipeline", 1, "WEBP"),
+        ("engine.host.pipeline", 0, "PNG"),
+        ("engine.host.pipeline", 1, "WEBP"),
         ("engine.sinks", 0, "PNG"),
         ("codecs.png", 0, "PNG"),
         ("codecs.png", 2, "PNG"),

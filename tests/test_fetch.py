@@ -23,12 +23,12 @@ import pytest
 from PIL import Image
 
 from tilewright.errors import DecodeError, ImageTooLargeError, InvalidTaskError, SourceError
-from tilewright.fetch import fetch
+from tilewright.inputs.fetch import fetch
+from tilewright.inputs.resolve import load_picture
+from tilewright.inputs.url import is_public, shown_url
 from tilewright.limits import Limits
-from tilewright.parsing import parse_task
-from tilewright.sources import load_picture
-from tilewright.store import ImageStore
-from tilewright.web_address import is_public, shown_url
+from tilewright.service.parsing import parse_task
+from tilewright.store.image_store import ImageStore
 
 
 def png():
@@ -721,7 +721,7 @@ def test_a_task_may_give_an_address_when_that_is_enabled(monkeypatch, tmp_path):
         return buffer.getvalue()
 
     monkeypatch.setenv("TILEWRIGHT_FETCH_URLS", "public")
-    monkeypatch.setattr("tilewright.fetch.fetch", fetch_here)
+    monkeypatch.setattr("tilewright.inputs.fetch.fetch", fetch_here)
     upscaler = tilewright.Upscaler(device="cpu", store=tmp_path)
     task = tilewright.new_task("https://example.com/a.png", 2, outputType="base64Data")
     response = upscaler.run([task, {"taskType": "imageUpload", "taskUUID": tilewright.new_task(0)["taskUUID"],

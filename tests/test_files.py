@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tilewright.files import whole_file
+from tilewright.store.atomic import whole_file
 
 
 def write_whole(path, data):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tilewright.codecs.decode import decode
 from tilewright.codecs.in_memory import picture_from_array
-from tilewright.engine.final_size import deepened, final_size, least_factor, resized
+from tilewright.codecs.resize import deepened, final_size, least_factor, resized
 from tilewright.errors import EncodeError, ModelError, TilewrightError
 from tilewright.picture import Picture
 from tilewright.testing import make_picture

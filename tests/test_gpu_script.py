@@ -12,7 +12,7 @@ import pytest
 
 from tilewright.engine.sessions import cuda_problem
 from tilewright.engine.sessions.base import parted
-from tilewright.models.source import load_model
+from tilewright.models.loader import load_model
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "benchmarks" / "gpu.sh"

@@ -13,11 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tilewright.errors import ModelError
 from tilewright.models.catalog import CATALOG
-from tilewright.models.graph import bytes_per_pixel, flops_per_pixel
+from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel
+from tilewright.models.graph.receptive_field import receptive_radius
+from tilewright.models.graph.rescale import append_rescale, polyphase_weights, rescale_support
+from tilewright.models.loader import native_model
 from tilewright.models.probe import natural_patch
-from tilewright.models.reach import receptive_radius
-from tilewright.models.rescale import append_rescale, polyphase_weights, rescale_support
-from tilewright.models.source import native_model
 
 
 def network(

@@ -12,10 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emulated_runtime import small_network
 from tilewright.engine.sessions.base import parted
-from tilewright.models.bound import with_channels_last, with_shape
 from tilewright.models.catalog import CATALOG
-from tilewright.models.half import KEPT_IN_FLOAT32, to_half
-from tilewright.models.source import load_model
+from tilewright.models.graph.fixed_shape import with_channels_last, with_shape
+from tilewright.models.graph.half import KEPT_IN_FLOAT32, to_half
+from tilewright.models.loader import load_model
 
 NETWORKS = [(entry.name, factor) for entry in CATALOG.values() for factor in entry.factors if entry.installed]
 

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import tilewright
 
 HEAVY = ("asyncio", "onnxruntime", "openvino", "onnx", "pyvips", "isal", "fsspec", "PIL", "rich")
@@ -39,14 +41,20 @@ def test_the_public_names_are_the_ones_that_are_said():
 
 
 def test_names_are_loaded_when_they_are_asked_for():
-    """Also where a module of the package was loaded first: one has the name of a function."""
     code = (
         "import sys, tilewright\n"
         "assert 'numpy' not in sys.modules\n"
         "import tilewright.models.catalog\n"
-        "assert callable(tilewright.models), tilewright.models\n"
         "from tilewright import *\n"
         "assert all(globals()[name] is getattr(tilewright, name) for name in tilewright.__all__)\n"
         "assert not hasattr(tilewright, 'downscale')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_old_name_of_list_models_still_works():
+    """It is the name of a package too, which may be loaded before or after."""
+    with pytest.warns(DeprecationWarning, match="list_models"):
+        assert tilewright.models() == tilewright.list_models()
+    code = "import tilewright.models.catalog, tilewright; assert tilewright.models()"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

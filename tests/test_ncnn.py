@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tilewright.errors import ModelError
 from tilewright.models.catalog import CATALOG
-from tilewright.models.ncnn import import_ncnn
+from tilewright.models.loader import native_model
+from tilewright.models.ncnn.importer import import_ncnn
 from tilewright.models.probe import natural_patch
-from tilewright.models.source import native_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tilewright.models.part import part_making
+from tilewright.models.graph.subgraph import part_making
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from PIL import Image
 
 from tilewright.engine.sessions.base import parted
 from tilewright.models.catalog import CATALOG, DEFAULT
-from tilewright.models.half import to_half
-from tilewright.models.source import load_model
+from tilewright.models.graph.half import to_half
+from tilewright.models.loader import load_model
 from tilewright.testing import make_picture
 
 FACTORS = (2, 3, 4)

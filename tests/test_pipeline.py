@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.engine.pipeline import Buffers, alpha_layers, colour_layers, run
+from tilewright.engine.host.pipeline import Buffers, alpha_layers, colour_layers, run
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import InferenceError

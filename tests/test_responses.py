@@ -9,8 +9,15 @@ import pytest
 
 from tilewright import errors
 from tilewright.errors import ERROR_CODES, ImageTooLargeError, InvalidTaskError, TaskError, TilewrightError
-from tilewright.parsing import parse_task
-from tilewright.responses import Upscaled, envelope, error_items, raise_for_errors, upload_result, upscale_result
+from tilewright.service.parsing import parse_task
+from tilewright.service.responses import (
+    Upscaled,
+    envelope,
+    error_items,
+    raise_for_errors,
+    upload_result,
+    upscale_result,
+)
 
 TASK_UUID = "19ABAD0D-6ec5-40a6-b7af-203775fa5b7f"
 IMAGE_UUID = "3f2b6c58-71d4-4e0b-b6d9-0a9c4e8f1d25"

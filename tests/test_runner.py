@@ -268,7 +268,7 @@ def test_upscale_takes_no_questions(upscaler):
 
 
 def test_outcomes_are_forgotten_oldest_first(upscaler, monkeypatch):
-    monkeypatch.setattr("tilewright.deliveries._KEPT", 2)
+    monkeypatch.setattr("tilewright.service.background._KEPT", 2)
     tasks = [later(task) for task in tasks_of(5)]
     for task in tasks:
         upscaler.run(task)

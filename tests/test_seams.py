@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tilewright import Settings, Upscaler
-from tilewright.engine.sessions import choice
+from tilewright.engine.sessions import select
 from tilewright.models.catalog import CATALOG
 from tilewright.testing import make_picture
 
@@ -41,7 +41,7 @@ def test_exact_networks_give_the_same_bytes_whatever_the_tile(upscaler_for, name
 @pytest.mark.parametrize("name", EXACT)
 def test_the_same_bytes_on_onnxruntime_and_for_any_number_of_threads(monkeypatch, name):
     need(name)
-    monkeypatch.setattr(choice, "_openvino_installed", lambda: False)
+    monkeypatch.setattr(select, "_openvino_installed", lambda: False)
     picture = make_picture(100, 130)
     results = []
     for tile, threads in [(None, 1), (None, 2), (70, 2)]:

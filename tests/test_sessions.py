@@ -10,11 +10,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tilewright import Settings, Upscaler
-from tilewright.engine.sessions import choice, open_session
+from tilewright.engine.sessions import open_session, select
 from tilewright.engine.sessions.cuda_host import CudaHostSession
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
 from tilewright.errors import DeviceError, InferenceError, ModelError
-from tilewright.models.source import load_model
+from tilewright.models.loader import load_model
 from tilewright.models.spec import Model, ModelSpec
 from tilewright.testing import make_picture
 
@@ -43,7 +43,8 @@ def test_openvino_in_float32_equals_onnxruntime(model):
 
 def test_bf16_is_used_only_where_it_agrees(model, monkeypatch):
     openvino_session(model, "fp32")
-    from tilewright.engine.sessions import agreement, openvino
+    from tilewright.engine.sessions import openvino
+    from tilewright.engine.sessions import precision as precision_gate
 
     if not openvino.cpu_has_bf16():
         assert openvino.open_best(model, threads=2).precision == "fp32"
@@ -53,7 +54,7 @@ def test_bf16_is_used_only_where_it_agrees(model, monkeypatch):
     exact = openvino_session(model, "fp32").run(batch()).copy()
     assert 1e-4 < np.abs(session.run(batch()) - exact).max() < 0.05, "bf16 is really what runs"
 
-    monkeypatch.setattr(agreement, "GATE_DB", 100.0)
+    monkeypatch.setattr(precision_gate, "GATE_DB", 100.0)
     assert openvino.open_best(model, threads=2).precision == "fp32"
 
 
@@ -62,8 +63,8 @@ def test_precision_fp32_is_obeyed(model):
 
 
 def test_without_openvino_onnxruntime_serves_and_says_once_what_it_costs(model, monkeypatch, caplog):
-    monkeypatch.setattr(choice, "_openvino_installed", lambda: False)
-    choice._say_what_openvino_would_bring.cache_clear()
+    monkeypatch.setattr(select, "_openvino_installed", lambda: False)
+    select._say_what_openvino_would_bring.cache_clear()
     with caplog.at_level(logging.WARNING, "tilewright"):
         for _ in range(2):
             session = open_session(model, device="cpu", precision="auto", threads=2)
@@ -199,7 +200,7 @@ def own_network(path, *, layout="NCHW", dtype=np.float32, planes=3, swap=False):
 )
 def test_a_network_of_the_users_is_fed_as_it_wants(tmp_path, monkeypatch, form, openvino_installed):
     if not openvino_installed:
-        monkeypatch.setattr(choice, "_openvino_installed", lambda: False)
+        monkeypatch.setattr(select, "_openvino_installed", lambda: False)
     path = own_network(tmp_path / "own.onnx", **form)
     upscaler = Upscaler(model=path, device="cpu", precision="fp32", store="memory://own", tile=24)
     picture = make_picture(40, 50, 4)

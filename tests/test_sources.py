@@ -16,9 +16,9 @@ from PIL import Image
 
 from tilewright.codecs.decode import decode
 from tilewright.errors import DecodeError, ImageTooLargeError, SourceError
+from tilewright.inputs.resolve import form_problem, load_picture
 from tilewright.limits import Limits
-from tilewright.sources import form_problem, load_picture
-from tilewright.store import ImageStore
+from tilewright.store.image_store import ImageStore
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
 
@@ -202,7 +202,9 @@ def test_the_pixel_limit_holds_for_every_form(store, value):
 
 
 def test_importing_the_request_path_loads_no_codec_and_no_store_driver():
-    program = "import sys, tilewright.tasks, tilewright.responses, tilewright.sources, tilewright.settings; " + (
+    program = (
+        "import sys, tilewright.service.tasks, tilewright.service.responses\n"
+        "import tilewright.inputs.resolve, tilewright.settings\n"
         "print([name for name in ('pyvips', 'PIL', 'fsspec', 'onnxruntime') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tilewright.errors import SourceError, StoreError
-from tilewright.store import ImageStore, is_uuid4
+from tilewright.store.image_store import ImageStore, is_uuid4
 
 HOUR = 3600
 
@@ -137,7 +137,7 @@ def test_a_write_that_the_system_cuts_short_leaves_nothing_behind(tmp_path):
     program = textwrap.dedent("""
         import resource, sys
         from tilewright.errors import StoreError
-        from tilewright.store import ImageStore
+        from tilewright.store.image_store import ImageStore
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         store = ImageStore(sys.argv[1])
         kept = store.put(b"small", "png")
@@ -160,7 +160,7 @@ def test_a_store_that_is_a_file_is_an_error(tmp_path):
 def test_many_processes_share_a_folder(tmp_path):
     program = textwrap.dedent("""
         import sys
-        from tilewright.store import ImageStore
+        from tilewright.store.image_store import ImageStore
         store = ImageStore(sys.argv[1])
         for number in range(20):
             print(store.put(f"{sys.argv[2]}-{number}".encode() * 1000, "png"))

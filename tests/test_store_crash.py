@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tilewright.errors import SourceError
-from tilewright.store import ImageStore
+from tilewright.store.image_store import ImageStore
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9")
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and 
 # longer than the test. An image is its own content's digest and 2 MB of that content: any part of it is found out.
 NURSERY = textwrap.dedent("""
     import hashlib, os, sys
-    from tilewright.store import ImageStore
+    from tilewright.store.image_store import ImageStore
 
     store = ImageStore(sys.argv[1])
     content = os.urandom(2_000_000)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tilewright.errors import SourceError, StoreError
-from tilewright.store import ImageStore
+from tilewright.store.image_store import ImageStore
 
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("s3fs", "moto", "flask")),
@@ -126,7 +126,7 @@ def test_what_another_process_does_is_seen(location):
     assert store.expire() == 0
     program = textwrap.dedent("""
         import sys
-        from tilewright.store import ImageStore
+        from tilewright.store.image_store import ImageStore
         store = ImageStore(sys.argv[1])
         assert store.get(sys.argv[2]) == b"x"
         store.delete(sys.argv[2])

@@ -8,9 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tilewright.models.catalog import CATALOG
+from tilewright.models.graph.tail import Tail, cut_tail
+from tilewright.models.loader import load_model
 from tilewright.models.probe import natural_patch
-from tilewright.models.source import load_model
-from tilewright.models.tail import Tail, cut_tail
 
 SCALE = 2
 WEIGHTS = {

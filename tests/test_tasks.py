@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tilewright.errors import ERROR_CODES, InvalidTaskError
-from tilewright.parsing import parse_task
-from tilewright.tasks import UploadTask, UpscaleTask, new_task
+from tilewright.service.parsing import parse_task
+from tilewright.service.tasks import UploadTask, UpscaleTask, new_task
 
 TASK_UUID = "19abad0d-6ec5-40a6-b7af-203775fa5b7f"
 IMAGE_UUID = "3f2b6c58-71d4-4e0b-b6d9-0a9c4e8f1d25"

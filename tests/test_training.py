@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from tilewright import Upscaler
-from tilewright.models.graph import flops_per_pixel
-from tilewright.models.part import part_making
-from tilewright.models.widen import read_widened
+from tilewright.models.graph.cost import flops_per_pixel
+from tilewright.models.graph.subgraph import part_making
+from tilewright.models.graph.widen import read_widened
 from tilewright.testing import make_picture
 
 torch = pytest.importorskip("torch", reason="needs the dependency group training")

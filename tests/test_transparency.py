@@ -7,7 +7,7 @@ import pytest
 
 import reference
 from tilewright.engine.alpha import FLAT_RADIUS
-from tilewright.engine.pipeline import colour_layers, run
+from tilewright.engine.host.pipeline import colour_layers, run
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink
 from tilewright.models.spec import ModelSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tilewright.engine.pipeline import colour_layers, run
+from tilewright.engine.host.pipeline import colour_layers, run
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sessions.true_colour import REACH, TrueColourSession
 from tilewright.engine.sinks import ArraySink

@@ -195,7 +195,7 @@ def test_a_network_has_one_session_by_whatever_name(upscaler):
 
 
 def test_a_failure_that_is_not_foreseen_is_an_error_item_too(upscaler, photo, monkeypatch, caplog):
-    monkeypatch.setattr("tilewright.engine.enlarge.plan_tiles", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("tilewright.engine.execute.plan_tiles", lambda *_, **__: 1 / 0)
     error = error_of(upscaler, tilewright.new_task(photo, 2))
     assert error["code"] == "internalServerError"
     assert "division by zero" in error["message"]
@@ -352,7 +352,7 @@ def test_a_tile_that_is_not_finite_is_run_again_through_the_upscaler():
 
 
 def test_the_networks_that_can_be_named():
-    models = tilewright.models()
+    models = tilewright.list_models()
     assert json.loads(json.dumps(models)) == models
     base = {model["name"]: model for model in models}["realesr-animevideov3"]
     assert base["scales"] == [2, 3, 4]
@@ -444,7 +444,7 @@ def test_a_failure_of_the_network_leaves_nothing_in_the_store(tmp_path, monkeypa
         for file_format in ("PNG", "JPG"):
             uploaded = upscaler.upload(make_picture(8, 8))["data"][0]["imageUUID"]
             with monkeypatch.context() as patch:
-                patch.setattr("tilewright.engine.pipeline.run", fail)
+                patch.setattr("tilewright.engine.host.pipeline.run", fail)
                 [error] = upscaler.run(new_task(uploaded, 2, outputFormat=file_format))["errors"]
             assert (error["code"], error["message"]) == ("internalServerError", "broken")
             upscaler.store.delete(uploaded)

@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tilewright.models.widen import read_widened
+from tilewright.models.graph.widen import read_widened
 
 
 def network(weights_type=np.float16):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tilewright.files import remove_left_overs, whole_file
+from tilewright.store.atomic import remove_left_overs, whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path

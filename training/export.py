@@ -22,8 +22,8 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from tilewright.files import whole_file
-from tilewright.models.ncnn_graph import IR_VERSION, OPSET
+from tilewright.models.ncnn.graph import IR_VERSION, OPSET
+from tilewright.store.atomic import whole_file
 from training import checkpoints
 from training.network import scale_of
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from tilewright.files import whole_file
+from tilewright.store.atomic import whole_file
 from training.pages import draw_lettering, strew_drawings
 
 if TYPE_CHECKING:

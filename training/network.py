@@ -18,9 +18,9 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from tilewright.models.part import part_making
-from tilewright.models.source import load_model
-from tilewright.models.widen import read_widened
+from tilewright.models.graph.subgraph import part_making
+from tilewright.models.graph.widen import read_widened
+from tilewright.models.loader import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

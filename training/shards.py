@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright.files import whole_file
+from tilewright.store.atomic import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch.nn import functional
 
-from tilewright.models.source import load_model
+from tilewright.models.loader import load_model
 from training.batches import as_tensor
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from tilewright.engine.sessions.base import parted
 from tilewright.engine.sessions.cuda import CudaSession
 from tilewright.engine.sessions.cuda_options import CudaOptions
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
+from tilewright.models.loader import load_model
 from tilewright.models.probe import natural_patch
-from tilewright.models.source import load_model
 
 if TYPE_CHECKING:
     import argparse

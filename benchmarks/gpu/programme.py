@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import machine
-from tilewright.engine.sessions import choice
 from tilewright.engine.sessions import cuda as cuda_session
+from tilewright.engine.sessions import select
 from tilewright.engine.sessions.cuda_check import cuda_kernels, cuda_problem, kernels_problem
 from turns import spread
 
@@ -117,8 +117,8 @@ def _emulate() -> ModuleType:
     runtime = EmulatedRuntime(_cuda_emulated)
     cuda_session.cuda_kernels = lambda: _cuda_emulated
     cuda_session.import_runtime = lambda _: runtime
-    choice.kernels_problem = lambda: None
-    choice.cuda_problem = lambda: None
+    select.kernels_problem = lambda: None
+    select.cuda_problem = lambda: None
     return _cuda_emulated
 
 

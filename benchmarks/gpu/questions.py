@@ -25,8 +25,8 @@ from gpu.programme import Programme
 from tilewright import Settings, Upscaler
 from tilewright.engine.sessions.cuda import CudaSession
 from tilewright.engine.sessions.cuda_options import PROVIDER, CudaOptions, session_options
-from tilewright.models.bound import with_channels_last, with_shape
-from tilewright.models.source import load_model
+from tilewright.models.graph.fixed_shape import with_channels_last, with_shape
+from tilewright.models.loader import load_model
 from turns import spread
 
 if TYPE_CHECKING:

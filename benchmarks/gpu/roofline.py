@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from onnx import shape_inference
 
-from tilewright.models.bound import with_shape
-from tilewright.models.graph import flops_per_pixel
+from tilewright.models.graph.cost import flops_per_pixel
+from tilewright.models.graph.fixed_shape import with_shape
 
 if TYPE_CHECKING:
     import onnx

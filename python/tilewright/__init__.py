@@ -15,14 +15,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tilewright.default import arun, astream, aupscale, models, run, upload, upscale
+    from tilewright.default import arun, astream, aupscale, run, upload, upscale
     from tilewright.errors import TaskError, TilewrightError
+    from tilewright.models.loader import list_models
     from tilewright.picture import Picture
     from tilewright.pricing import Price
-    from tilewright.responses import raise_for_errors
+    from tilewright.service.responses import raise_for_errors
+    from tilewright.service.tasks import new_task
     from tilewright.settings import Settings
-    from tilewright.store import ImageStore
-    from tilewright.tasks import new_task
+    from tilewright.store.image_store import ImageStore
     from tilewright.upscaler import Upscaler
 
 __all__ = [
@@ -36,7 +37,7 @@ __all__ = [
     "arun",
     "astream",
     "aupscale",
-    "models",
+    "list_models",
     "new_task",
     "raise_for_errors",
     "run",
@@ -47,20 +48,17 @@ __all__ = [
 
 # Where each of them is.
 _HOMES = {
-    **dict.fromkeys(("arun", "astream", "aupscale", "models", "run", "upload", "upscale"), "default"),
+    **dict.fromkeys(("arun", "astream", "aupscale", "run", "upload", "upscale"), "default"),
     **dict.fromkeys(("TaskError", "TilewrightError"), "errors"),
     "ImageStore": "store",
     "Picture": "picture",
     "Price": "pricing",
     "Settings": "settings",
     "Upscaler": "upscaler",
-    "new_task": "tasks",
-    "raise_for_errors": "responses",
+    "list_models": "models.loader",
+    "new_task": "service.tasks",
+    "raise_for_errors": "service.responses",
 }
-
-# The function has the name of a package, which would take its place here whenever it came to be loaded first.
-importlib.import_module("tilewright.models")
-del globals()["models"]
 
 
 def __getattr__(name: str) -> object:
@@ -68,6 +66,8 @@ def __getattr__(name: str) -> object:
         value = getattr(importlib.import_module(f"tilewright.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
+    if name == "models":  # callable for the sake of old callers
+        return importlib.import_module("tilewright.models")
     # Reading the metadata takes time, and few ask for it.
     if name == "__version__":
         from importlib.metadata import version

@@ -8,13 +8,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from tilewright.models.source import list_models
 from tilewright.upscaler import Upscaler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tilewright.runner import Tasks
+    from tilewright.service.runner import Tasks
 
 _lock = threading.Lock()
 _upscaler: Upscaler | None = None
@@ -56,12 +55,3 @@ def astream(tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
 def upload(image: object) -> dict[str, Any]:
     """Stores a picture for later requests: see `Upscaler.upload`."""
     return _default().upload(image)
-
-
-def models() -> list[dict[str, Any]]:
-    """The networks that can be named.
-
-    Returns:
-        One dict for each: ``name``, ``summary``, ``scales``, ``licence``, ``source``, ``package`` and ``installed``.
-    """
-    return list_models()

@@ -13,9 +13,9 @@ from tilewright.engine.report import Report
 from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import SettingsError, TilewrightError
 from tilewright.picture import Animation, Picture
-from tilewright.runner import Runner
+from tilewright.service.runner import Runner
 from tilewright.settings import Precision, Settings
-from tilewright.store import ImageStore
+from tilewright.store.image_store import ImageStore
 
 if TYPE_CHECKING:
     import os
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
     from tilewright.codecs.encode import Format
     from tilewright.codecs.png import Target
+    from tilewright.codecs.resize import Fit
     from tilewright.engine.estimate import Estimate
-    from tilewright.engine.final_size import Fit
     from tilewright.engine.progress import OnProgress
     from tilewright.engine.sessions import Session
     from tilewright.engine.sinks import RowSink
     from tilewright.models.spec import Model
     from tilewright.nsfw import NsfwClassifier
     from tilewright.picture import Frame, Pixels
-    from tilewright.runner import Tasks
+    from tilewright.service.runner import Tasks
     from tilewright.settings import Compression
 
 
@@ -87,7 +87,7 @@ class Upscaler:
             spec: for an ONNX file given as `model`, fields of `ModelSpec` that inspection cannot find or finds wrongly,
                 such as ``{"channel_order": "BGR"}``.
             denoise: strength of denoising, for a `model` that offers a choice: ``"none"``, ``"conservative"``, 0 to 3,
-                as `tilewright.models()` lists them; None for its default. Other networks that tasks name have theirs.
+                as `tilewright.list_models()` lists them; None for its default. Ignored for other networks.
             settings: by default read from the environment.
 
         Raises:
@@ -98,7 +98,7 @@ class Upscaler:
             TilewrightError: an argument out of range.
         """
         # The runtimes load here rather than with the package.
-        from tilewright.engine.enlarge import Limits
+        from tilewright.engine.execute import Limits
         from tilewright.engine.networks import Networks
         from tilewright.engine.planner import check_limits
         from tilewright.nsfw import nsfw_problem
@@ -307,7 +307,7 @@ class Upscaler:
             factor, final = self.goal(picture.width, picture.height, factor, size=size, fit=fit, model=model)
         source = picture
         if final != (picture.width * factor, picture.height * factor):
-            from tilewright.engine.final_size import deepened, resized
+            from tilewright.codecs.resize import deepened, resized
 
             source = deepened(picture)
         pixels = _larger(source.pixels, factor)
@@ -524,7 +524,7 @@ class Upscaler:
             return factor, (width * factor, height * factor)
         if factor is not None:
             raise TilewrightError("give either a factor or a size, not both", parameter="size")
-        from tilewright.engine.final_size import final_size, least_factor
+        from tilewright.codecs.resize import final_size, least_factor
 
         final = final_size(width, height, size, fit)
         return least_factor(width, height, final, self.factors(name)), final
@@ -550,8 +550,8 @@ class Upscaler:
         on_progress: OnProgress | None = None,
         report: Report | None = None,
     ) -> None:
-        """See `tilewright.engine.enlarge.enlarge`; pictures take turns."""
-        from tilewright.engine.enlarge import enlarge
+        """See `tilewright.engine.execute.enlarge`; pictures take turns."""
+        from tilewright.engine.execute import enlarge
 
         report = report or self.new_report()
         name, factor = self.model if model is None else model, _whole(factor)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tilewright.codecs.decode import sniff
 from tilewright.codecs.encode import FORMATS, Format, extension
 from tilewright.errors import TilewrightError
-from tilewright.web_address import is_remote_url
+from tilewright.inputs.url import is_remote_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

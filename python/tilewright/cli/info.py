@@ -194,7 +194,7 @@ def _kernels_problem() -> str | None:
 
 
 def _default_budget(*, on_device: bool) -> int:
-    from tilewright.engine.device_planner import default_device_budget
+    from tilewright.engine.cuda.planner import default_device_budget
     from tilewright.engine.planner import default_memory_budget
     from tilewright.engine.sessions.cuda_check import cuda_kernels
 

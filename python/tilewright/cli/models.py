@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tilewright.models.source import list_models
+from tilewright.models.loader import list_models
 
 if TYPE_CHECKING:
     import argparse

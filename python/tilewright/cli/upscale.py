@@ -13,7 +13,7 @@ from tilewright.cli.progress import ProgressBar
 from tilewright.cli.terminal import complain, say
 from tilewright.codecs.decode import decode_any
 from tilewright.errors import SourceError, StoreError, TilewrightError
-from tilewright.files import whole_file
+from tilewright.store.atomic import whole_file
 from tilewright.upscaler import Upscaler
 
 if TYPE_CHECKING:

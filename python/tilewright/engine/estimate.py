@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tilewright.engine.device_planner import DeviceDemand
-from tilewright.engine.enlarge import plan_on_device, plan_on_host
+from tilewright.engine.cuda.planner import DeviceDemand
+from tilewright.engine.execute import plan_on_device, plan_on_host
 from tilewright.engine.planner import Demand
 from tilewright.engine.sessions.cuda import CudaSession
 from tilewright.models.probe import probe_batch
 
 if TYPE_CHECKING:
     from tilewright._core import TilePlan
-    from tilewright.engine.enlarge import Limits
+    from tilewright.engine.execute import Limits
     from tilewright.engine.sessions import Session
 
 # Large enough for the network's usual rate, small enough for little time: 0.1 s for the fast networks on two cores.

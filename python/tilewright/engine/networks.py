@@ -6,13 +6,13 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from tilewright.engine.enlarge import KeptBuffers
+from tilewright.engine.execute import KeptBuffers
 from tilewright.engine.sessions import open_session, resolve_device
-from tilewright.engine.sessions.augmented import AugmentedSession
 from tilewright.engine.sessions.true_colour import TrueColourSession
+from tilewright.engine.sessions.tta import AugmentedSession
 from tilewright.errors import DeviceError
 from tilewright.models.catalog import ALIASES, DEFAULT
-from tilewright.models.source import check_denoise, load_model, offered_factors
+from tilewright.models.loader import check_denoise, load_model, offered_factors
 from tilewright.runtimes import check_process
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright._core import TilePlan
-from tilewright.engine.pipeline import SLOTS
+from tilewright.engine.host.pipeline import SLOTS
 from tilewright.errors import ModelError, TilewrightError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
-from tilewright.files import whole_file
+from tilewright.store.atomic import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path

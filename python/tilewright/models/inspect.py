@@ -16,9 +16,9 @@ from onnx import TensorProto
 
 from tilewright.errors import ModelError
 from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
-from tilewright.models.graph import bytes_per_pixel, flops_per_pixel, images, is_nhwc
+from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel, images, is_nhwc
+from tilewright.models.graph.receptive_field import receptive_radius
 from tilewright.models.probe import natural_patch
-from tilewright.models.reach import receptive_radius
 from tilewright.models.spec import ModelSpec
 from tilewright.runtimes import import_runtime, onnxruntime_options
 

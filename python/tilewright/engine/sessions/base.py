@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from tilewright.errors import InferenceError
-from tilewright.models.graph import bytes_per_pixel
+from tilewright.models.graph.cost import bytes_per_pixel
+from tilewright.models.graph.tail import Tail, cut_tail
 from tilewright.models.inspect import load_onnx
-from tilewright.models.tail import Tail, cut_tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.engine.sessions.agreement import agree
 from tilewright.engine.sessions.base import DeviceMemoryError, device_memory, new_result, parted, result_shape
 from tilewright.engine.sessions.cuda_check import cuda_kernels
 from tilewright.engine.sessions.cuda_options import PROVIDER, CudaOptions, check_provider, session_options
 from tilewright.engine.sessions.onnxruntime import MEMORY
+from tilewright.engine.sessions.precision import agree
 from tilewright.errors import DeviceError, InferenceError
-from tilewright.models.bound import with_channels_last, with_shape
-from tilewright.models.graph import bytes_per_pixel
-from tilewright.models.half import to_half
+from tilewright.models.graph.cost import bytes_per_pixel
+from tilewright.models.graph.fixed_shape import with_channels_last, with_shape
+from tilewright.models.graph.half import to_half
 from tilewright.runtimes import import_runtime
 
 if TYPE_CHECKING:

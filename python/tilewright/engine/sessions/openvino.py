@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.engine.sessions.agreement import agree
 from tilewright.engine.sessions.base import (
     checked_shape,
     from_graph,
@@ -16,6 +15,7 @@ from tilewright.engine.sessions.base import (
     to_graph,
     without_tail,
 )
+from tilewright.engine.sessions.precision import agree
 from tilewright.errors import InferenceError, ModelError
 from tilewright.runtimes import import_runtime
 

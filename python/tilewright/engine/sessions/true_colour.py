@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright.engine.sessions.base import Session
-    from tilewright.models.tail import Tail
+    from tilewright.models.graph.tail import Tail
 
 _SPACINGS = (1, 2, 4)
 

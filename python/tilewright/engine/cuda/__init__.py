@@ -1,0 +1,1 @@
+"""Tiles in device memory: gather, run and blend on a CUDA device."""

@@ -1,0 +1,1 @@
+"""Tiles in host memory: gather, run and blend on the CPU side."""

@@ -1,0 +1,1 @@
+"""Imports networks from ncnn `.param` and `.bin` files."""

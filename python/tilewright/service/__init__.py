@@ -1,0 +1,1 @@
+"""The task format: request dict in, response envelope out."""

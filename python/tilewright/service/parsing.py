@@ -1,0 +1,345 @@
+"""Request dicts to tasks: every fault is found, not only the first."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+import numbers
+import uuid
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from tilewright.codecs.encode import FORMATS, Format
+from tilewright.errors import InvalidTaskError, ModelError, ParameterError, shown
+from tilewright.inputs.resolve import ImageParameter, form_problem
+from tilewright.inputs.url import is_remote_url
+from tilewright.models.loader import check_name
+from tilewright.service.tasks import OutputType, PollTask, Task, UploadTask, UpscaleTask
+from tilewright.store.image_store import is_uuid4
+
+_Kind = Literal["missing", "invalid", "unsupported"]
+
+_log = logging.getLogger("tilewright")
+
+_UPSCALE_TYPES = ("imageUpscale", "upscale")
+_UPLOAD_TYPE = "imageUpload"
+_POLL_TYPE = "getResponse"
+_TYPES = (*_UPSCALE_TYPES, _UPLOAD_TYPE, _POLL_TYPE)
+_DELIVERIES = ("sync", "async")
+_FACTORS = (2, 3, 4)
+_QUALITIES = range(20, 100)
+# No field has a name this long: what is longer need not be repeated whole.
+_LONGEST_NAME = 100
+# A request with more faults than this has one reason for all of them.
+_MOST_FAULTS = 100
+_COMMON = ("taskType", "taskUUID")
+_UPSCALE_FIELDS = (
+    *_COMMON, "inputImage", "inputs", "upscaleFactor", "model", "outputType", "outputFormat", "outputQuality",
+    "includeCost", "deliveryMethod", "checkNSFW", "targetMegapixels", "inputMedia",
+)  # fmt: skip
+_UPLOAD_FIELDS = (*_COMMON, "image")
+_POLL_FIELDS = _COMMON
+# Fields of the service that have no meaning here and do not change the picture.
+_IGNORED = (
+    "webhookURL", "uploadEndpoint", "ttl", "settings", "providerSettings", "safety", "acceleratorOptions", "routing",
+    "positivePrompt", "negativePrompt", "steps", "seed", "CFGScale",
+)  # fmt: skip
+
+
+def parse_task(
+    task: Mapping[str, Any],
+    *,
+    taken: Container[str] = (),
+    urls: bool = False,
+    nsfw_problem: str | None = None,
+    upscales_only: bool = False,
+) -> Task:
+    """Check a request.
+
+    A field that is None counts as absent. Known fields without meaning here are named in one log warning.
+
+    Args:
+        task: the request.
+        taken: taskUUIDs in lower case that may not be used again.
+        urls: whether a picture may be given as a web address.
+        nsfw_problem: why ``checkNSFW`` cannot be served; None where it can.
+        upscales_only: whether requests of other kinds are faults.
+
+    Raises:
+        InvalidTaskError: with every fault of the request, up to a hundred.
+        TypeError: `task` is no mapping.
+    """
+    require_mapping(task)
+    fields = {key: value for key, value in task.items() if value is not None}
+    request = _Request(fields, urls=urls, nsfw_problem=nsfw_problem)
+    task_type = request.task_type(_UPSCALE_TYPES if upscales_only else _TYPES)
+    task_uuid = request.task_uuid(() if is_poll(task) else taken)
+    parsed: Task | None = None
+    if upscales_only and task_type not in _UPSCALE_TYPES:
+        raise InvalidTaskError(request.faults)  # what else is wrong with it is nobody's business here
+    if task_type in _UPSCALE_TYPES:
+        parsed = request.upscale(task_type, task_uuid)
+    elif task_type == _UPLOAD_TYPE:
+        parsed = request.upload(task_type, task_uuid)
+    elif task_type == _POLL_TYPE:
+        parsed = request.poll(task_type, task_uuid)
+    if request.faults or parsed is None:
+        raise InvalidTaskError(request.faults)
+    if ignored := [name for name in _IGNORED if name in request.fields]:
+        _log.warning("task %s: %s ignored, without meaning here", task_uuid, ", ".join(ignored))
+    return parsed
+
+
+def require_mapping(task: object) -> None:
+    """Refuses what is no request at all.
+
+    Raises:
+        TypeError: `task` is no mapping.
+    """
+    if not isinstance(task, Mapping):
+        raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}")
+
+
+def is_poll(task: Mapping[str, Any]) -> bool:
+    """Whether a request, valid or not, asks about another one: then its taskUUID is not its own."""
+    task_type = task.get("taskType")
+    return isinstance(task_type, str) and task_type == _POLL_TYPE
+
+
+class _Request:
+    """Reads fields and collects faults; a faulty field yields a value of the right type, which is never used."""
+
+    def __init__(self, fields: Mapping[Any, Any], *, urls: bool, nsfw_problem: str | None) -> None:
+        self.fields = fields
+        self._urls = urls
+        self._nsfw_problem = nsfw_problem
+        self.faults: list[ParameterError] = []
+
+    def task_type(self, known: Sequence[str]) -> str:
+        task_type = self._text("taskType", required=True)
+        if task_type and task_type not in known:
+            self._unsupported("taskType", task_type, known)
+        return task_type or ""
+
+    def task_uuid(self, taken: Container[str]) -> str:
+        task_uuid = self._text("taskUUID", required=True)
+        if task_uuid is not None and not is_uuid4(task_uuid):
+            self._invalid("taskUUID", task_uuid, "a UUID of version 4 (tilewright.new_task makes one)", "string")
+        elif task_uuid is not None and task_uuid.lower() in taken:
+            message = f"taskUUID {task_uuid} is already used by another task; give every task its own"
+            self._add(ParameterError(message, code="conflictTaskUUID", parameter="taskUUID"))
+        return task_uuid or ""
+
+    def poll(self, task_type: str, task_uuid: str) -> PollTask:
+        self._refuse_unknown(self.fields, _POLL_FIELDS)
+        return PollTask(task_type=task_type, task_uuid=task_uuid)
+
+    def upload(self, task_type: str, task_uuid: str) -> UploadTask:
+        image = self._image("image", "image", self.fields.get("image"))
+        self._refuse_unknown(self.fields, _UPLOAD_FIELDS)
+        return UploadTask(task_type=task_type, task_uuid=task_uuid, image=image)
+
+    def upscale(self, task_type: str, task_uuid: str) -> UpscaleTask:
+        image_parameter, input_image = self._input_image()
+        faults = len(self.faults)
+        factor = self._upscale_factor()
+        model = self._model(factor if len(self.faults) == faults else None)
+        result = UpscaleTask(
+            task_type=task_type,
+            task_uuid=task_uuid,
+            input_image=input_image,
+            image_parameter=image_parameter,
+            upscale_factor=factor,
+            model=model,
+            output_types=self._output_types(),
+            output_format=self._output_format(),
+            output_quality=self._output_quality(),
+            include_cost=self._flag("includeCost"),
+            later=self._delivery_method() == "async",
+            check_nsfw=self._check_nsfw(),
+        )
+        self._refuse_unserved()
+        self._refuse_unknown(self.fields, _UPSCALE_FIELDS)
+        return result
+
+    def _input_image(self) -> tuple[ImageParameter, object]:
+        inputs = self.fields.get("inputs", {})
+        if not isinstance(inputs, Mapping):
+            self._invalid("inputs", inputs, 'an object such as {"image": ...}', "object")
+            inputs = {}
+            if "inputImage" not in self.fields:
+                return "inputs.image", None
+        inputs = {key: value for key, value in inputs.items() if value is not None}
+        if "video" in inputs:
+            self._fault(
+                "unsupported", "inputs", "inputs.video is not served, only pictures are upscaled", "inputs.video"
+            )
+        for key in inputs:
+            if key not in ("image", "video"):
+                self._unknown(f"inputs.{key}", ["inputs.image"])
+        nested = inputs.get("image")
+        if nested is None:
+            return "inputImage", self._image("inputImage", "inputImage", self.fields.get("inputImage"))
+        if "inputImage" in self.fields:
+            message = "inputImage and inputs.image mean the same; give one of them"
+            self._add(ParameterError(message, code="incompatibleParameters", parameter="inputs.image"))
+        return "inputs.image", self._image("inputImage", "inputs.image", nested)
+
+    def _image(self, name: str, parameter: ImageParameter, value: object) -> object:
+        if value is None:
+            self._missing(name)
+        elif problem := form_problem(value, urls=self._urls):
+            self._fault(
+                "unsupported" if is_remote_url(value) else "invalid",
+                name,
+                f"{parameter}: {problem}",
+                parameter,
+                expected_type=None if isinstance(value, str) else "string",
+            )
+        return value
+
+    def _upscale_factor(self) -> int:
+        if "upscaleFactor" not in self.fields:
+            self._missing("upscaleFactor")
+        return self._integer("upscaleFactor", _FACTORS, 2)
+
+    def _model(self, factor: int | None) -> str | None:
+        name = self._text("model")
+        if name is not None:
+            try:
+                check_name(name, factor)
+            except ModelError as error:
+                self._add(
+                    ParameterError(
+                        error.message,
+                        code=error.code,
+                        parameter=error.parameter or "model",
+                        allowed_values=error.allowed_values,
+                    )
+                )
+        return name
+
+    def _output_quality(self) -> int:
+        return self._integer("outputQuality", _QUALITIES, 95)
+
+    def _integer(self, name: str, allowed: Sequence[int], default: int) -> int:
+        value: Any = self.fields.get(name, default)
+        # Only floats can be infinite or NaN, and a very large integer is no float.
+        finite = math.isfinite(value) if isinstance(value, float) else True
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not finite:
+            self._invalid(name, value, f"a whole number from {allowed[0]} to {allowed[-1]}", "integer")
+        elif value not in allowed:
+            self._unsupported(name, value, allowed)
+        else:
+            return allowed[allowed.index(value)]  # a plain int, whatever kind of number was sent
+        return default
+
+    def _output_types(self) -> tuple[OutputType, ...]:
+        value = self.fields.get("outputType", "URL")
+        asked = list(value) if isinstance(value, (list, tuple)) else [value]
+        known: tuple[OutputType, ...] = get_args(OutputType)
+        if not asked or not all(isinstance(entry, str) for entry in asked):
+            self._invalid("outputType", value, f"one of {', '.join(known)}, or a list of them", "string|string[]")
+            return ("URL",)
+        for entry in dict.fromkeys(asked):
+            if entry not in known:
+                self._unsupported("outputType", entry, known)
+        return tuple(entry for entry in known if entry in asked)
+
+    def _output_format(self) -> Format:
+        text = self._text("outputFormat") or "JPG"
+        for name in FORMATS:
+            if text.upper() == name:
+                return name
+        self._unsupported("outputFormat", text, FORMATS)
+        return "JPG"
+
+    def _flag(self, name: str) -> bool:
+        value = self.fields.get(name, False)
+        if not isinstance(value, bool):
+            self._invalid(name, value, "true or false", "boolean")
+        return value is True
+
+    def _text(self, name: str, *, required: bool = False) -> str | None:
+        value = self.fields.get(name)
+        if value is None:
+            if required:
+                self._missing(name)
+        elif isinstance(value, uuid.UUID):
+            self._invalid(name, value, "text, such as str() makes of a UUID", "string")
+        elif not isinstance(value, str) or not value:
+            self._invalid(name, value, "a text that is not empty", "string")
+        else:
+            return value
+        return None
+
+    def _delivery_method(self) -> str:
+        method = self._text("deliveryMethod") or "sync"
+        if method not in _DELIVERIES:
+            self._unsupported("deliveryMethod", method, _DELIVERIES)
+        return method
+
+    def _check_nsfw(self) -> bool:
+        wanted = self._flag("checkNSFW")
+        if wanted and self._nsfw_problem is not None:  # silence would look like an answer
+            self._fault("unsupported", "checkNSFW", f"checkNSFW: {self._nsfw_problem}", allowed_values=[False])
+        return wanted
+
+    def _refuse_unserved(self) -> None:
+        """Known fields whose wish would change the result, and is not fulfilled here."""
+        if "targetMegapixels" in self.fields:
+            self._fault("unsupported", "targetMegapixels", "targetMegapixels is not served; use upscaleFactor")
+        if "inputMedia" in self.fields:
+            self._fault("unsupported", "inputMedia", "inputMedia is not served; give the picture as inputImage")
+
+    def _refuse_unknown(self, fields: Mapping[Any, Any], known: Sequence[str]) -> None:
+        for key in fields:
+            if key not in known and key not in _IGNORED:
+                self._unknown(str(key), known)
+
+    def _unknown(self, parameter: str, known: Sequence[str]) -> None:
+        if len(self.faults) == _MOST_FAULTS:  # not even looked for: there may be a million keys
+            return
+        lower = {name.lower(): name for name in known}
+        near = difflib.get_close_matches(parameter[:_LONGEST_NAME].lower(), lower, n=1, cutoff=0.0)
+        message = f"there is no parameter {shown(parameter)}; the nearest known one is {lower[near[0]]}"
+        self._add(ParameterError(message, code="unknownParameter", parameter=parameter[:_LONGEST_NAME]))
+
+    def _missing(self, name: str) -> None:
+        self._fault("missing", name, f"{name} is required")
+
+    def _invalid(self, name: str, value: object, wanted: str, expected_type: str) -> None:
+        self._fault("invalid", name, f"{name} must be {wanted}, not {shown(value)}", expected_type=expected_type)
+
+    def _unsupported(self, name: str, value: object, allowed: Sequence[Any]) -> None:
+        if isinstance(allowed, range):
+            choices = f"a whole number from {allowed[0]} to {allowed[-1]}"
+        else:
+            choices = f"{'' if len(allowed) == 1 else 'from: '}{', '.join(map(str, allowed))}"
+        message = f"{name} {shown(value)} is not offered; choose {choices}"
+        self._fault("unsupported", name, message, allowed_values=allowed)
+
+    def _fault(
+        self,
+        kind: _Kind,
+        name: str,
+        message: str,
+        parameter: str | None = None,
+        *,
+        expected_type: str | None = None,
+        allowed_values: Sequence[Any] | None = None,
+    ) -> None:
+        self._add(
+            ParameterError(
+                message,
+                code=f"{kind}{name[0].upper()}{name[1:]}",
+                parameter=parameter or name,
+                expected_type=expected_type,
+                allowed_values=allowed_values,
+            )
+        )
+
+    def _add(self, fault: ParameterError) -> None:
+        if len(self.faults) < _MOST_FAULTS:
+            self.faults.append(fault)
