@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import memcpy
-import reference
+from support import reference
 from tilewright import _core
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-import reference
 import subject
 from peers.arrays import batch_of, pixels_of
 from peers.openvino_bare import NAMED, BareNetwork
+from support import reference
 from tilewright.engine.host.pipeline import colour_layers, run
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink

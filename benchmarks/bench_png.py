@@ -17,7 +17,7 @@ from isal import isal_zlib
 from PIL import Image
 
 import memcpy
-import reference
+from support import reference
 from tilewright import Settings, Upscaler, _core
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode

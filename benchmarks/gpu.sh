@@ -58,7 +58,7 @@ print('CUDA runs a convolution, and the kernels can run')"
 
 tests() {
   # Other versions of packages may warn of other things.
-  run "$python" -m pytest -q -p no:cacheprovider -W default tests/test_cuda_*.py
+  run "$python" -m pytest -q -p no:cacheprovider -W default tests/cuda
 }
 
 # The kernels alone: under these tools everything takes many times as long. They share no memory between threads, so
@@ -68,7 +68,7 @@ initcheck() { sanitize initcheck; }
 
 sanitize() {
   run compute-sanitizer --tool "$1" --error-exitcode 9 \
-    "$python" -m pytest -q -p no:cacheprovider -W default tests/test_cuda_kernels.py -k "not emulated"
+    "$python" -m pytest -q -p no:cacheprovider -W default tests/cuda/test_cuda_kernels.py -k "not emulated"
 }
 
 ceilings() { measure gpu.ceilings; }

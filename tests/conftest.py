@@ -13,6 +13,7 @@ import hypothesis
 import numpy as np
 import pytest
 
+from support.paths import DOCS, SHARED_DATA
 from tilewright import Settings, Upscaler
 
 # No test depends on a time: a busy machine is no fault of the code.
@@ -20,7 +21,6 @@ hypothesis.settings.register_profile("tilewright", deadline=None)
 hypothesis.settings.load_profile("tilewright")
 
 # Pictures that cannot be carried in the repository; tests that need them are skipped where they are absent.
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_runtest_setup(item):
@@ -84,7 +84,7 @@ def photo():
     """A real photograph, uint8 [300, 451, 3]: Chelsea the cat, by Stefan van der Walt, CC0."""
     from PIL import Image  # not at the top: the kernels' tests do without
 
-    with Image.open(Path(__file__).resolve().parents[1] / "docs" / "images" / "chelsea.png") as image:
+    with Image.open(DOCS / "images" / "chelsea.png") as image:
         return np.asarray(image.convert("RGB"))
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from support.paths import DOCS
 from tilewright.errors import ERROR_CODES, SettingsError
 from tilewright.limits import Limits
 from tilewright.settings import Settings
-
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def test_defaults():

@@ -16,6 +16,7 @@ import onnx
 import pytest
 from PIL import Image
 
+from support.paths import ROOT
 from tilewright import Upscaler
 from tilewright.models.graph.cost import flops_per_pixel
 from tilewright.models.graph.subgraph import part_making
@@ -49,7 +50,6 @@ from training.teacher import NAME as TEACHER  # noqa: E402
 from training.teacher import TorchTeacher  # noqa: E402
 from training.train import Plan, agreement, batches, begin, run  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
 SIDE = 24
 
 

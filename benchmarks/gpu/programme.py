@@ -111,7 +111,7 @@ def _said(*command: str) -> str | None:
 
 def _emulate() -> ModuleType:
     """The emulated device, and sessions on it that compute on the CPU."""
-    from emulated_runtime import EmulatedRuntime
+    from support.emulated_runtime import EmulatedRuntime
     from tilewright import _cuda_emulated
 
     runtime = EmulatedRuntime(_cuda_emulated)

@@ -6,22 +6,18 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import platformdirs
 
 from tilewright import _core
 from tilewright.errors import SettingsError
 from tilewright.limits import Limits
+from tilewright.literals import Compression, Device, FetchUrls, Precision
 from tilewright.pricing import Price, PriceUnit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "fp32", "fp16"]
-FetchUrls = Literal["off", "public"]
-Compression = Literal["fast", "balanced", "small"]
 
 _Choice = TypeVar("_Choice", bound=str)
 

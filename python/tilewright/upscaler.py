@@ -12,9 +12,10 @@ import numpy as np
 from tilewright.engine.report import Report
 from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import SettingsError, TilewrightError
+from tilewright.literals import Precision
 from tilewright.picture import Animation, Picture
 from tilewright.service.runner import Runner
-from tilewright.settings import Precision, Settings
+from tilewright.settings import Settings
 from tilewright.store.image_store import ImageStore
 
 if TYPE_CHECKING:
@@ -23,18 +24,16 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from tilewright.codecs.encode import Format
     from tilewright.codecs.png import Target
-    from tilewright.codecs.resize import Fit
     from tilewright.engine.estimate import Estimate
     from tilewright.engine.progress import OnProgress
     from tilewright.engine.sessions import Session
     from tilewright.engine.sinks import RowSink
+    from tilewright.literals import Compression, Fit, Format
     from tilewright.models.spec import Model
     from tilewright.nsfw import NsfwClassifier
     from tilewright.picture import Frame, Pixels
     from tilewright.service.runner import Tasks
-    from tilewright.settings import Compression
 
 
 class Upscaler:

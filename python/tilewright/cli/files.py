@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright.codecs.decode import sniff
-from tilewright.codecs.encode import FORMATS, Format, extension
+from tilewright.codecs.encode import extension
 from tilewright.errors import TilewrightError
 from tilewright.inputs.url import is_remote_url
+from tilewright.literals import FORMATS, Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,8 +25,8 @@ from tilewright.picture import Animation, Frame
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tilewright.codecs.encode import Format
     from tilewright.codecs.png import Target
+    from tilewright.literals import Format
     from tilewright.picture import Picture
 
 # WEBP gives the place of a frame in steps of two pixels.

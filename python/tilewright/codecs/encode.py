@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,16 +12,14 @@ from tilewright.codecs.colour import for_equal_channels
 from tilewright.codecs.jpeg import with_jfif_resolution
 from tilewright.codecs.png_chunks import ancillary_chunks
 from tilewright.errors import EncodeError
+from tilewright.literals import FORMATS, Format
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright.codecs.png import PngWriter, Target
+    from tilewright.literals import Compression
     from tilewright.picture import Animation, Picture, Pixels
-    from tilewright.settings import Compression
-
-Format = Literal["PNG", "JPG", "WEBP"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 _EXTENSIONS: dict[Format, str] = {"PNG": "png", "JPG": "jpg", "WEBP": "webp"}
 _MEDIA_TYPES: dict[Format, str] = {"PNG": "image/png", "JPG": "image/jpeg", "WEBP": "image/webp"}

@@ -17,7 +17,7 @@ from isal import isal_zlib
 from tilewright import _core
 from tilewright.codecs.png_chunks import SIGNATURE, chunk
 from tilewright.errors import EncodeError, TilewrightError
-from tilewright.settings import Compression
+from tilewright.literals import Compression
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

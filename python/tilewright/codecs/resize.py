@@ -11,19 +11,18 @@ of small integers, every output pixel needs its own filter phase.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from tilewright.codecs import vips
 from tilewright.errors import TilewrightError
+from tilewright.literals import Fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tilewright.picture import Picture, Pixels
-
-Fit = Literal["inside", "exact"]
 
 _DEEP_WHITE = 65535
 

@@ -9,7 +9,7 @@ import re
 import sys
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,9 +25,8 @@ from tilewright.store.image_store import ImageStore, is_uuid4
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tilewright.literals import ImageParameter
     from tilewright.picture import Picture
-
-ImageParameter = Literal["inputImage", "inputs.image", "image"]
 
 _FORMS = "the UUID of a stored image, a data URI or base64 text; in Python also pathlib.Path, bytes, a file object opened in binary mode, a NumPy array or a Pillow image"  # fmt: skip  # noqa: E501
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tilewright.engine.progress import Progress
-    from tilewright.inputs.resolve import ImageParameter, LoadedPicture
+    from tilewright.inputs.resolve import LoadedPicture
+    from tilewright.literals import ImageParameter
     from tilewright.picture import Picture
     from tilewright.service.tasks import UploadTask, UpscaleTask
     from tilewright.upscaler import Upscaler

@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from tilewright.codecs.encode import FORMATS, Format
 from tilewright.errors import InvalidTaskError, ModelError, ParameterError, shown
-from tilewright.inputs.resolve import ImageParameter, form_problem
+from tilewright.inputs.resolve import form_problem
 from tilewright.inputs.url import is_remote_url
+from tilewright.literals import FORMATS, Format, ImageParameter, OutputType
 from tilewright.models.loader import check_name
-from tilewright.service.tasks import OutputType, PollTask, Task, UploadTask, UpscaleTask
+from tilewright.service.tasks import PollTask, Task, UploadTask, UpscaleTask
 from tilewright.store.image_store import is_uuid4
 
 _Kind = Literal["missing", "invalid", "unsupported"]

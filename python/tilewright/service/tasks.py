@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tilewright.codecs.encode import Format
-    from tilewright.inputs.resolve import ImageParameter
-
-OutputType = Literal["URL", "base64Data", "dataURI"]
+    from tilewright.literals import Format, ImageParameter, OutputType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 
-from grid import plans
+from support.grid import plans
 from tilewright._core import TilePlan
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from grid import ISAS, random_picture
+from support.grid import ISAS, random_picture
 from tilewright import _core
 
 THREADS = 4

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from grid import SAMPLES, random_picture
+from support.grid import SAMPLES, random_picture
 from tilewright.codecs import png
 from tilewright.codecs.encode import encode
 from tilewright.codecs.png import PngWriter, adler32_combine

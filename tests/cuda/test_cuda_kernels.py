@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device import LAYOUTS, MODULES, Device, DeviceCanvas, module_of
-from grid import ELEMENTS, SAMPLES, VALUE_RANGES, WIDTHS, plans, random_picture
+from support.device import LAYOUTS, MODULES, Device, DeviceCanvas, module_of
+from support.grid import ELEMENTS, SAMPLES, VALUE_RANGES, WIDTHS, plans, random_picture
 from tilewright import _core
 
 CHANNELS = {

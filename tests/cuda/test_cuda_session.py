@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from device import module_of
-from emulated_runtime import EmulatedRuntime, small_network
+from support.device import module_of
+from support.emulated_runtime import EmulatedRuntime, small_network
 from tilewright.engine.sessions import cuda as cuda_session
 from tilewright.engine.sessions import cuda_check, cuda_problem, open_session, select
 from tilewright.engine.sessions import precision as precision_gate

@@ -1,7 +1,7 @@
 """All pictures of ``shared/data/torture`` from file to file, judged by decoders that have nothing to do with ours.
 
 The network repeats pixels for all of them, so that what is lost is lost by files; photographs go through a real one
-too, which is of no use for PngSuite's patterns: it takes them for dirt. Run by hand, `python tests/test_torture.py`
+too, except PngSuite, whose patterns it takes for noise. Run by hand, `python tests/codecs/test_torture.py`
 prints the table of `docs/fidelity.md`.
 """
 
@@ -11,19 +11,20 @@ import io
 import subprocess
 import sys
 from functools import cache, lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from fuzz.weightless import without_weights
+from support.paths import SHARED_DATA
 from tilewright import Settings, Upscaler
 from tilewright.codecs.decode import decode
-from tilewright.codecs.encode import FORMATS, encode
+from tilewright.codecs.encode import encode
 from tilewright.errors import DecodeError, EncodeError
+from tilewright.literals import FORMATS
 
-TORTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "torture"
+TORTURE = SHARED_DATA / "torture"
 VALID = sorted([*TORTURE.glob("png/**/*.png"), *TORTURE.glob("jpeg/**/*.jpg"), *TORTURE.glob("webp/*.webp")])
 CORRUPT = sorted(TORTURE.glob("corrupt/*"))
 BOMBS = sorted(TORTURE.glob("bomb/*"))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import reference
-from grid import SAMPLES, random_picture
+from support import reference
+from support.grid import SAMPLES, random_picture
 from tilewright import _core
 
 

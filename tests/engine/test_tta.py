@@ -75,7 +75,7 @@ def test_tiled_equals_whole_and_a_mirrored_picture_gives_the_mirrored_result(ups
 def test_it_is_better_on_set5(upscaler_for, shared_data):
     from PIL import Image
 
-    from test_quality import psnr_y
+    from support.metrics import psnr_y
 
     scores = []
     for tta in (None, True):

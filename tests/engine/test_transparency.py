@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import reference
+from support import reference
 from tilewright.engine.alpha import FLAT_RADIUS
 from tilewright.engine.host.pipeline import colour_layers, run
 from tilewright.engine.planner import plan_tiles

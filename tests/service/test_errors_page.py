@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from support.paths import DOCS
 from tilewright import Settings, Upscaler, schema
 from tilewright.errors import ERROR_CODES
 from tilewright.testing import make_picture
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "errors.md").read_text("utf-8")
+PAGE = (DOCS / "errors.md").read_text("utf-8")
 [REQUEST] = [
     json.loads(text) for text in re.findall(r"^```json\n(\{\"taskType.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 ]

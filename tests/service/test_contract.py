@@ -18,11 +18,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
+from support.paths import TESTS
 from tilewright import Settings, Upscaler, schema
 from tilewright.errors import ERROR_CODES
 from tilewright.testing import make_picture
 
-CASES = {path.stem: json.loads(path.read_text("utf-8")) for path in (Path(__file__).parent / "contract").glob("*.json")}
+CASES = {path.stem: json.loads(path.read_text("utf-8")) for path in (TESTS / "contract").glob("*.json")}
 TASK, ENVELOPE = (Draft202012Validator(schema.load(name)) for name in ("task", "envelope"))
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 NO_REQUEST_CAUSES = {

@@ -8,7 +8,7 @@ import importlib
 import numpy as np
 import pytest
 
-from device import MODULES, Device, module_of
+from support.device import MODULES, Device, module_of
 from tilewright import _core
 
 

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.metrics import psnr_y
 from tilewright.models.catalog import CATALOG
-
-
-def psnr_y(result, truth, shave):
-    """PSNR on the luma of BT.601, not rounded, `shave` pixels cut per side: as super-resolution papers give it."""
-    weights = np.array([65.481, 128.553, 24.966]) / 255
-    difference = ((result.astype(np.float64) - truth) @ weights)[shave:-shave, shave:-shave]
-    return 10 * np.log10(255**2 / np.mean(difference**2))
 
 
 @pytest.mark.slow

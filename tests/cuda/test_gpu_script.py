@@ -6,15 +6,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from support.paths import ROOT
 from tilewright.engine.sessions import cuda_problem
 from tilewright.engine.sessions.base import parted
 from tilewright.models.loader import load_model
 
-ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "benchmarks" / "gpu.sh"
 
 

@@ -22,7 +22,8 @@ from PIL import Image
 from rich.console import Console
 
 import tilewright
-from device import module_of
+from support.device import module_of
+from support.paths import DOCS
 from tilewright.cli import files, main, progress
 from tilewright.engine.host import pipeline
 from tilewright.engine.networks import Networks
@@ -962,7 +963,7 @@ def test_a_size_that_is_none(size, capsys):
 
 
 def test_every_option_is_documented(capsys):
-    manual = (Path(__file__).resolve().parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+    manual = (DOCS / "cli.md").read_text(encoding="utf-8")
     for command in ("upscale", "run", "models", "info"):
         assert main([command, "--help"]) == 0
         for option in set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}:

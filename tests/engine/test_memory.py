@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tilewright
-from soak import problems, soak
+from support.soak import problems, soak
 from tilewright import Upscaler
 from tilewright.testing import make_picture
 

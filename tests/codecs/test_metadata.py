@@ -10,11 +10,12 @@ import pytest
 from PIL import Image, ImageCms
 
 from tilewright.codecs.decode import decode
-from tilewright.codecs.encode import FORMATS, check_colour_space, encode, png_writer
+from tilewright.codecs.encode import check_colour_space, encode, png_writer
 from tilewright.codecs.in_memory import picture_from_pillow
 from tilewright.codecs.metadata import kept_xmp
 from tilewright.codecs.png_chunks import chunk
 from tilewright.errors import EncodeError
+from tilewright.literals import FORMATS
 from tilewright.picture import Picture
 from tilewright.testing import make_picture
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import reference
-from grid import ISAS, SAMPLES, random_picture
+from support import reference
+from support.grid import ISAS, SAMPLES, random_picture
 from tilewright import _core
 
 # Channels of the pixels, and whether an alpha plane is beside them.

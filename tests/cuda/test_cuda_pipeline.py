@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from device import module_of
-from emulated_runtime import EmulatedRuntime, small_network
+from support.device import module_of
+from support.emulated_runtime import EmulatedRuntime, small_network
 from tilewright.engine.cuda import pipeline as cuda_pipeline
 from tilewright.engine.cuda.bands import BandForm, BandMemory, BandRing
 from tilewright.engine.cuda.planner import RING

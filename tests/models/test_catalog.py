@@ -16,6 +16,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from support.paths import SHARED_DATA
 from tilewright.errors import ModelError, StoreError
 from tilewright.models import catalog, loader
 from tilewright.models.catalog import CATALOG, DEFAULT
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tilewright.models.catalog_entry import Network
 
 FAST = "realesr-animevideov3"
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = SHARED_DATA
 
 
 @pytest.fixture

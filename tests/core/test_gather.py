@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import reference
-from grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, WIDTHS, plans, random_picture
+from support import reference
+from support.grid import ELEMENTS, ISAS, SAMPLES, VALUE_RANGES, WIDTHS, plans, random_picture
 from tilewright import _core
 
 CHANNELS = {

@@ -7,30 +7,23 @@ import io
 import struct
 import threading
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from support.paths import SHARED_DATA
 from tilewright.codecs import vips
 from tilewright.codecs.colour import for_equal_channels
 from tilewright.codecs.decode import decode
-from tilewright.codecs.encode import (
-    FORMATS,
-    check_format_limits,
-    encode,
-    extension,
-    media_type,
-    on_white,
-    to_8_bit,
-)
+from tilewright.codecs.encode import check_format_limits, encode, extension, media_type, on_white, to_8_bit
 from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
 from tilewright.errors import DecodeError, EncodeError, ImageTooLargeError
 from tilewright.limits import Limits
+from tilewright.literals import FORMATS
 from tilewright.picture import Picture
 
-TORTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "torture"
+TORTURE = SHARED_DATA / "torture"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 needs_torture = pytest.mark.skipif(not TORTURE.is_dir(), reason="the torture pictures are not here")

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from emulated_runtime import small_network
+from support.emulated_runtime import small_network
 from tilewright.engine.sessions.base import parted
 from tilewright.models.catalog import CATALOG
 from tilewright.models.graph.fixed_shape import with_channels_last, with_shape

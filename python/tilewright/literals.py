@@ -1,0 +1,21 @@
+"""The strings that options accept. Type checkers see them as `Literal` types."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "fp16"]
+FetchUrls = Literal["off", "public"]
+
+Format = Literal["PNG", "JPG", "WEBP"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+Compression = Literal["fast", "balanced", "small"]
+"""How hard PNG files are compressed."""
+
+Fit = Literal["inside", "exact"]
+"""How a requested size is met: keep the aspect ratio, or match the size exactly."""
+
+OutputType = Literal["URL", "base64Data", "dataURI"]
+ImageParameter = Literal["inputImage", "inputs.image", "image"]
