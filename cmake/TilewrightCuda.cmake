@@ -55,10 +55,10 @@ endif()
 if(TILEWRIGHT_CUDA_EMULATED)
   tilewright_add_cuda_module(_cuda_emulated
     csrc/bindings/cuda/bind_emulation.cc
-    csrc/cuda/emulated/blend.cc
-    csrc/cuda/emulated/cuda_runtime.cc
-    csrc/cuda/emulated/gather.cc
+    csrc/testing/blend.cc
+    csrc/testing/cuda_runtime.cc
+    csrc/testing/gather.cc
   )
   target_compile_definitions(_cuda_emulated PRIVATE TILEWRIGHT_CUDA_EMULATED=1)
-  target_include_directories(_cuda_emulated BEFORE PRIVATE csrc/cuda/emulated)
+  target_include_directories(_cuda_emulated BEFORE PRIVATE csrc/testing)
 endif()

@@ -1,7 +1,7 @@
 #include <memory>
 
 #include "bindings/arrays.h"
-#include "core/deflate_runs.h"
+#include "core/png/deflate_runs.h"
 
 namespace tilewright::bindings {
 namespace {

@@ -1,7 +1,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "core/cpu_isa.h"
+#include "core/isa.h"
 
 namespace tilewright::bindings {
 

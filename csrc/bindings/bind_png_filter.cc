@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "bindings/arrays.h"
-#include "core/png_filter.h"
+#include "core/png/filter.h"
 
 namespace tilewright::bindings {
 namespace {

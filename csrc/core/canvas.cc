@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/feather.h"
-#include "core/rows.h"
+#include "core/rows/row_kernels.h"
 
 namespace tilewright {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/canvas_layout.h"
-#include "core/cpu_isa.h"
+#include "core/isa.h"
 #include "core/types.h"
 
 namespace tilewright {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/rows.h"
+#include "core/rows/row_kernels.h"
 
 namespace tilewright {
 namespace {

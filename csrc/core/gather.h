@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "core/cpu_isa.h"
+#include "core/isa.h"
 #include "core/pixel_math.h"
 #include "core/tile_plan.h"
 #include "core/types.h"

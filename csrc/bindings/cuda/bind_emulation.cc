@@ -1,7 +1,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
-#include "cuda/emulated/emulation.h"
+#include "testing/emulated_device.h"
 
 namespace tilewright::bindings {
 

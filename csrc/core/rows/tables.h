@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "core/isa_paths.h"
-#include "core/rows.h"
+#include "core/isa_targets.h"
+#include "core/rows/row_kernels.h"
 
 #define TILEWRIGHT_DECLARE_PATH(PATH)                   \
   namespace PATH {                                      \

@@ -2,7 +2,7 @@
 #include <cstdint>
 
 #include "core/pixel_math.h"
-#include "core/rows_paths.h"
+#include "core/rows/tables.h"
 
 namespace tilewright::scalar {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/rows_paths.h"
+#include "core/rows/tables.h"
 
 #if TILEWRIGHT_X86_PATHS
 #if !defined(__clang__)
@@ -10,7 +10,7 @@
 #include <array>
 #include <cstdint>
 
-#include "core/rgb_order.h"
+#include "core/rows/rgb_order.h"
 
 #define TILEWRIGHT_FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,prefer-vector-width=512"
 #define TILEWRIGHT_PATH avx512
@@ -197,5 +197,5 @@ TILEWRIGHT_STEP void store_registers(Sample* pixels, Register red, Register gree
 }  // namespace
 }  // namespace tilewright::avx512
 
-#include "core/rows_simd.h"
+#include "core/rows/simd-inl.h"
 #endif

@@ -1,11 +1,11 @@
-#include "core/cpu_isa.h"
+#include "core/isa.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
-#include "core/isa_paths.h"
-#include "core/rows.h"
+#include "core/isa_targets.h"
+#include "core/rows/row_kernels.h"
 
 #if TILEWRIGHT_X86_PATHS
 #include <cpuid.h>

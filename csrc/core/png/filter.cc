@@ -1,11 +1,11 @@
-#include "core/png_filter.h"
+#include "core/png/filter.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
 #include <vector>
 
-#include "core/isa_paths.h"
+#include "core/isa_targets.h"
 
 namespace tilewright {
 namespace {

@@ -1,4 +1,4 @@
-// Planes to interleaved samples, and to rows of floats, by registers: a part of rows_simd.h.
+// Planes to interleaved samples, and to rows of floats, by registers: a part of simd-inl.h.
 
 namespace tilewright::TILEWRIGHT_PATH {
 namespace {

@@ -1,7 +1,7 @@
 // Kernels over one row of pixels: the only code that is compiled once per instruction set.
 #pragma once
 
-#include "core/cpu_isa.h"
+#include "core/isa.h"
 #include "core/types.h"
 
 namespace tilewright {

@@ -1,5 +1,5 @@
 // Results of a network whose pixel shuffle was cut off, to rows of floats and to samples, by registers: a part of
-// rows_simd.h.
+// simd-inl.h.
 
 namespace tilewright::TILEWRIGHT_PATH {
 namespace {

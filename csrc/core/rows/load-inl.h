@@ -1,4 +1,4 @@
-// Interleaved samples to planes, by registers: a part of rows_simd.h.
+// Interleaved samples to planes, by registers: a part of simd-inl.h.
 
 namespace tilewright::TILEWRIGHT_PATH {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/cpu_isa.h"
+#include "core/isa.h"
 #include "core/types.h"
 
 namespace tilewright {

@@ -1,7 +1,7 @@
-#include "core/rows.h"
+#include "core/rows/row_kernels.h"
 
-#include "core/isa_paths.h"
-#include "core/rows_paths.h"
+#include "core/isa_targets.h"
+#include "core/rows/tables.h"
 
 namespace tilewright {
 

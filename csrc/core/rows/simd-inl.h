@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "core/pixel_math.h"
-#include "core/rows_paths.h"
+#include "core/rows/tables.h"
 
 namespace tilewright::TILEWRIGHT_PATH {
 namespace {
@@ -21,8 +21,8 @@ constexpr index_t kPacked = 256;
 }  // namespace
 }  // namespace tilewright::TILEWRIGHT_PATH
 
-#include "core/rows_simd_load.h"
-#include "core/rows_simd_store.h"
+#include "core/rows/load-inl.h"
+#include "core/rows/store-inl.h"
 
 namespace tilewright::TILEWRIGHT_PATH {
 namespace {
@@ -40,7 +40,7 @@ TILEWRIGHT_TARGET void fade_row(const float* __restrict from, float weight, inde
 }  // namespace
 }  // namespace tilewright::TILEWRIGHT_PATH
 
-#include "core/rows_simd_shuffle.h"
+#include "core/rows/shuffle-inl.h"
 
 namespace tilewright::TILEWRIGHT_PATH {
 

@@ -1,4 +1,4 @@
-#include "core/huffman.h"
+#include "core/png/huffman.h"
 
 #include <algorithm>
 #include <array>

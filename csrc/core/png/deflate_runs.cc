@@ -1,12 +1,12 @@
-#include "core/deflate_runs.h"
+#include "core/png/deflate_runs.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <vector>
 
-#include "core/bit_writer.h"
-#include "core/huffman.h"
+#include "core/png/bit_writer.h"
+#include "core/png/huffman.h"
 
 namespace tilewright {
 namespace {

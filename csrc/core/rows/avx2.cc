@@ -1,4 +1,4 @@
-#include "core/rows_paths.h"
+#include "core/rows/tables.h"
 
 #if TILEWRIGHT_X86_PATHS
 #include <immintrin.h>
@@ -6,7 +6,7 @@
 #include <array>
 #include <cstdint>
 
-#include "core/rgb_order.h"
+#include "core/rows/rgb_order.h"
 
 #define TILEWRIGHT_PATH avx2
 #define TILEWRIGHT_TARGET __attribute__((target("avx2,fma,f16c")))
@@ -190,5 +190,5 @@ TILEWRIGHT_STEP void store_registers(Sample* pixels, Register red, Register gree
 }  // namespace
 }  // namespace tilewright::avx2
 
-#include "core/rows_simd.h"
+#include "core/rows/simd-inl.h"
 #endif

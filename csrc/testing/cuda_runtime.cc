@@ -8,7 +8,7 @@
 #include <new>
 #include <optional>
 
-#include "cuda/emulated/emulation.h"
+#include "testing/emulated_device.h"
 
 struct EmulatedStream {};
 struct EmulatedEvent {
