@@ -36,7 +36,7 @@ BY_NUMPY = {"NumPy": numpy_gather, "obvious NumPy": obvious_gather}
 
 
 @pytest.mark.parametrize("by", [*_core.available_isas(), *BY_NUMPY])
-@pytest.mark.parametrize("element", ["float32", "float16"])
+@pytest.mark.parametrize("element", ["float32"])  # kept because recorded results are found by this part of the name
 @pytest.mark.parametrize("sample", ["uint8", "uint16"])
 def bench_gather(
     benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, sample: str, element: str, by: str
@@ -56,7 +56,7 @@ def bench_gather(
 
     for number in range(SETS):
         step(number)
-        want = reference.gather(pictures[number], plan, 0, element, (0, 1, 2), (0.0, 1.0), "mirror")
+        want = reference.gather(pictures[number], plan, 0, (0, 1, 2), (0.0, 1.0))
         np.testing.assert_array_equal(batches[number][0], want)
 
     benchmark.group = f"gather {sample} → {element}, {side}²"

@@ -68,7 +68,8 @@ initcheck() { sanitize initcheck; }
 
 sanitize() {
   run compute-sanitizer --tool "$1" --error-exitcode 9 \
-    "$python" -m pytest -q -p no:cacheprovider -W default tests/cuda/test_cuda_kernels.py -k "not emulated"
+    "$python" -m pytest -q -p no:cacheprovider -W default -k "not emulated" \
+    tests/cuda/test_cuda_gather.py tests/cuda/test_cuda_canvas.py
 }
 
 ceilings() { measure gpu.ceilings; }

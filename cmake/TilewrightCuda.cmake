@@ -1,19 +1,19 @@
-# The module for CUDA devices, where there is a compiler for it, and the same sources against an emulated device.
+# The module for CUDA devices, built if there is a CUDA compiler, and the same sources against an emulated device.
 
-set(TILEWRIGHT_CUDA "AUTO" CACHE STRING "Build the module for CUDA devices: AUTO where there is nvcc, ON or OFF")
+set(TILEWRIGHT_CUDA "AUTO" CACHE STRING "Build the module for CUDA devices: AUTO (if nvcc is found), ON or OFF")
 set_property(CACHE TILEWRIGHT_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(TILEWRIGHT_CUDA_EMULATED "Build the module for an emulated CUDA device, for tests" OFF)
 
 set(TILEWRIGHT_CUDA_SOURCES
   csrc/bindings/arguments.cc
   csrc/bindings/arrays.cc
+  csrc/bindings/cuda/bind_arrays.cc
   csrc/bindings/cuda/bind_canvas.cc
   csrc/bindings/cuda/bind_device.cc
   csrc/bindings/cuda/bind_gather.cc
   csrc/bindings/cuda/bind_memory.cc
-  csrc/bindings/cuda/bind_views.cc
+  csrc/bindings/cuda/device_arrays.cc
   csrc/bindings/cuda/module.cc
-  csrc/bindings/cuda/views.cc
   csrc/cuda/buffer.cc
   csrc/cuda/canvas.cc
   csrc/cuda/runtime.cc
@@ -29,7 +29,7 @@ function(tilewright_add_cuda_module name)
 endfunction()
 
 if(TILEWRIGHT_CUDA)
-  # Before the compiler is looked for, which would choose one of its own. 120 has PTX too, for what comes after it.
+  # Set before the compiler is detected, which would choose its own default. 120 includes PTX for later devices.
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90-real 120)
   endif()
@@ -37,18 +37,18 @@ if(TILEWRIGHT_CUDA)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
-    # The runtime is linked statically and finds the driver itself, so that the module loads where there is none.
+    # The static runtime loads the driver at run time, so the module can be imported without a driver.
     tilewright_add_cuda_module(_cuda csrc/cuda/blend.cu csrc/cuda/gather.cu)
     set_target_properties(_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static)
-    # CMake before 3.26 does not know how nvcc is asked for C++20.
+    # CMake before 3.26 does not know the option of nvcc for C++20.
     if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
       target_compile_options(_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
     endif()
     target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   elseif(NOT TILEWRIGHT_CUDA STREQUAL "AUTO")
-    message(FATAL_ERROR "TILEWRIGHT_CUDA is ${TILEWRIGHT_CUDA}, but there is no CUDA compiler")
+    message(FATAL_ERROR "TILEWRIGHT_CUDA is ${TILEWRIGHT_CUDA}, but no CUDA compiler was found")
   else()
-    message(STATUS "No CUDA compiler: built without the module for CUDA devices")
+    message(STATUS "No CUDA compiler found: building without the module for CUDA devices")
   endif()
 endif()
 

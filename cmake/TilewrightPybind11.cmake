@@ -1,4 +1,4 @@
-# pybind11 as it is installed for the Python that runs the build: the wheel's build environment, or a developer's.
+# Finds pybind11 in the environment of the Python that runs the build.
 
 find_package(Python 3.11 REQUIRED COMPONENTS Interpreter Development.Module)
 if(NOT pybind11_DIR)

@@ -1,4 +1,4 @@
-# What every target of the project has in common: language level, warnings, arithmetic rules, sanitizers.
+# Settings shared by all targets: language level, warnings, floating-point rules, sanitizers.
 
 option(TILEWRIGHT_WERROR "Treat warnings as errors" OFF)
 set(TILEWRIGHT_SANITIZE "" CACHE STRING "Sanitizers to build with, for example address,undefined")
@@ -12,11 +12,11 @@ function(tilewright_configure target)
     VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON
   )
-  # No contraction into fused multiply-add: every instruction set and device must give the same bytes.
+  # No contraction into fused multiply-add, because all instruction sets and devices must give the same bytes.
   if(MSVC)
     tilewright_cxx_options(${target} /W4 /fp:precise $<$<BOOL:${TILEWRIGHT_WERROR}>:/WX>)
   else()
-    # That nobody traps on floating-point flags changes no value, and lets selects be vectorised.
+    # -fno-trapping-math changes no value. It lets the compiler vectorise selects.
     tilewright_cxx_options(${target}
       -Wall -Wextra -Wpedantic -Wconversion -Wshadow -ffp-contract=off -fno-trapping-math
       $<$<CONFIG:Release>:-O3>
@@ -32,7 +32,7 @@ function(tilewright_configure target)
   endif()
 endfunction()
 
-# Options of the C++ compiler that nvcc would not know.
+# Adds options of the C++ compiler that nvcc does not know.
 function(tilewright_cxx_options target)
   foreach(option IN LISTS ARGN)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${option}>)

@@ -48,17 +48,19 @@ def gather(programme: Programme, side: int, sample: str, element: str, layout: s
     rng = np.random.default_rng(0)
     white = np.iinfo(sample).max
     pictures = [rng.integers(0, white + 1, (side, side, 3), sample) for _ in range(_SETS)]
-    views = [kernels.ImageView(buffers.filled(picture), picture.shape, sample) for picture in pictures]
-    want = np.empty((1, 3, side, side), element)
+    views = [kernels.DeviceImage(buffers.filled(picture), picture.shape, sample) for picture in pictures]
+    values = np.zeros((1, 3, side, side), np.float32)
+    want = values.astype(element)
     memory = [kernels.DeviceBuffer(want.nbytes) for _ in range(_SETS)]
-    batches = [kernels.TensorView(each, want.shape, element, layout=layout) for each in memory]
+    batches = [kernels.DeviceTensor(each, values.shape, element, layout=layout) for each in memory]
 
     def step(number: int) -> None:
         kernels.gather(views[number % _SETS], plan, 0, batches[number % _SETS], buffers.stream)
 
     for number in range(_SETS):
         step(number)
-        _core.gather(pictures[number], plan, 0, want)
+        _core.gather(pictures[number], plan, 0, values)
+        want = values.astype(element)
         stored = want if layout == "NCHW" else np.ascontiguousarray(want.transpose(0, 2, 3, 1))
         np.testing.assert_array_equal(buffers.read(memory[number], stored), stored)
     facts = {"kernel": "gather", "from": sample, "to": f"{element} {layout}", "side": side}
@@ -77,19 +79,19 @@ def blend(programme: Programme, side: int, sample: str, element: str, layout: st
 
     def tensor(array: np.ndarray) -> Any:
         stored = array if layout == "NCHW" else array.transpose(0, 2, 3, 1)
-        return kernels.TensorView(buffers.filled(stored), array.shape, array.dtype, layout=layout)
+        return kernels.DeviceTensor(buffers.filled(stored), array.shape, array.dtype, layout=layout)
 
     views, bases = [tensor(result) for result in results], [tensor(base) for _ in results]
     want = np.empty((side * SCALE, side * SCALE, 3), sample)
     memory = [kernels.DeviceBuffer(want.nbytes) for _ in results]
-    targets = [kernels.ImageView(each, want.shape, sample) for each in memory]
+    targets = [kernels.DeviceImage(each, want.shape, sample) for each in memory]
     counts = kernels.DeviceBuffer(8)
     canvases = [kernels.Canvas(plan, SCALE, **options) for _ in results]
 
     def step(number: int) -> None:
         at = number % _SETS
         added = {"base": bases[at]} if shuffle else {}
-        canvases[at].blend(0, views[at], targets[at], buffers.stream, not_finite=counts, **added)
+        canvases[at].blend(0, views[at], targets[at], buffers.stream, nonfinite=counts, **added)
 
     for number in range(_SETS):
         step(number)

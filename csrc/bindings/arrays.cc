@@ -12,7 +12,7 @@ std::vector<index_t> shape_of(const py::array& array) { return {array.shape(), a
 
 void check_memory(const char* name, const py::array& array, bool writeable) {
   if (reinterpret_cast<std::uintptr_t>(array.data()) % static_cast<std::uintptr_t>(array.itemsize()) != 0) {
-    throw py::value_error(std::string(name) + " must be aligned to its samples");
+    throw py::value_error(std::string(name) + " must be aligned to its element size");
   }
   if (writeable && !array.writeable()) throw py::value_error(std::string(name) + " must be writeable");
 }
@@ -38,25 +38,25 @@ void throw_dtype(const char* name, const char* expected, const py::array& array)
 
 void check_image(const char* name, const py::array& array, bool writeable) {
   if (array.ndim() != 3) {
-    throw py::value_error(std::string(name) + " must be [height, width, channels], not of shape " +
+    throw py::value_error(std::string(name) + " must have shape [height, width, channels], not " +
                           shape_text(shape_of(array)));
   }
   const index_t sample = array.itemsize();
   const index_t pixel = sample * array.shape(2);
-  // The stride of an axis of one entry is never used, and NumPy lets it be anything.
+  // The stride of an axis of length 1 is never used, and NumPy allows any value for it.
   const bool adjacent_samples = array.shape(2) <= 1 || array.strides(2) == sample;
   const bool adjacent_pixels = array.shape(1) <= 1 || array.strides(1) == pixel;
-  const bool rows_apart =
+  const bool separate_rows =
       array.shape(0) <= 1 || (array.strides(0) % sample == 0 && array.strides(0) >= array.shape(1) * pixel);
-  if (!adjacent_samples || !adjacent_pixels || !rows_apart) {
+  if (!adjacent_samples || !adjacent_pixels || !separate_rows) {
     throw py::value_error(std::string(name) + " must have adjacent samples and pixels; only rows may be padded");
   }
   check_memory(name, array, writeable);
 }
 
-void check_planar(const char* name, const py::array& array, const std::vector<index_t>& shape, bool writeable) {
+void check_contiguous(const char* name, const py::array& array, const std::vector<index_t>& shape, bool writeable) {
   if (shape_of(array) != shape) {
-    throw py::value_error(std::string(name) + " must be of shape " + shape_text(shape) + ", not " +
+    throw py::value_error(std::string(name) + " must have shape " + shape_text(shape) + ", not " +
                           shape_text(shape_of(array)));
   }
   if ((array.flags() & py::array::c_style) == 0) throw py::value_error(std::string(name) + " must be C-contiguous");

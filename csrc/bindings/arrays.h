@@ -1,10 +1,11 @@
-// NumPy arrays as the core's views: strict about dtype and layout, so that nothing is ever copied behind the caller's
-// back, and clear about what was wrong.
+// Converts NumPy arrays to views. The checks of dtype and layout are strict, so that no array is ever copied
+// implicitly.
 #pragma once
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -15,20 +16,22 @@ namespace tilewright::bindings {
 
 namespace py = pybind11;
 
-// "u1", "u2", "f2" or "f4", "u8" and so on when a dtype, or an array's, is that in native byte order, else "".
+// Returns the kind and size of a dtype or of an array's elements, such as "u1" or "f4". Returns "" unless it is an
+// unsigned integer or a floating-point number in native byte order.
 std::string element_code(const py::dtype& dtype);
 std::string element_code(const py::array& array);
 
+// Throws TypeError: `name` must be `expected`.
 [[noreturn]] void throw_dtype(const char* name, const char* expected, const py::dtype& dtype);
 [[noreturn]] void throw_dtype(const char* name, const char* expected, const py::array& array);
 
-// Throws TypeError or ValueError unless `array` is [height, width, channels] with adjacent samples (rows may be
-// padded).
+// Throws ValueError unless `array` is [height, width, channels] with adjacent samples and pixels. Rows may be padded.
 void check_image(const char* name, const py::array& array, bool writeable);
 
-// The same for a C-contiguous array of the given dimensions.
-void check_planar(const char* name, const py::array& array, const std::vector<index_t>& shape, bool writeable);
+// Throws ValueError unless `array` is C-contiguous and has the given shape.
+void check_contiguous(const char* name, const py::array& array, const std::vector<index_t>& shape, bool writeable);
 
+// Precondition: check_image() accepts the array.
 template <class Sample>
 ImageView<Sample> image_view(const py::array& array) {
   using Plain = std::remove_const_t<Sample>;
@@ -38,7 +41,7 @@ ImageView<Sample> image_view(const py::array& array) {
                            array.shape(2), row_stride};
 }
 
-// Calls `function` with a value of the array's sample type: std::uint8_t or std::uint16_t.
+// Calls `function` with a value of the array's sample type, std::uint8_t or std::uint16_t.
 template <class Function>
 auto with_sample(const char* name, const py::array& array, Function&& function) {
   const std::string code = element_code(array);
@@ -47,7 +50,7 @@ auto with_sample(const char* name, const py::array& array, Function&& function) 
   throw_dtype(name, "uint8 or uint16", array);
 }
 
-// Calls `function` with a value of the array's element type: float or Half.
+// Calls `function` with a value of the array's element type, float or Half.
 template <class Function>
 auto with_element(const char* name, const py::array& array, Function&& function) {
   const std::string code = element_code(array);

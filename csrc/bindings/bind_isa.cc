@@ -15,10 +15,10 @@ void bind_isa(py::module_& module) {
         for (const Isa isa : available_isas()) names.emplace_back(isa_name(isa));
         return names;
       },
-      "Instruction sets the kernels can run on here, ascending; the first is the scalar reference.");
+      "Returns the instruction sets that the kernels can use on this CPU, in ascending order, starting with 'scalar'.");
   module.def(
       "default_isa", [] { return std::string(isa_name(default_isa())); },
-      "The instruction set in use: the best one, or the one named by TILEWRIGHT_ISA.");
+      "Returns the instruction set in use: the best one, or the one that TILEWRIGHT_ISA names.");
 }
 
 }  // namespace tilewright::bindings

@@ -1,29 +1,54 @@
 #include <pybind11/pybind11.h>
 
+#include "bindings/arguments.h"
 #include "core/tile_plan.h"
 
 namespace tilewright::bindings {
+namespace {
 
-namespace py = pybind11;
+constexpr const char* kPlanDoc = R"(Tiles of equal size that cover a picture, in rows from the top left.
+
+Args:
+    width: Picture width in pixels.
+    height: Picture height in pixels.
+    tile_width: Tile width in pixels, a multiple of ``multiple``.
+    tile_height: Tile height in pixels, a multiple of ``multiple``.
+    halo: Minimum context at inner edges, in pixels.
+    feather: Width of the cross-fade between neighbouring tiles, in pixels.
+    multiple: Tile origins are multiples of this.
+
+Raises:
+    ValueError: The lengths admit no plan.
+)";
+
+constexpr const char* kSmallestTileDoc = R"(Returns the minimum tile size for pictures that need more than one tile.
+
+Raises:
+    ValueError: An argument is out of range.
+)";
+
+std::string span_text(const Span& span) {
+  return "Span(origin=" + std::to_string(span.origin) + ", begin=" + std::to_string(span.begin) +
+         ", end=" + std::to_string(span.end) + ", lead=" + std::to_string(span.lead) +
+         ", trail=" + std::to_string(span.trail) + ")";
+}
+
+}  // namespace
 
 void bind_plan(py::module_& module) {
-  py::class_<Span>(module, "Span", "One tile's share of an axis, in input pixels.")
-      .def_readonly("origin", &Span::origin, "First pixel the network sees.")
-      .def_readonly("begin", &Span::begin, "First pixel the tile owns.")
-      .def_readonly("end", &Span::end, "One past the last pixel it owns.")
-      .def_readonly("lead", &Span::lead, "Pixels from `begin` on that are faded in from the previous tile.")
-      .def_readonly("trail", &Span::trail, "Pixels from `end` on that are faded out to the next tile.")
-      .def("__repr__", [](const Span& span) {
-        return "Span(origin=" + std::to_string(span.origin) + ", begin=" + std::to_string(span.begin) +
-               ", end=" + std::to_string(span.end) + ", lead=" + std::to_string(span.lead) +
-               ", trail=" + std::to_string(span.trail) + ")";
-      });
+  py::class_<Span>(module, "Span", "One tile's extent along an axis, in input pixels.")
+      .def_readonly("origin", &Span::origin, "First pixel of the network's input.")
+      .def_readonly("begin", &Span::begin, "First pixel that the tile owns.")
+      .def_readonly("end", &Span::end, "One past the last pixel that the tile owns.")
+      .def_readonly("lead", &Span::lead, "Pixels from `begin` on that are cross-faded from the previous tile.")
+      .def_readonly("trail", &Span::trail, "Pixels from `end` on that are cross-faded to the next tile.")
+      .def("__repr__", &span_text);
 
-  py::class_<Tile>(module, "Tile", "A rectangle of the input that the network sees, and what it owns of it.")
+  py::class_<Tile>(module, "Tile", "A rectangle of the network's input and the part of it that the tile owns.")
       .def_readonly("x", &Tile::x)
       .def_readonly("y", &Tile::y);
 
-  py::class_<TilePlan>(module, "TilePlan", "Tiles of one shape that cover a picture, in rows from the top left.")
+  py::class_<TilePlan>(module, "TilePlan", kPlanDoc)
       .def(py::init<index_t, index_t, index_t, index_t, index_t, index_t, index_t>(), py::arg("width"),
            py::arg("height"), py::kw_only(), py::arg("tile_width"), py::arg("tile_height"), py::arg("halo") = 0,
            py::arg("feather") = 0, py::arg("multiple") = 1)
@@ -40,13 +65,11 @@ void bind_plan(py::module_& module) {
       .def("__len__", &TilePlan::size)
       .def("__getitem__",
            [](const TilePlan& plan, index_t index) {
-             if (index < 0 || index >= plan.size()) {
-               throw py::index_error("tile " + std::to_string(index) + " of a plan of " + std::to_string(plan.size()));
-             }
+             check_index(plan, index);
              return plan.tile(index);
            })
       .def_static("smallest_tile", &TilePlan::smallest_tile, py::kw_only(), py::arg("halo"), py::arg("feather"),
-                  py::arg("multiple"), "The smallest tile length for pictures that do not fit in one.");
+                  py::arg("multiple"), kSmallestTileDoc);
 }
 
 }  // namespace tilewright::bindings

@@ -8,6 +8,25 @@
 namespace tilewright::bindings {
 namespace {
 
+constexpr const char* kDoc = R"(Filters rows for a PNG file.
+
+Each row gets the filter with the smallest sum of absolute values of its filtered bytes as signed numbers.
+
+Args:
+    pixels: uint8 or uint16 [height, width, channels] with 1 to 4 channels; rows may be padded.
+    above: uint8 [row bytes], the unfiltered big-endian bytes of the row above the first (zeros at the top of a
+        picture). Overwritten with the bytes of the last row, which the next call needs.
+    filtered: uint8 [height, 1 + row bytes], C-contiguous. Overwritten with each row's filter type (0 to 4) and filtered
+        bytes.
+    alpha: [height, width, 1] of the same dtype, which becomes the last channel of pixels with 1 or 3 channels. None
+        means that there is no separate alpha plane.
+    isa: Instruction set. None means ``default_isa()``.
+
+Raises:
+    TypeError: An array has the wrong dtype.
+    ValueError: An array has the wrong shape or layout, or ``isa`` is not available.
+)";
+
 template <class Sample>
 PngRows<Sample> png_rows(const py::array& pixels, const std::optional<py::array>& alpha) {
   return {image_view<const Sample>(pixels), alpha ? image_view<const Sample>(*alpha) : ImageView<const Sample>{}};
@@ -19,17 +38,18 @@ void check_alpha(const py::array& pixels, const py::array& alpha) {
     throw_dtype("alpha", std::string(py::str(pixels.dtype())).c_str(), alpha);
   }
   if (alpha.shape(0) != pixels.shape(0) || alpha.shape(1) != pixels.shape(1) || alpha.shape(2) != 1) {
-    throw py::value_error("alpha must be of shape [" + std::to_string(pixels.shape(0)) + ", " +
+    throw py::value_error("alpha must have shape [" + std::to_string(pixels.shape(0)) + ", " +
                           std::to_string(pixels.shape(1)) + ", 1]");
   }
   if (pixels.shape(2) != 1 && pixels.shape(2) != 3) {
-    throw py::value_error("pixels beside an alpha must have 1 or 3 channels, not " + std::to_string(pixels.shape(2)));
+    throw py::value_error("pixels with a separate alpha must have 1 or 3 channels, not " +
+                          std::to_string(pixels.shape(2)));
   }
 }
 
 void check_bytes(const char* name, const py::array& array, const std::vector<index_t>& shape) {
   if (element_code(array) != "u1") throw_dtype(name, "uint8", array);
-  check_planar(name, array, shape, true);
+  check_contiguous(name, array, shape, true);
 }
 
 void filter_rows(const py::array& pixels, py::array& above, py::array& filtered, const std::optional<py::array>& alpha,
@@ -56,21 +76,7 @@ void filter_rows(const py::array& pixels, py::array& above, py::array& filtered,
 
 void bind_png_filter(py::module_& module) {
   module.def("png_filter", &filter_rows, py::arg("pixels"), py::arg("above"), py::arg("filtered"), py::kw_only(),
-             py::arg("alpha") = py::none(), py::arg("isa") = py::none(),
-             R"(Filters rows of a PNG file, each with the filter of the smallest sum of absolute differences.
-
-Args:
-    pixels: uint8 or uint16 [height, width, channels], 1 to 4 channels; rows may be padded.
-    above: uint8 [row bytes], the big-endian bytes of the row above the first (zeros at the top of a picture),
-        overwritten with those of the last row: what the next call needs.
-    filtered: uint8 [height, 1 + row bytes], C-contiguous, overwritten: each row's filter (0 to 4) and filtered bytes.
-    alpha: [height, width, 1] of the same dtype, interleaved as the last channel of pixels that have 1 or 3.
-    isa: instruction set, by default `default_isa()`.
-
-Raises:
-    TypeError: an array of another dtype.
-    ValueError: shapes, layout or values that do not fit; the message says which.
-)");
+             py::arg("alpha") = py::none(), py::arg("isa") = py::none(), kDoc);
 }
 
 }  // namespace tilewright::bindings

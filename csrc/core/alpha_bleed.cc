@@ -7,7 +7,7 @@
 namespace tilewright {
 namespace {
 
-enum class State : std::uint8_t { kEmpty, kNext, kFilled };
+enum class State : std::uint8_t { kHidden, kQueued, kFilled };
 
 struct Position {
   index_t x;
@@ -16,22 +16,22 @@ struct Position {
 
 using Ring = std::vector<Position>;
 
-// What is known of every pixel.
+// The state of every pixel.
 class States {
  public:
   States(index_t width, index_t height)
-      : width_(width), height_(height), states_(static_cast<std::size_t>(width * height), State::kEmpty) {}
+      : width_(width), height_(height), states_(static_cast<std::size_t>(width * height), State::kHidden) {}
 
   State& at(index_t x, index_t y) { return states_[static_cast<std::size_t>(y * width_ + x)]; }
 
-  // Calls `function(x, y)` for the neighbours of a pixel that are in a state, row by row.
+  // Calls `function(x, y)` for every neighbour of `centre` that has the given state, row by row.
   template <class Function>
-  void around(Position centre, State state, Function&& function) {
+  void for_each_neighbour(Position centre, State state, Function&& function) {
     const index_t bottom = std::min(centre.y + 1, height_ - 1);
     const index_t right = std::min(centre.x + 1, width_ - 1);
     for (index_t y = std::max(centre.y - 1, index_t{0}); y <= bottom; ++y) {
       for (index_t x = std::max(centre.x - 1, index_t{0}); x <= right; ++x) {
-        // The centre is never in the state that is asked for.
+        // The centre is skipped too, because callers never ask for its state.
         if (at(x, y) == state) function(x, y);
       }
     }
@@ -43,21 +43,22 @@ class States {
   std::vector<State> states_;
 };
 
-// The empty pixels around a filled one, which become the next ring.
-void put_around(Position centre, States& states, Ring& next) {
-  states.around(centre, State::kEmpty, [&](index_t x, index_t y) {
-    states.at(x, y) = State::kNext;
+// Adds the hidden neighbours of a filled pixel to the next ring.
+void queue_neighbours(Position centre, States& states, Ring& next) {
+  states.for_each_neighbour(centre, State::kHidden, [&](index_t x, index_t y) {
+    states.at(x, y) = State::kQueued;
     next.push_back({x, y});
   });
 }
 
-// Colours a ring by `weight(x, y)` of its filled neighbours, at least one of which is above 0.
+// Sets the colour of each pixel in a ring to the mean of its filled neighbours, weighted by `weight(x, y)`. At least
+// one weight must be above 0.
 template <class Sample, class Weight>
 void fill(ImageView<Sample> pixels, index_t colours, const Ring& ring, States& states, Weight&& weight) {
   for (const Position position : ring) {
     std::uint64_t total = 0;
     std::uint64_t sums[3] = {};
-    states.around(position, State::kFilled, [&](index_t x, index_t y) {
+    states.for_each_neighbour(position, State::kFilled, [&](index_t x, index_t y) {
       const std::uint64_t share = weight(x, y);
       const Sample* neighbour = pixels.row(y) + x * pixels.channels;
       total += share;
@@ -85,14 +86,14 @@ void alpha_bleed(ImageView<Sample> pixels, index_t colours, ImageView<const Samp
   Ring ring;
   for (index_t y = 0; y < pixels.height; ++y) {
     for (index_t x = 0; x < pixels.width; ++x) {
-      if (states.at(x, y) == State::kFilled) put_around({x, y}, states, ring);
+      if (states.at(x, y) == State::kFilled) queue_neighbours({x, y}, states, ring);
     }
   }
   fill(pixels, colours, ring, states, alpha_at);
   Ring next;
   while (!ring.empty()) {
     next.clear();
-    for (const Position position : ring) put_around(position, states, next);
+    for (const Position position : ring) queue_neighbours(position, states, next);
     fill(pixels, colours, next, states, [](index_t, index_t) { return 1; });
     ring.swap(next);
   }

@@ -10,129 +10,139 @@
 namespace tilewright {
 namespace {
 
-// No row kernel takes more samples at a time: what is narrower it does one by one.
-constexpr index_t kWidestBlock = 64;
+// No kernel processes more samples at a time. Narrower rows are processed one sample at a time.
+constexpr index_t kMaxBlock = 64;
 
-// How many of `owned` columns take the way through floats when the first `lead` must: those, and as many as it takes to
-// leave no narrow rest on either side; a multiple of `shuffle`, as `lead` and `owned` are.
-index_t detour_of(index_t lead, index_t owned, index_t shuffle) {
+// Returns how many of `owned` columns are converted to floats first, because the first `lead` of them are cross-faded.
+// The number is larger than `lead` where necessary, so that neither part is narrower than a block. It is a multiple of
+// `shuffle`, as `lead` and `owned` are.
+index_t faded_columns(index_t lead, index_t owned, index_t shuffle) {
   if (lead == 0) return 0;
-  const index_t detour = std::max(lead, (kWidestBlock + shuffle - 1) / shuffle * shuffle);
-  return owned - detour < kWidestBlock ? owned : detour;
+  const index_t columns = std::max(lead, (kMaxBlock + shuffle - 1) / shuffle * shuffle);
+  return owned - columns < kMaxBlock ? owned : columns;
 }
 
-std::vector<float> floats(index_t a, index_t b, index_t c) {
+std::vector<float> make_floats(index_t a, index_t b, index_t c) {
   return std::vector<float>(static_cast<std::size_t>(a * b * c));
 }
 
-index_t as_floats(const FloatKernels& kernels, const float* row, index_t width, float* out) {
+index_t to_floats(const FloatKernels& kernels, const float* row, index_t width, float* out) {
   return kernels.from_float(row, width, out);
 }
 
-index_t as_floats(const FloatKernels& kernels, const Half* row, index_t width, float* out) {
+index_t to_floats(const FloatKernels& kernels, const Half* row, index_t width, float* out) {
   return kernels.from_half(row, width, out);
 }
 
-void shuffled_row(const FloatKernels& kernels, const float* const* parts, index_t shuffle, const float* base,
-                  index_t width, float* out) {
+void shuffle_row(const FloatKernels& kernels, const float* const* parts, index_t shuffle, const float* base,
+                 index_t width, float* out) {
   kernels.shuffle_floats(parts, shuffle, base, width, out);
 }
 
-void shuffled_row(const FloatKernels& kernels, const Half* const* parts, index_t shuffle, const float* base,
-                  index_t width, float* out) {
+void shuffle_row(const FloatKernels& kernels, const Half* const* parts, index_t shuffle, const float* base,
+                 index_t width, float* out) {
   kernels.shuffle_halves(parts, shuffle, base, width, out);
 }
 
-// Whether a row of three planes can be written by one kernel.
+// Whether one kernel can write a row of three planes.
 bool is_rgb(index_t planes, index_t channels, index_t stride) { return planes == 3 && channels == 3 && stride <= 4; }
 
-// Writes planes into as many adjacent samples of every pixel, or their mean into one. `stride`: samples per pixel.
+// Writes each plane to its own sample of every pixel, or the mean of all planes to a single one. `stride`: samples per
+// pixel. Returns the number of non-finite values.
 template <class Element, class Sample>
-index_t store_row(const Element* const planes[3], index_t count, index_t width, index_t channels, ValueRange range,
-                  Isa isa, Sample* pixels, index_t stride) {
-  const auto& kernels = store_kernels<Element, Sample>(isa);
+index_t store_row(const RowKernels& row_kernels, const Element* const planes[3], index_t count, index_t width,
+                  index_t channels, ValueRange range, Sample* pixels, index_t stride) {
+  const StoreKernels<Element, Sample>& kernels = row_kernels.store<Element, Sample>();
   if (channels < count) return kernels.mean(planes, width, range, pixels, stride);
-  if (is_rgb(count, channels, stride)) return kernels.three(planes, width, range, pixels, stride);
-  index_t not_finite = 0;
+  if (is_rgb(count, channels, stride)) return kernels.rgb(planes, width, range, pixels, stride);
+  index_t nonfinite = 0;
   for (index_t channel = 0; channel < channels; ++channel) {
-    not_finite += kernels.one(planes[channel], width, range, pixels + channel, stride);
+    nonfinite += kernels.channel(planes[channel], width, range, pixels + channel, stride);
   }
-  return not_finite;
+  return nonfinite;
 }
 
-// The rows of a finished result.
+// Reads rows of a result without a pixel shuffle. All functions return the number of non-finite values.
 template <class Element>
 class PlainRows {
  public:
-  PlainRows(PlanarView<const Element> result, ValueRange range, Isa isa) : result_(result), range_(range), isa_(isa) {}
+  PlainRows(PlanarView<const Element> result, ValueRange range, const RowKernels& kernels)
+      : result_(result), range_(range), kernels_(kernels) {}
 
-  // Columns [first, first + count) of a row of a plane. As all here, returns how many values were not finite.
+  // Converts columns [first, first + count) of one row of a plane to floats.
   index_t floats(index_t plane, index_t y, index_t first, index_t count, float* out) const {
-    return as_floats(float_kernels(isa_), result_.row(plane, y) + first, count, out);
+    return to_floats(kernels_.floats, result_.row(plane, y) + first, count, out);
   }
 
-  // Those columns of all planes, as samples.
+  // Converts the same columns of all planes to samples.
   template <class Sample>
   index_t samples(index_t y, index_t first, index_t count, index_t channels, Sample* pixels, index_t stride) const {
     const Element* planes[3];
     for (index_t plane = 0; plane < result_.planes; ++plane) planes[plane] = result_.row(plane, y) + first;
-    return store_row(planes, result_.planes, count, channels, range_, isa_, pixels, stride);
+    return store_row(kernels_, planes, result_.planes, count, channels, range_, pixels, stride);
   }
 
  private:
   PlanarView<const Element> result_;
   ValueRange range_;
-  Isa isa_;
+  const RowKernels& kernels_;
 };
 
-// Those of a result whose pixel shuffle is still to be done: first and count are multiples of it.
+// Reads rows of a result and applies a pixel shuffle. `first` and `count` are multiples of the shuffle.
 template <class Element>
 class ShuffledRows {
  public:
-  // `scratch`: planes x a row.
-  ShuffledRows(PlanarView<const Element> result, PlanarView<const float> base, Tail tail, index_t planes,
-               ValueRange range, Isa isa, std::vector<float>& scratch)
-      : result_(result), base_(base), tail_(tail), planes_(planes), range_(range), isa_(isa), scratch_(scratch) {}
+  // `scratch`: room for a row of all planes.
+  ShuffledRows(PlanarView<const Element> result, PlanarView<const float> base, const CanvasLayout& layout,
+               const RowKernels& kernels, std::vector<float>& scratch)
+      : result_(result),
+        base_(base),
+        tail_(layout.tail()),
+        planes_(layout.planes()),
+        range_(layout.range()),
+        kernels_(kernels),
+        scratch_(scratch) {}
 
   index_t floats(index_t plane, index_t y, index_t first, index_t count, float* out) const {
-    const Element* parts[kLargestScale];
-    parts_of(plane, y, first, parts);
-    shuffled_row(float_kernels(isa_), parts, tail_.shuffle, base_of(plane, y, first), count / tail_.shuffle, out);
-    return as_floats(float_kernels(isa_), out, count, out);
+    const Element* parts[kMaxScale];
+    find_parts(plane, y, first, parts);
+    shuffle_row(kernels_.floats, parts, tail_.shuffle, base_row(plane, y, first), count / tail_.shuffle, out);
+    return to_floats(kernels_.floats, out, count, out);
   }
 
   template <class Sample>
   index_t samples(index_t y, index_t first, index_t count, index_t channels, Sample* pixels, index_t stride) const {
     if (is_rgb(planes_, channels, stride)) {
-      const Element* parts[3 * kLargestScale];
+      const Element* parts[3 * kMaxScale];
       const float* bases[3];
       for (index_t plane = 0; plane < 3; ++plane) {
-        parts_of(plane, y, first, parts + plane * tail_.shuffle);
-        bases[plane] = base_of(plane, y, first);
+        find_parts(plane, y, first, parts + plane * tail_.shuffle);
+        bases[plane] = base_row(plane, y, first);
       }
-      const auto& kernels = store_kernels<Element, Sample>(isa_);
+      const StoreKernels<Element, Sample>& kernels = kernels_.template store<Element, Sample>();
       return kernels.shuffled(parts, tail_.shuffle, bases, count / tail_.shuffle, range_, pixels, stride);
     }
     const float* rows[3];
-    index_t not_finite = 0;
+    index_t nonfinite = 0;
     for (index_t plane = 0; plane < planes_; ++plane) {
       float* row = scratch_.data() + plane * (static_cast<index_t>(scratch_.size()) / planes_);
-      not_finite += floats(plane, y, first, count, row);
+      nonfinite += floats(plane, y, first, count, row);
       rows[plane] = row;
     }
-    store_row(rows, planes_, count, channels, range_, isa_, pixels, stride);
-    return not_finite;
+    store_row(kernels_, rows, planes_, count, channels, range_, pixels, stride);
+    return nonfinite;
   }
 
  private:
-  void parts_of(index_t plane, index_t y, index_t first, const Element** parts) const {
+  // Finds the `shuffle` rows of the result that interleave to one output row.
+  void find_parts(index_t plane, index_t y, index_t first, const Element** parts) const {
     const index_t shuffle = tail_.shuffle;
     for (index_t k = 0; k < shuffle; ++k) {
       parts[k] = result_.row((plane * shuffle + y % shuffle) * shuffle + k, y / shuffle) + first / shuffle;
     }
   }
 
-  const float* base_of(index_t plane, index_t y, index_t first) const {
+  const float* base_row(index_t plane, index_t y, index_t first) const {
     return tail_.adds_base ? base_.row(plane, y / tail_.shuffle) + first / tail_.shuffle : nullptr;
   }
 
@@ -141,7 +151,7 @@ class ShuffledRows {
   Tail tail_;
   index_t planes_;
   ValueRange range_;
-  Isa isa_;
+  const RowKernels& kernels_;
   std::vector<float>& scratch_;
 };
 
@@ -152,95 +162,97 @@ Canvas::Canvas(CanvasLayout layout, Isa isa)
   const TilePlan& plan = layout_.plan();
   const index_t planes = layout_.planes();
   if (plan.columns() > 1) {
-    columns_.kept = floats(planes, plan.tile_height() * layout_.scale(), layout_.feather());
-    columns_.faded = columns_.kept;
+    columns_.outgoing = make_floats(planes, plan.tile_height() * layout_.scale(), layout_.feather());
+    columns_.incoming = columns_.outgoing;
   }
   if (plan.rows() > 1) {
-    rows_.kept = floats(planes, layout_.feather(), layout_.width());
-    rows_.faded = rows_.kept;
+    rows_.outgoing = make_floats(planes, layout_.feather(), layout_.width());
+    rows_.incoming = rows_.outgoing;
   }
-  scratch_ = floats(planes, 1, plan.tile_width() * layout_.scale());
+  scratch_ = make_floats(planes, 1, plan.tile_width() * layout_.scale());
   if (layout_.tail().shuffle > 1) shuffled_ = scratch_;
 }
 
 template <class Element, class Sample>
 index_t Canvas::blend(index_t index, PlanarView<const Element> result, PlanarView<const float> base,
                       ImageView<Sample> target, index_t first_channel, index_t channels) {
-  const Tail& tail = layout_.tail();
-  if (tail.shuffle == 1) {
-    return blend_rows(index, PlainRows<Element>(result, layout_.range(), isa_), target, first_channel, channels);
+  const RowKernels& kernels = row_kernels(isa_);
+  if (layout_.tail().shuffle == 1) {
+    return blend_rows(index, PlainRows<Element>(result, layout_.range(), kernels), target, first_channel, channels);
   }
-  const ShuffledRows<Element> rows(result, base, tail, layout_.planes(), layout_.range(), isa_, shuffled_);
+  const ShuffledRows<Element> rows(result, base, layout_, kernels, shuffled_);
   return blend_rows(index, rows, target, first_channel, channels);
+}
+
+template <class Rows>
+index_t Canvas::fade_plane(const Rows& rows, const Tile& tile, index_t plane, index_t row, index_t count, float* out) {
+  const FloatKernels& kernels = row_kernels(isa_).floats;
+  const auto& [x, y] = tile;
+  const index_t nonfinite = rows.floats(plane, row - y.origin, x.begin - x.origin, count, out);
+  if (x.lead > 0) {
+    const float* left = columns_.incoming.data() + column_offset(plane, row - y.origin);
+    kernels.fade_columns(left, ramp_.data(), x.lead, out);
+  }
+  if (row < y.begin + y.lead) {
+    const index_t feather_row = row - y.begin;
+    const float* above = rows_.incoming.data() + row_offset(plane, feather_row) + x.begin;
+    kernels.fade_row(above, ramp_[static_cast<std::size_t>(feather_row)], count, out);
+  }
+  return nonfinite;
 }
 
 template <class Rows, class Sample>
 index_t Canvas::blend_rows(index_t index, const Rows& rows, ImageView<Sample> target, index_t first_channel,
                            index_t channels) {
-  const TilePlan& plan = layout_.plan();
-  if (layout_.turn_to(index)) {
-    std::swap(columns_.kept, columns_.faded);
-    if (index % plan.columns() == 0) std::swap(rows_.kept, rows_.faded);
+  if (layout_.advance_to(index)) {
+    std::swap(columns_.outgoing, columns_.incoming);
+    if (index % layout_.plan().columns() == 0) std::swap(rows_.outgoing, rows_.incoming);
   }
 
-  const FloatKernels& kernels = float_kernels(isa_);
   const index_t planes = layout_.planes();
-  const auto [x, y] = layout_.tile(index);
-  const index_t left = x.begin - x.origin;  // first column of the result that counts
-  const index_t owned = x.end - x.begin;    // columns that become final in this row of tiles
-  const index_t tile_width = plan.tile_width() * layout_.scale();
-  const index_t tile_height = plan.tile_height() * layout_.scale();
-  const index_t output_width = layout_.width();
-  const index_t feather = layout_.feather();
-  index_t not_finite = 0;
+  const Tile tile = layout_.tile(index);
+  const auto& [x, y] = tile;
+  const index_t left = x.begin - x.origin;  // first owned column of the result
+  const index_t owned = x.end - x.begin;    // columns that are final after this row of tiles
+  const index_t tile_width = layout_.plan().tile_width() * layout_.scale();
+  index_t nonfinite = 0;
 
   for (index_t row = y.begin; row < y.end + y.trail; ++row) {
     const index_t tile_row = row - y.origin;
     const bool fades_in = row < y.begin + y.lead;
     const bool fades_out = row >= y.end;
-    // Columns that take the way through a row of floats. The others go straight from the result to samples.
-    const index_t detour = fades_in || fades_out ? owned : detour_of(x.lead, owned, layout_.tail().shuffle);
-    const float* faded[3];
-
+    const index_t faded = fades_in || fades_out ? owned : faded_columns(x.lead, owned, layout_.tail().shuffle);
+    const float* faded_rows[3];
     for (index_t plane = 0; plane < planes; ++plane) {
-      // What fades out goes to where it is kept for the tile below.
-      float* on_the_way = fades_out ? rows_.kept.data() + (plane * feather + (row - y.end)) * output_width + x.begin
-                                    : scratch_.data() + plane * tile_width;
-      not_finite += rows.floats(plane, tile_row, left, detour, on_the_way);
-      if (x.lead > 0) {
-        const index_t strip = (plane * tile_height + tile_row) * feather;
-        kernels.fade_columns(columns_.faded.data() + strip, ramp_.data(), x.lead, on_the_way);
-      }
-      if (fades_in) {
-        const float* above = rows_.faded.data() + (plane * feather + (row - y.begin)) * output_width + x.begin;
-        kernels.fade_row(above, ramp_[static_cast<std::size_t>(row - y.begin)], owned, on_the_way);
-      }
-      faded[plane] = on_the_way;
+      float* out = fades_out ? rows_.outgoing.data() + row_offset(plane, row - y.end) + x.begin
+                             : scratch_.data() + plane * tile_width;
+      nonfinite += fade_plane(rows, tile, plane, row, faded, out);
+      faded_rows[plane] = out;
     }
 
     if (!fades_out) {
       Sample* pixels = target.row(row - y.begin) + x.begin * target.channels + first_channel;
-      // What came through the floats has been counted.
-      store_row(faded, planes, detour, channels, layout_.range(), isa_, pixels, target.channels);
-      pixels += detour * target.channels;
-      not_finite += rows.samples(tile_row, left + detour, owned - detour, channels, pixels, target.channels);
+      // fade_plane() has already counted the non-finite values of these columns.
+      store_row(row_kernels(isa_), faded_rows, planes, faded, channels, layout_.range(), pixels, target.channels);
+      pixels += faded * target.channels;
+      nonfinite += rows.samples(tile_row, left + faded, owned - faded, channels, pixels, target.channels);
     }
-    // Last, so that every row is read from left to right.
+    // This comes last, so that every row of the result is read from left to right.
     for (index_t plane = 0; x.trail > 0 && plane < planes; ++plane) {
-      const index_t strip = (plane * tile_height + tile_row) * feather;
-      not_finite += rows.floats(plane, tile_row, left + owned, x.trail, columns_.kept.data() + strip);
+      float* right = columns_.outgoing.data() + column_offset(plane, tile_row);
+      nonfinite += rows.floats(plane, tile_row, left + owned, x.trail, right);
     }
   }
-  return not_finite;
+  return nonfinite;
 }
 
-#define TILEWRIGHT_BLEND(ELEMENT, SAMPLE)                                                                      \
-  template index_t Canvas::blend<ELEMENT, SAMPLE>(index_t, PlanarView<const ELEMENT>, PlanarView<const float>, \
-                                                  ImageView<SAMPLE>, index_t, index_t)
-TILEWRIGHT_BLEND(float, std::uint8_t);
-TILEWRIGHT_BLEND(float, std::uint16_t);
-TILEWRIGHT_BLEND(Half, std::uint8_t);
-TILEWRIGHT_BLEND(Half, std::uint16_t);
-#undef TILEWRIGHT_BLEND
+template index_t Canvas::blend(index_t, PlanarView<const float>, PlanarView<const float>, ImageView<std::uint8_t>,
+                               index_t, index_t);
+template index_t Canvas::blend(index_t, PlanarView<const float>, PlanarView<const float>, ImageView<std::uint16_t>,
+                               index_t, index_t);
+template index_t Canvas::blend(index_t, PlanarView<const Half>, PlanarView<const float>, ImageView<std::uint8_t>,
+                               index_t, index_t);
+template index_t Canvas::blend(index_t, PlanarView<const Half>, PlanarView<const float>, ImageView<std::uint16_t>,
+                               index_t, index_t);
 
 }  // namespace tilewright

@@ -1,4 +1,4 @@
-// Where results of a network come together into finished rows.
+// Blends a network's results into finished rows.
 #pragma once
 
 #include <vector>
@@ -11,46 +11,65 @@ namespace tilewright {
 
 // Blends tiles, in the plan's order, into bands of samples.
 //
-// Owned pixels go straight from the network's result to samples. Only what a later tile must still be faded with is
-// kept in float: one feather's columns of one tile and one feather's rows of the output's width, twice, so that a tile
-// whose result was not finite can be blended again after it was computed anew.
+// Owned pixels are converted directly from the network's result to samples. Only values that a later tile must be
+// cross-faded with are kept as floats: the feather columns of one tile, and the feather rows of the output's width.
+// Both are kept twice, so that a tile with non-finite values can be recomputed and blended again.
+//
+// A canvas must not be used by two threads at once.
 class Canvas {
  public:
   Canvas(CanvasLayout layout, Isa isa);
 
   const CanvasLayout& layout() const { return layout_; }
 
-  // Blends tile `index` and writes the pixels it completes into `target`: the whole band of its tile row, output width,
-  // at samples [first_channel, first_channel + channels) of each pixel. One channel from three planes is their mean.
-  // Returns how many of the values that count were not finite. What is written for them has no meaning.
+  // Blends tile `index` and writes the pixels that it completes.
   //
-  // Throws std::invalid_argument when `index` is neither the next tile nor the last one blended.
-  // Preconditions: result is planes x tile size x scale, or with a shuffle planes * scale² x tile size; base is
-  // planes x tile size where the tail adds it; channels is 1 or planes; target has the band's size.
+  // `target` is the whole band of the tile's row. Samples [first_channel, first_channel + channels) of each pixel are
+  // written. If `channels` is 1 and there are three planes, their mean is written. Returns the number of non-finite
+  // values among those that contribute to the output; the samples written for them are unspecified.
+  //
+  // Throws std::invalid_argument if `index` is neither the next tile nor the last one blended.
+  //
+  // Preconditions: `result` has `planes` planes of the tile size times the scale or, with a shuffle, planes * scale²
+  // planes of the tile size. `base` has `planes` planes of the tile size if the tail adds it, and is ignored otherwise.
+  // `channels` is 1 or the number of planes. `target` has the band's size.
   template <class Element, class Sample>
   index_t blend(index_t index, PlanarView<const Element> result, PlanarView<const float> base, ImageView<Sample> target,
                 index_t first_channel, index_t channels);
 
  private:
-  // The same, whatever a row of the result comes from.
+  // Blends a tile whose rows `Rows` reads from a result.
   template <class Rows, class Sample>
   index_t blend_rows(index_t index, const Rows& rows, ImageView<Sample> target, index_t first_channel,
                      index_t channels);
 
-  // What the next tile to the right, or the next row of tiles, has to be faded with. Written to `kept`, read from
-  // `faded`: two buffers that change roles when the blend moves on.
+  // Converts the first `count` owned columns of one plane's output row `row` to floats, and cross-fades them with
+  // earlier tiles. Returns the number of non-finite values.
+  template <class Rows>
+  index_t fade_plane(const Rows& rows, const Tile& tile, index_t plane, index_t row, index_t count, float* out);
+
+  // Offsets of a row in the buffers of columns_ and rows_.
+  index_t column_offset(index_t plane, index_t tile_row) const {
+    return (plane * layout_.plan().tile_height() * layout_.scale() + tile_row) * layout_.feather();
+  }
+  index_t row_offset(index_t plane, index_t feather_row) const {
+    return (plane * layout_.feather() + feather_row) * layout_.width();
+  }
+
+  // Values under a feather. A tile writes `outgoing` for later tiles and reads `incoming`, which earlier tiles wrote.
+  // The two are swapped when the canvas advances.
   struct Strip {
-    std::vector<float> kept;
-    std::vector<float> faded;
+    std::vector<float> outgoing;
+    std::vector<float> incoming;
   };
 
   CanvasLayout layout_;
   Isa isa_;
   std::vector<float> ramp_;
-  Strip columns_;                // planes x tile rows x feather
+  Strip columns_;                // planes x tile height x feather
   Strip rows_;                   // planes x feather x output width
-  std::vector<float> scratch_;   // planes x tile width: a row on its way through a feather
-  std::vector<float> shuffled_;  // likewise: a row out of the pixel shuffle, where no kernel does both at once
+  std::vector<float> scratch_;   // planes x tile width: a row that is cross-faded
+  std::vector<float> shuffled_;  // planes x tile width: a pixel-shuffled row, if no kernel stores it directly
 };
 
 }  // namespace tilewright

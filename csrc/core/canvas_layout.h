@@ -1,4 +1,4 @@
-// What canvases on every device agree on: where bands lie, and which tile is blended when.
+// Canvas geometry shared by all devices: the rows of each band and the order of blends.
 #pragma once
 
 #include "core/tile_plan.h"
@@ -6,26 +6,29 @@
 
 namespace tilewright {
 
-// Output rows [begin, end) that are final once a row of tiles is done.
+// Output rows [begin, end), which are final once a row of tiles has been blended.
 struct Band {
   index_t begin;
   index_t end;
 };
 
-// What is left to do with the result of a network that ends in a pixel shuffle, which was cut off: each of its pixels
-// holds `shuffle` x `shuffle` pixels of every plane, in ONNX's order "CRD", and where `adds_base` is set, the pixel of
-// the network's input is added to all of them. A shuffle of 1 is none.
+// The operations at the end of a network that the canvas applies instead of the network.
+//
+// `shuffle`: factor of a pixel shuffle (ONNX DepthToSpace in mode CRD); 1 means none. Each pixel of the result then
+// holds shuffle x shuffle output pixels of every plane. `adds_base`: whether the network's input is added, each of its
+// pixels to all shuffle x shuffle output pixels.
 struct Tail {
   index_t shuffle = 1;
   bool adds_base = false;
 };
 
-inline constexpr index_t kLargestScale = 64;
+inline constexpr index_t kMaxScale = 64;
 
 class CanvasLayout {
  public:
-  // `scale`: output pixels per input pixel; `planes`: of the finished result; `range`: its black and white; `tail`: its
-  // shuffle is 1 or the scale. Throws std::invalid_argument when no canvas can be like that.
+  // `scale`: output pixels per input pixel along each axis. `planes`: planes of the finished result. `range`: its
+  // values for black and white. `tail`: its shuffle is 1 or the scale. Throws std::invalid_argument if a value is not
+  // supported.
   CanvasLayout(TilePlan plan, index_t scale, index_t planes, ValueRange range, Tail tail);
 
   const TilePlan& plan() const { return plan_; }
@@ -34,19 +37,19 @@ class CanvasLayout {
   ValueRange range() const { return range_; }
   const Tail& tail() const { return tail_; }
 
-  // The output's width, and the feather in output pixels.
+  // Width of the output and of the feather, in output pixels.
   index_t width() const { return plan_.width() * scale_; }
   index_t feather() const { return plan_.feather() * scale_; }
 
-  // The band that row `row` of tiles completes. Precondition: 0 <= row < plan().rows().
+  // The band that is final after row `row` of tiles. Precondition: 0 <= row < plan().rows().
   Band band(index_t row) const;
 
-  // Tile `index`, in output pixels.
+  // Tile `index` in output pixels.
   Tile tile(index_t index) const;
 
-  // Takes note that tile `index` is being blended: the next one, for which it returns true, or the last one once more.
-  // Throws std::invalid_argument when it is neither.
-  bool turn_to(index_t index);
+  // Records that tile `index` is about to be blended. Returns true if it is the next tile, and false if it repeats the
+  // last one. Throws std::invalid_argument for any other tile.
+  bool advance_to(index_t index);
 
  private:
   TilePlan plan_;
@@ -54,7 +57,7 @@ class CanvasLayout {
   index_t planes_;
   ValueRange range_;
   Tail tail_;
-  index_t blended_ = 0;  // tiles blended so far
+  index_t blended_ = 0;  // number of tiles blended
 };
 
 }  // namespace tilewright

@@ -1,4 +1,4 @@
-// The cross-fade between neighbouring tiles.
+// Weights for the cross-fade between neighbouring tiles.
 #pragma once
 
 #include <vector>
@@ -7,8 +7,8 @@
 
 namespace tilewright {
 
-// Weights of the tile that takes over, at the centres of `length` output pixels: rising from 0 to 1, symmetrical, so
-// that with the other tile's 1 - weight they sum to 1.
+// Returns the weights of the next tile at the centres of `length` output pixels. They rise from 0 to 1 symmetrically;
+// the previous tile has the weight 1 - w.
 std::vector<float> feather_ramp(index_t length);
 
 }  // namespace tilewright

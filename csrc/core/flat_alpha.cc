@@ -8,36 +8,40 @@
 namespace tilewright {
 namespace {
 
-// Which pixels of a row have the same alpha all round.
+// Finds the pixels of a row whose neighbourhood has constant alpha.
 template <class Sample>
 class FlatRow {
  public:
   FlatRow(index_t width, index_t radius)
-      : width_(width), radius_(radius), least_(entries()), most_(entries()), flat_(static_cast<std::size_t>(width)) {}
+      : width_(width),
+        radius_(radius),
+        minima_(entries()),
+        maxima_(entries()),
+        flat_(static_cast<std::size_t>(width)) {}
 
-  // One byte for each pixel, 1 or 0.
+  // Returns one byte per pixel: 1 if its neighbourhood is constant, else 0.
   const std::uint8_t* find(ImageView<const Sample> source, index_t row) {
-    std::fill(least_.begin(), least_.end(), std::numeric_limits<Sample>::max());
-    std::fill(most_.begin(), most_.end(), Sample{0});
+    std::fill(minima_.begin(), minima_.end(), std::numeric_limits<Sample>::max());
+    std::fill(maxima_.begin(), maxima_.end(), Sample{0});
     const index_t bottom = std::min(row + radius_, source.height - 1);
     for (index_t y = std::max(row - radius_, index_t{0}); y <= bottom; ++y) {
       const Sample* alpha = source.row(y);
-      Sample* least = least_.data() + radius_;
-      Sample* most = most_.data() + radius_;
+      Sample* minima = minima_.data() + radius_;
+      Sample* maxima = maxima_.data() + radius_;
       for (index_t x = 0; x < width_; ++x) {
         const Sample value = alpha[x * source.channels];
-        least[x] = std::min(least[x], value);
-        most[x] = std::max(most[x], value);
+        minima[x] = std::min(minima[x], value);
+        maxima[x] = std::max(maxima[x], value);
       }
     }
     for (index_t x = 0; x < width_; ++x) {
-      Sample least = least_[static_cast<std::size_t>(x)];
-      Sample most = most_[static_cast<std::size_t>(x)];
+      Sample minimum = minima_[static_cast<std::size_t>(x)];
+      Sample maximum = maxima_[static_cast<std::size_t>(x)];
       for (index_t i = x + 1; i <= x + 2 * radius_; ++i) {
-        least = std::min(least, least_[static_cast<std::size_t>(i)]);
-        most = std::max(most, most_[static_cast<std::size_t>(i)]);
+        minimum = std::min(minimum, minima_[static_cast<std::size_t>(i)]);
+        maximum = std::max(maximum, maxima_[static_cast<std::size_t>(i)]);
       }
-      flat_[static_cast<std::size_t>(x)] = least == most;
+      flat_[static_cast<std::size_t>(x)] = minimum == maximum;
     }
     return flat_.data();
   }
@@ -47,9 +51,9 @@ class FlatRow {
 
   index_t width_;
   index_t radius_;
-  // Of each column, over the rows around; on either side `radius` entries that count for nothing.
-  std::vector<Sample> least_;
-  std::vector<Sample> most_;
+  // Extrema of each column over the neighbouring rows. The first and last `radius` entries are neutral values.
+  std::vector<Sample> minima_;
+  std::vector<Sample> maxima_;
   std::vector<std::uint8_t> flat_;
 };
 

@@ -1,16 +1,18 @@
-// Alpha that is the same all round a pixel stays that in the result: opaque is opaque, and nothing is nothing.
+// Restores alpha in areas where it is constant, so that the network's error does not show there.
 #pragma once
 
 #include "core/types.h"
 
 namespace tilewright {
 
-// Where all alpha of `source` within `radius` pixels of one along both axes (the picture's border is no neighbour) is
-// the same, its scale x scale samples of `band` become that value.
+// Copies alpha from `source` to `band` for every pixel whose neighbourhood has constant alpha.
 //
-// `source`: the whole picture; the first sample of each pixel is alpha. `band`: the result of its rows from `first_row`
-// on, so that width is source.width * scale and height a multiple of scale; the first sample of each pixel is written.
-// Sample: u8 or u16.
+// The neighbourhood is the square of pixels within `radius` along both axes, clipped at the picture's borders. Each
+// such pixel's value is written to its scale x scale samples of `band`.
+//
+// `source`: the whole picture; the first sample of each pixel is alpha. `band`: the result of the rows from `first_row`
+// on. Its width is source.width * scale, its height a multiple of scale; the first sample of each pixel is written.
+// Sample: std::uint8_t or std::uint16_t.
 template <class Sample>
 void keep_flat_alpha(ImageView<const Sample> source, index_t radius, index_t scale, index_t first_row,
                      ImageView<Sample> band);

@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 
+#include "core/pixel_math.h"
 #include "core/rows/row_kernels.h"
 
 namespace tilewright {
 namespace {
 
-// The planes that samples 0, 1 and 2 feed, when each feeds exactly one: colour in any order.
-bool colour_planes(const std::vector<index_t>& channels, index_t (&plane_of)[3]) {
+// Finds the planes that samples 0, 1 and 2 feed. Returns false unless each of them feeds exactly one of three planes.
+bool find_rgb_planes(const std::vector<index_t>& channels, index_t (&plane_of)[3]) {
   if (channels.size() != 3) return false;
   std::fill(std::begin(plane_of), std::end(plane_of), index_t{-1});
   for (index_t plane = 0; plane < 3; ++plane) {
@@ -20,14 +22,14 @@ bool colour_planes(const std::vector<index_t>& channels, index_t (&plane_of)[3])
   return true;
 }
 
-template <class Sample, class Element>
+template <class Sample>
 void load_row(const Sample* pixels, index_t stride, index_t width, const GatherFormat& format, index_t y, Isa isa,
-              PlanarView<Element> batch) {
-  const auto& kernels = load_kernels<Sample, Element>(isa);
+              PlanarView<float> batch) {
+  const LoadKernels<Sample>& kernels = row_kernels(isa).load<Sample>();
   index_t plane_of[3];
-  if (stride >= 3 && stride <= 4 && colour_planes(format.channels, plane_of)) {
-    Element* const planes[3] = {batch.row(plane_of[0], y), batch.row(plane_of[1], y), batch.row(plane_of[2], y)};
-    kernels.three(pixels, stride, width, format.range, planes);
+  if (stride >= 3 && stride <= 4 && find_rgb_planes(format.channels, plane_of)) {
+    float* const planes[3] = {batch.row(plane_of[0], y), batch.row(plane_of[1], y), batch.row(plane_of[2], y)};
+    kernels.rgb(pixels, stride, width, format.range, planes);
     return;
   }
   for (index_t plane = 0; plane < batch.planes; ++plane) {
@@ -35,16 +37,16 @@ void load_row(const Sample* pixels, index_t stride, index_t width, const GatherF
     if (plane > 0 && channel == format.channels[static_cast<std::size_t>(plane - 1)]) {
       std::copy_n(batch.row(plane - 1, y), width, batch.row(plane, y));
     } else {
-      kernels.one(pixels + channel, stride, width, format.range, batch.row(plane, y));
+      kernels.channel(pixels + channel, stride, width, format.range, batch.row(plane, y));
     }
   }
 }
 
 }  // namespace
 
-template <class Sample, class Element>
+template <class Sample>
 void gather(ImageView<const Sample> picture, const TilePlan& plan, index_t index, const GatherFormat& format, Isa isa,
-            PlanarView<Element> batch) {
+            PlanarView<float> batch) {
   const Tile tile = plan.tile(index);
   const index_t inside_width = std::min(batch.width, picture.width - tile.x.origin);
   const index_t inside_height = std::min(batch.height, picture.height - tile.y.origin);
@@ -54,26 +56,23 @@ void gather(ImageView<const Sample> picture, const TilePlan& plan, index_t index
     load_row(pixels, picture.channels, inside_width, format, y, isa, batch);
   }
   for (index_t plane = 0; plane < batch.planes; ++plane) {
-    // Pixels beyond the picture are copies of pixels of this same tile: a plan only reaches out where the tile holds
-    // the whole rest of the picture, and mirrors no further than the picture is long unless the tile begins at 0.
+    // Pixels beyond the picture are copies of pixels in the same tile. The tile always contains these: it extends
+    // beyond the picture by less than the part of the picture in it, unless its origin is 0 and it contains the whole
+    // axis.
     for (index_t x = inside_width; x < batch.width; ++x) {
-      const index_t from = made_up(tile.x.origin + x, picture.width, format.border) - tile.x.origin;
-      for (index_t y = 0; y < inside_height; ++y) batch.row(plane, y)[x] = batch.row(plane, y)[from];
+      const index_t source = border_index(tile.x.origin + x, picture.width) - tile.x.origin;
+      for (index_t y = 0; y < inside_height; ++y) batch.row(plane, y)[x] = batch.row(plane, y)[source];
     }
     for (index_t y = inside_height; y < batch.height; ++y) {
-      const index_t from = made_up(tile.y.origin + y, picture.height, format.border) - tile.y.origin;
-      std::copy_n(batch.row(plane, from), batch.width, batch.row(plane, y));
+      const index_t source = border_index(tile.y.origin + y, picture.height) - tile.y.origin;
+      std::copy_n(batch.row(plane, source), batch.width, batch.row(plane, y));
     }
   }
 }
 
-#define TILEWRIGHT_GATHER(SAMPLE, ELEMENT)                                                                           \
-  template void gather<SAMPLE, ELEMENT>(ImageView<const SAMPLE>, const TilePlan&, index_t, const GatherFormat&, Isa, \
-                                        PlanarView<ELEMENT>)
-TILEWRIGHT_GATHER(std::uint8_t, float);
-TILEWRIGHT_GATHER(std::uint8_t, Half);
-TILEWRIGHT_GATHER(std::uint16_t, float);
-TILEWRIGHT_GATHER(std::uint16_t, Half);
-#undef TILEWRIGHT_GATHER
+template void gather(ImageView<const std::uint8_t>, const TilePlan&, index_t, const GatherFormat&, Isa,
+                     PlanarView<float>);
+template void gather(ImageView<const std::uint16_t>, const TilePlan&, index_t, const GatherFormat&, Isa,
+                     PlanarView<float>);
 
 }  // namespace tilewright

@@ -1,26 +1,27 @@
-// Tiles of a picture, as the batch a network eats.
+// Copies tiles of a picture into a network's input.
 #pragma once
 
 #include <vector>
 
 #include "core/isa.h"
-#include "core/pixel_math.h"
 #include "core/tile_plan.h"
 #include "core/types.h"
 
 namespace tilewright {
 
-// Which sample of a pixel feeds each plane of the network, and the values the network expects.
+// The network's input format.
 struct GatherFormat {
-  std::vector<index_t> channels;  // one per plane, each 0 <= channel < picture.channels
+  std::vector<index_t> channels;  // source channel of each plane, 0 <= channel < picture.channels
   ValueRange range;
-  Border border = Border::kMirror;
 };
 
-// Fills `batch` (planes of tile_width x tile_height: plan sizes, planes = format.channels.size()) with one tile.
-// Preconditions: picture has the plan's size; 0 <= index < plan.size(). Sample: u8 or u16. Element: float or Half.
-template <class Sample, class Element>
+// Fills `batch` with tile `index` of the picture. Positions beyond the picture are mirrored. Sample: std::uint8_t or
+// std::uint16_t.
+//
+// Preconditions: the picture has the plan's size; 0 <= index < plan.size(); batch has format.channels.size() planes of
+// the plan's tile size.
+template <class Sample>
 void gather(ImageView<const Sample> picture, const TilePlan& plan, index_t index, const GatherFormat& format, Isa isa,
-            PlanarView<Element> batch);
+            PlanarView<float> batch);
 
 }  // namespace tilewright

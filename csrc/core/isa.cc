@@ -2,26 +2,31 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <stdexcept>
 
 #include "core/isa_targets.h"
-#include "core/rows/row_kernels.h"
 
-#if TILEWRIGHT_X86_PATHS
+#if TILEWRIGHT_HAS_X86_KERNELS
 #include <cpuid.h>
 #endif
 
 namespace tilewright {
 namespace {
 
-constexpr Isa kAll[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512};
+constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512};
 
-#if TILEWRIGHT_X86_PATHS
-// Not every compiler knows the name in __builtin_cpu_supports(). Asked once: a virtual machine traps the question,
-// which then takes as long as a small tile.
+bool is_compiled(Isa isa) { return isa == Isa::kScalar || TILEWRIGHT_HAS_X86_KERNELS != 0; }
+
+#if TILEWRIGHT_HAS_X86_KERNELS
+// Not every compiler accepts "f16c" in __builtin_cpu_supports(). The result is cached because a virtual machine traps
+// the instruction, which then takes as long as processing a small tile.
 bool cpu_supports_f16c() {
   static const bool supported = [] {
-    unsigned eax, ebx, ecx, edx;
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
     return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
   }();
   return supported;
@@ -29,7 +34,7 @@ bool cpu_supports_f16c() {
 #endif
 
 bool cpu_supports(Isa isa) {
-#if TILEWRIGHT_X86_PATHS
+#if TILEWRIGHT_HAS_X86_KERNELS
   switch (isa) {
     case Isa::kScalar:
       return true;
@@ -48,8 +53,8 @@ bool cpu_supports(Isa isa) {
 
 std::vector<Isa> available_isas() {
   std::vector<Isa> isas;
-  std::copy_if(std::begin(kAll), std::end(kAll), std::back_inserter(isas),
-               [](Isa isa) { return has_row_kernels(isa) && cpu_supports(isa); });
+  std::copy_if(std::begin(kAllIsas), std::end(kAllIsas), std::back_inserter(isas),
+               [](Isa isa) { return is_compiled(isa) && cpu_supports(isa); });
   return isas;
 }
 
@@ -67,9 +72,9 @@ Isa default_isa() {
 }
 
 Isa parse_isa(const std::string& name) {
-  for (const Isa isa : kAll) {
+  for (const Isa isa : kAllIsas) {
     if (name != isa_name(isa)) continue;
-    if (!has_row_kernels(isa)) throw std::invalid_argument("isa '" + name + "' is not compiled into this build");
+    if (!is_compiled(isa)) throw std::invalid_argument("isa '" + name + "' is not part of this build");
     if (!cpu_supports(isa)) throw std::invalid_argument("isa '" + name + "' is not supported by this CPU");
     return isa;
   }

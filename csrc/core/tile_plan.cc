@@ -6,14 +6,14 @@
 namespace tilewright {
 namespace {
 
-// Beyond this, sizes in samples could overflow when multiplied by a scale and channels.
-constexpr index_t kLongest = index_t{1} << 31;
+// Larger sizes could overflow when multiplied by a scale and a number of channels.
+constexpr index_t kLengthLimit = index_t{1} << 31;
 
 void require(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
-bool in_range(index_t value, index_t least) { return value >= least && value < kLongest; }
+bool in_range(index_t value, index_t minimum) { return value >= minimum && value < kLengthLimit; }
 
 void require_margins(index_t halo, index_t feather, index_t multiple) {
   require(in_range(halo, 0), "halo must be 0 or more, not " + std::to_string(halo));
@@ -21,11 +21,11 @@ void require_margins(index_t halo, index_t feather, index_t multiple) {
   require(in_range(multiple, 1), "multiple must be 1 or more, not " + std::to_string(multiple));
 }
 
-index_t divide_up(index_t value, index_t by) { return (value + by - 1) / by; }
+index_t ceil_divide(index_t value, index_t divisor) { return (value + divisor - 1) / divisor; }
 
 std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_t halo, index_t feather,
                             index_t multiple) {
-  const index_t padded = divide_up(size, multiple) * multiple;
+  const index_t padded = ceil_divide(size, multiple) * multiple;
   if (tile >= padded) return {Span{0, 0, size, 0, 0}};
 
   const index_t smallest = TilePlan::smallest_tile(halo, feather, multiple);
@@ -33,23 +33,23 @@ std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_
                                 std::to_string(halo) + ", feather " + std::to_string(feather) + ", multiple " +
                                 std::to_string(multiple) + ": use at least " + std::to_string(smallest));
 
-  // Counted in multiples, so that every origin is one.
-  const index_t travel = (padded - tile) / multiple;
-  const index_t longest_step = (tile - 2 * halo - feather) / multiple;
-  const index_t steps = divide_up(travel, longest_step);
+  // In units of `multiple`, so that every origin is a multiple of it.
+  const index_t last_origin = (padded - tile) / multiple;
+  const index_t max_step = (tile - 2 * halo - feather) / multiple;
+  const index_t steps = ceil_divide(last_origin, max_step);
 
   std::vector<Span> spans;
   spans.reserve(static_cast<std::size_t>(steps + 1));
   index_t begin = 0;
   index_t lead = 0;
   for (index_t i = 0; i <= steps; ++i) {
-    const index_t origin = i * travel / steps * multiple;
+    const index_t origin = i * last_origin / steps * multiple;
     if (i == steps) {
       spans.push_back(Span{origin, begin, size, lead, 0});
       break;
     }
-    // The cross-fade sits in the middle of the overlap, as far from either tile's cut edge as can be.
-    const index_t next = (i + 1) * travel / steps * multiple;
+    // The cross-fade is centred in the overlap, which keeps it as far as possible from both tiles' cut edges.
+    const index_t next = (i + 1) * last_origin / steps * multiple;
     const index_t overlap = origin + tile - next;
     const index_t end = next + (overlap - feather) / 2;
     spans.push_back(Span{origin, begin, end, lead, feather});
@@ -93,9 +93,9 @@ double TilePlan::redundancy() const {
 
 index_t TilePlan::smallest_tile(index_t halo, index_t feather, index_t multiple) {
   require_margins(halo, feather, multiple);
-  // Evenly spread origins step by no less than half the longest step; feathers must not meet even then.
+  // Evenly spaced origins are at least half the maximum step apart. Feathers must not touch even then.
   const index_t smallest = 2 * halo + feather + 2 * (feather + multiple);
-  return divide_up(smallest, multiple) * multiple;
+  return ceil_divide(smallest, multiple) * multiple;
 }
 
 }  // namespace tilewright

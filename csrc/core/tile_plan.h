@@ -1,4 +1,4 @@
-// Where the tiles lie: integer geometry only, no pixels.
+// Positions of tiles: integer geometry only, no pixels.
 #pragma once
 
 #include <vector>
@@ -7,11 +7,13 @@
 
 namespace tilewright {
 
-// One tile's share of an axis, in input pixels. A tile owns [begin, end) of the result alone, but for its first `lead`
-// pixels, where it takes over from the previous tile by a cross-fade; its `trail` pixels from `end` on are where the
-// next one takes over. What is left of the tile on either side is halo: computed as context and thrown away.
+// One tile's extent along an axis, in input pixels.
+//
+// The tile owns [begin, end) of the result. Its first `lead` owned pixels are cross-faded from the previous tile; its
+// `trail` pixels from `end` on are cross-faded to the next tile. The rest of the tile on either side is halo: computed
+// as context and discarded.
 struct Span {
-  index_t origin;  // first pixel the network sees
+  index_t origin;  // first pixel of the network's input
   index_t begin;
   index_t end;
   index_t lead;
@@ -23,15 +25,16 @@ struct Tile {
   Span y;
 };
 
-// Splits a picture into tiles of one shape, in rows from top to bottom.
+// Splits a picture into tiles of equal size, in rows from top to bottom.
 //
-// Tiles at the border lie flush with it: the network's own border behaviour there is that of a run over the whole
-// picture. Origins are spread evenly, so the slack of the last tile widens every halo instead of padding the picture.
-// Only a picture that is smaller than the tile, or no multiple of `multiple`, reaches beyond its right and bottom edge.
+// Outer tiles are aligned with the picture's borders, so the network's border handling is the same as in a run over the
+// whole picture. Origins are spaced evenly, so the slack of the last tile widens all halos instead of padding the
+// picture. Tiles extend beyond the right and bottom borders only if the picture is smaller than the tile or its size is
+// not a multiple of `multiple`.
 class TilePlan {
  public:
-  // All lengths in input pixels. `halo`: context kept at inner edges; `feather`: cross-fade width; `multiple`: tile
-  // sizes and origins are multiples of it. Throws std::invalid_argument when the lengths admit no plan.
+  // All lengths are in input pixels. `halo`: minimum context at inner edges. `feather`: cross-fade width. `multiple`:
+  // tile sizes and origins are multiples of it. Throws std::invalid_argument if the lengths admit no plan.
   TilePlan(index_t width, index_t height, index_t tile_width, index_t tile_height, index_t halo, index_t feather,
            index_t multiple);
 
@@ -47,15 +50,15 @@ class TilePlan {
   index_t rows() const { return static_cast<index_t>(y_.size()); }
   index_t size() const { return columns() * rows(); }
 
-  // Tiles are numbered along rows, from the top left. Precondition: 0 <= index < size().
+  // Tiles are numbered row by row from the top left. Precondition: 0 <= index < size().
   Tile tile(index_t index) const;
   const Span& row(index_t index) const { return y_[static_cast<std::size_t>(index)]; }
 
   // Pixels computed / pixels needed.
   double redundancy() const;
 
-  // The smallest tile that can be used when a picture does not fit in one: room for a halo and a feather on both sides,
-  // and between the feathers for owned pixels. Throws std::invalid_argument as the constructor.
+  // Minimum tile size for pictures that need more than one tile: it leaves room for a halo and a feather on both sides,
+  // and for owned pixels between the feathers. Throws std::invalid_argument if an argument is out of range.
   static index_t smallest_tile(index_t halo, index_t feather, index_t multiple);
 
  private:

@@ -1,4 +1,4 @@
-// The vocabulary of the core. The same words are used in Python and in docs/glossary.md.
+// Basic types of the core. Python and docs/glossary.md use the same words.
 #pragma once
 
 #include <cstddef>
@@ -6,27 +6,27 @@
 
 namespace tilewright {
 
-// Lengths and positions, in pixels. Signed, so that differences are safe.
+// A length or position in pixels. Signed, so that differences cannot wrap around.
 using index_t = std::int64_t;
 
-// IEEE 754 binary16, by its bits: arithmetic is always done in float.
+// The bits of an IEEE 754 binary16 number. All arithmetic is done in float.
 struct Half {
   std::uint16_t bits;
 };
 
-// Interleaved pixels: samples of one pixel are adjacent, rows may be padded.
+// Interleaved pixels in host memory. The samples of a pixel are adjacent; rows may be padded.
 template <class Sample>
 struct ImageView {
   Sample* data;
   index_t width;
   index_t height;
   index_t channels;
-  index_t row_stride;  // in samples, including any padding
+  index_t row_stride;  // in samples, including padding
 
   Sample* row(index_t y) const { return data + y * row_stride; }
 };
 
-// One plane per channel, densely packed: what a network eats and returns.
+// One densely packed plane per channel in host memory: the layout of a network's input and output.
 template <class Element>
 struct PlanarView {
   Element* data;
@@ -37,7 +37,7 @@ struct PlanarView {
   Element* row(index_t plane, index_t y) const { return data + (plane * height + y) * width; }
 };
 
-// The values a network uses for black and white.
+// The values that a network uses for black and white.
 struct ValueRange {
   float black = 0.0F;
   float white = 1.0F;

@@ -1,4 +1,4 @@
-// One tile into a band, on a device: the kernel of Canvas.
+// The kernel of the CUDA canvas: blends one tile into a band.
 #pragma once
 
 #include "core/canvas_layout.h"
@@ -7,14 +7,13 @@
 
 namespace tilewright::cuda {
 
-// What tiles are faded with, as in the core's Canvas: `kept` is written for a later tile, `faded` was by an earlier
-// one.
-struct Strips {
-  float* kept;
-  const float* faded;
+// Values under a feather, as in the core's Canvas: written for later tiles, and read from earlier tiles.
+struct StripView {
+  float* outgoing;
+  const float* incoming;
 };
 
-// A tile's share of an axis, as a Span of the core.
+// A tile's extent along an axis in output pixels. Corresponds to Span.
 struct Extent {
   int origin;
   int begin;
@@ -23,11 +22,11 @@ struct Extent {
   int trail;
 };
 
-// All in output pixels.
+// Lengths and positions are in output pixels.
 template <class Element, class Sample>
 struct BlendArguments {
-  TensorTile<const Element> result;
-  AnyTile base;
+  DeviceTensorView<const Element> result;  // one tile
+  AnyDeviceTensorView base;                // one tile, or none
   int shuffle;
   Sample* target;  // the first sample to write of the band's first pixel
   int target_channels;
@@ -37,14 +36,15 @@ struct BlendArguments {
   int tile_height;
   int feather;
   const float* ramp;
-  Strips columns;  // planes x tile height x feather
-  Strips rows;     // planes x feather x output width
+  StripView columns;  // planes x tile height x feather
+  StripView rows;     // planes x feather x output width
   float black;
   float gain;
-  unsigned long long* not_finite;  // 0 before, and raised by what is found
+  unsigned long long* nonfinite;  // set to the number of non-finite values
 };
 
-// `planes` of the finished result into as many channels, or three of them into one: their mean.
+// Enqueues the blend of a result of `planes` planes into as many channels. If `channels` is 1 and there are three
+// planes, their mean is written.
 template <class Element, class Sample>
 void blend(const BlendArguments<Element, Sample>& arguments, index_t planes, index_t channels, const Stream& stream);
 

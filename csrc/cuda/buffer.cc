@@ -3,13 +3,14 @@
 namespace tilewright::cuda {
 
 DeviceBuffer::DeviceBuffer(index_t nbytes, int device) : nbytes_(nbytes), device_(device) {
-  const OnDevice on(device);
+  const DeviceGuard guard(device);
   const cudaError_t error = cudaMalloc(&data_, static_cast<std::size_t>(nbytes));
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    const Memory left = memory(device);
-    throw OutOfMemory("CUDA device " + std::to_string(device) + " has no " + std::to_string(nbytes) +
-                      " bytes left: " + std::to_string(left.free) + " of " + std::to_string(left.total) + " are free");
+    const Memory available = memory(device);
+    throw OutOfMemory("cannot allocate " + std::to_string(nbytes) + " bytes on CUDA device " + std::to_string(device) +
+                      ": " + std::to_string(available.free) + " of " + std::to_string(available.total) +
+                      " bytes are free");
   }
   check(error, "cudaMalloc");
 }
@@ -20,7 +21,7 @@ PinnedBuffer::PinnedBuffer(index_t nbytes) : nbytes_(nbytes) {
   const cudaError_t error = cudaHostAlloc(&data_, static_cast<std::size_t>(nbytes), cudaHostAllocPortable);
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    throw OutOfMemory("the host cannot pin " + std::to_string(nbytes) + " bytes");
+    throw OutOfMemory("cannot pin " + std::to_string(nbytes) + " bytes of host memory");
   }
   check(error, "cudaHostAlloc");
 }
@@ -28,14 +29,14 @@ PinnedBuffer::PinnedBuffer(index_t nbytes) : nbytes_(nbytes) {
 PinnedBuffer::~PinnedBuffer() { cudaFreeHost(data_); }
 
 void upload(const void* from, index_t nbytes, const DeviceBuffer& to, index_t offset, const Stream& stream) {
-  const OnDevice on(stream.device());
+  const DeviceGuard guard(stream.device());
   check(cudaMemcpyAsync(to.data() + offset, from, static_cast<std::size_t>(nbytes), cudaMemcpyHostToDevice,
                         stream.handle()),
         "cudaMemcpyAsync");
 }
 
 void download(const DeviceBuffer& from, index_t offset, void* to, index_t nbytes, const Stream& stream) {
-  const OnDevice on(stream.device());
+  const DeviceGuard guard(stream.device());
   check(cudaMemcpyAsync(to, from.data() + offset, static_cast<std::size_t>(nbytes), cudaMemcpyDeviceToHost,
                         stream.handle()),
         "cudaMemcpyAsync");

@@ -1,4 +1,4 @@
-// Owners of memory on a device, and of memory of the host that a device reaches.
+// Owners of device memory and of pinned host memory.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace tilewright::cuda {
 
 class DeviceBuffer {
  public:
-  // Throws OutOfMemory when the device has not as much.
+  // Throws OutOfMemory if the device does not have enough free memory.
   DeviceBuffer(index_t nbytes, int device);
   ~DeviceBuffer();
   DeviceBuffer(const DeviceBuffer&) = delete;
@@ -25,9 +25,10 @@ class DeviceBuffer {
   void* data_ = nullptr;
 };
 
+// Page-locked host memory, which devices copy to and from asynchronously.
 class PinnedBuffer {
  public:
-  // Throws OutOfMemory when the host has not as much to pin.
+  // Throws OutOfMemory if the host cannot pin that much memory.
   explicit PinnedBuffer(index_t nbytes);
   ~PinnedBuffer();
   PinnedBuffer(const PinnedBuffer&) = delete;
@@ -41,7 +42,7 @@ class PinnedBuffer {
   void* data_ = nullptr;
 };
 
-// Put the copy of a range of bytes on a stream. Preconditions: the range lies in the buffer, and all are on one device.
+// Enqueue a copy of `nbytes` bytes. Preconditions: the range lies in the buffer; buffer and stream are on one device.
 void upload(const void* from, index_t nbytes, const DeviceBuffer& to, index_t offset, const Stream& stream);
 void download(const DeviceBuffer& from, index_t offset, void* to, index_t nbytes, const Stream& stream);
 

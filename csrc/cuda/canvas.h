@@ -1,4 +1,4 @@
-// The core's Canvas, on a device.
+// Blends a network's results into finished rows on a device.
 #pragma once
 
 #include <utility>
@@ -9,32 +9,32 @@
 
 namespace tilewright::cuda {
 
-// Blends tiles, in the plan's order, into bands of samples; see the core's Canvas. Blends are put on one stream, or on
-// streams that wait for each other.
+// Does the same as the core's Canvas, with the same bytes. All blends must be on one stream, or on streams that wait
+// for each other.
 class Canvas {
  public:
-  // Throws OutOfMemory, and std::invalid_argument when the output is longer than a kernel can count.
+  // Throws OutOfMemory, or std::invalid_argument if the output is too large for the kernel's 32-bit positions.
   Canvas(CanvasLayout layout, int device);
 
   const CanvasLayout& layout() const { return layout_; }
   int device() const { return memory_.device(); }
   index_t nbytes() const { return memory_.nbytes(); }
 
-  // As the core's blend, of `target` without padding. The count of values that are not finite is written to
-  // `not_finite`, in the device's memory, whatever was there.
+  // Enqueues a blend with the arguments of the core's Canvas::blend(). The number of non-finite values is written to
+  // `nonfinite`, which is in device memory.
   template <class Element, class Sample>
-  void blend(index_t index, const TensorTile<const Element>& result, const AnyTile& base, Sample* target,
-             index_t target_channels, index_t first_channel, index_t channels, unsigned long long* not_finite,
-             const Stream& stream);
+  void blend(index_t index, const DeviceTensorView<const Element>& result, const AnyDeviceTensorView& base,
+             const DeviceImageView<Sample>& target, index_t first_channel, index_t channels,
+             unsigned long long* nonfinite, const Stream& stream);
 
  private:
   struct Strip {
-    float* kept;
-    float* faded;
+    float* outgoing;
+    float* incoming;
   };
 
   CanvasLayout layout_;
-  DeviceBuffer memory_;  // the ramp, then the strips
+  DeviceBuffer memory_;  // the ramp, followed by the strips
   Strip columns_;
   Strip rows_;
 };

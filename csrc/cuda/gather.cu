@@ -9,14 +9,11 @@
 namespace tilewright::cuda {
 namespace {
 
-// Of one launch; more tiles take more launches.
-constexpr index_t kMostTiles = 64;
+// Maximum number of tiles per launch. Larger batches take several launches.
+constexpr index_t kMaxTiles = 64;
 
-// Pixels of a row that one thread turns into planes: 8 bytes of Half.
-constexpr int kPixels = 4;
-
-// The widest store.
-constexpr int kWidestStore = 16;
+// Elements that a thread writes at a time: 8 bytes of Half, 16 bytes of float.
+constexpr int kVector = 4;
 
 struct Origin {
   int x;
@@ -25,98 +22,82 @@ struct Origin {
 
 template <class Sample, class Element>
 struct GatherArguments {
-  Pixels<const Sample> picture;
-  Batch<Element> batch;
+  DeviceImageView<const Sample> picture;
+  DeviceTensorView<Element> batch;
   int tile_width;
   int tile_height;
   float black;
   float span;
-  Border border;
   int planes;
-  int channels[kMostPlanes];
-  Origin origins[kMostTiles];
+  int channels[kMaxPlanes];
+  Origin origins[kMaxTiles];
 };
 
 template <class Sample, class Element>
-__device__ Element element_of(Sample sample, float black, float span) {
-  // to_network() without its division.
+__device__ Element to_batch_element(Sample sample, float black, float span) {
+  // Does the same as to_network() without a division.
   const float level = static_cast<float>(sample);
-  const float share = fmaf(level, kReciprocal<Sample>, level * kReciprocalRest<Sample>);
+  const float share = fmaf(level, kReciprocalHigh<Sample>, level * kReciprocalLow<Sample>);
   return to_element<Element>(share * span + black);
 }
 
 template <class Sample>
-__device__ const Sample* picture_row(const Pixels<const Sample>& picture, int y, Border border) {
-  return picture.data + made_up(y, picture.height, border) * picture.width * picture.channels;
+__device__ const Sample* picture_row(const DeviceImageView<const Sample>& picture, int y) {
+  return picture.data + border_index(y, picture.height) * picture.width * picture.channels;
 }
 
 template <class Sample>
-__device__ index_t sample_of_column(const Pixels<const Sample>& picture, int x, Border border) {
-  return made_up(x, picture.width, border) * picture.channels;
+__device__ index_t column_offset(const DeviceImageView<const Sample>& picture, int x) {
+  return border_index(x, picture.width) * picture.channels;
 }
 
-// Every thread has a few pixels of a row, for all planes.
+// For planar batches. Each thread handles kVector pixels of a row, for all planes.
 template <class Sample, class Element>
 __global__ void __launch_bounds__(kBlockWidth* kBlockHeight)
     gather_planar(const GatherArguments<Sample, Element> arguments) {
-  const auto& [picture, batch, tile_width, tile_height, black, span, border, planes, channels, origins] = arguments;
-  const int x = thread_column() * kPixels;
+  const auto& [picture, batch, tile_width, tile_height, black, span, planes, channels, origins] = arguments;
+  const int x = thread_column() * kVector;
   if (x >= tile_width) return;
-  const int count = tile_width - x < kPixels ? tile_width - x : kPixels;
+  const int count = tile_width - x < kVector ? tile_width - x : kVector;
   const Origin origin = origins[blockIdx.z];
-  Element* const tile = batch.first.data + blockIdx.z * batch.tile_step;
+  Element* const tile = batch.data + blockIdx.z * batch.strides.tile;
 
-  index_t samples[kPixels];
-  for (int i = 0; i < kPixels; ++i) {
-    samples[i] = sample_of_column(picture, origin.x + (i < count ? x + i : x), border);
-  }
+  index_t offsets[kVector];
+  for (int i = 0; i < kVector; ++i) offsets[i] = column_offset(picture, origin.x + (i < count ? x + i : x));
   for (int y = first_thread_row(); y < tile_height; y += thread_row_step()) {
-    const Sample* const row = picture_row(picture, origin.y + y, border);
-    Element* const target = tile + y * batch.first.steps.row + x;
+    const Sample* const row = picture_row(picture, origin.y + y);
+    Element* const target = tile + y * batch.strides.row + x;
     for (int plane = 0; plane < planes; ++plane) {
-      Element elements[kPixels];
-      for (int i = 0; i < kPixels; ++i) {
-        elements[i] = element_of<Sample, Element>(row[samples[i] + channels[plane]], black, span);
+      Element elements[kVector];
+      for (int i = 0; i < kVector; ++i) {
+        elements[i] = to_batch_element<Sample, Element>(row[offsets[i] + channels[plane]], black, span);
       }
-      put_row(target + plane * batch.first.steps.plane, elements, count);
+      store_row(target + plane * batch.strides.plane, elements, count);
     }
   }
 }
 
-// Elements of one pixel, those beyond the planes as 0.
-template <int kCount, class Sample, class Element>
-__device__ void gather_pixel(const GatherArguments<Sample, Element>& arguments, const Sample* pixel, Element* target) {
-  for (int first = 0; first < arguments.batch.channels; first += kCount) {
-    Element elements[kCount];
-    for (int i = 0; i < kCount; ++i) {
-      const int plane = first + i;
-      elements[i] = plane < arguments.planes
-                        ? element_of<Sample, Element>(pixel[arguments.channels[plane]], arguments.black, arguments.span)
-                        : Element{};
-    }
-    const int left = arguments.batch.channels - first;
-    put_row(target + first, elements, left < kCount ? left : kCount);
-  }
-}
-
-// Every thread has a pixel.
+// For interleaved batches. Each thread handles all planes of one pixel, kVector at a time.
 template <class Sample, class Element>
 __global__ void __launch_bounds__(kBlockWidth* kBlockHeight)
     gather_interleaved(const GatherArguments<Sample, Element> arguments) {
-  constexpr int kWide = kWidestStore / static_cast<int>(sizeof(Element));
+  const auto& [picture, batch, tile_width, tile_height, black, span, planes, channels, origins] = arguments;
   const int x = thread_column();
-  if (x >= arguments.tile_width) return;
-  const Origin origin = arguments.origins[blockIdx.z];
-  const index_t sample = sample_of_column(arguments.picture, origin.x + x, arguments.border);
-  Element* const tile = arguments.batch.first.data + blockIdx.z * arguments.batch.tile_step;
+  if (x >= tile_width) return;
+  const Origin origin = origins[blockIdx.z];
+  const index_t offset = column_offset(picture, origin.x + x);
+  Element* const tile = batch.data + blockIdx.z * batch.strides.tile;
 
-  for (int y = first_thread_row(); y < arguments.tile_height; y += thread_row_step()) {
-    const Sample* const pixel = picture_row(arguments.picture, origin.y + y, arguments.border) + sample;
-    Element* const target = tile + y * arguments.batch.first.steps.row + x * arguments.batch.first.steps.pixel;
-    if (arguments.batch.channels % kWide == 0) {
-      gather_pixel<kWide>(arguments, pixel, target);
-    } else {
-      gather_pixel<4>(arguments, pixel, target);
+  for (int y = first_thread_row(); y < tile_height; y += thread_row_step()) {
+    const Sample* const pixel = picture_row(picture, origin.y + y) + offset;
+    Element* const target = tile + y * batch.strides.row + x * batch.strides.pixel;
+    for (int first = 0; first < planes; first += kVector) {
+      const int count = planes - first < kVector ? planes - first : kVector;
+      Element elements[kVector] = {};
+      for (int i = 0; i < kVector; ++i) {
+        if (i < count) elements[i] = to_batch_element<Sample, Element>(pixel[channels[first + i]], black, span);
+      }
+      store_row(target + first, elements, count);
     }
   }
 }
@@ -124,9 +105,9 @@ __global__ void __launch_bounds__(kBlockWidth* kBlockHeight)
 }  // namespace
 
 template <class Sample, class Element>
-void gather(const Pixels<const Sample>& picture, const TilePlan& plan, index_t first, index_t count,
-            const GatherFormat& format, const Batch<Element>& batch, const Stream& stream) {
-  const OnDevice on(stream.device());
+void gather(const DeviceImageView<const Sample>& picture, const TilePlan& plan, index_t first, index_t count,
+            const GatherFormat& format, const DeviceTensorView<Element>& batch, const Stream& stream) {
+  const DeviceGuard guard(stream.device());
   GatherArguments<Sample, Element> arguments{};
   arguments.picture = picture;
   arguments.batch = batch;
@@ -134,23 +115,22 @@ void gather(const Pixels<const Sample>& picture, const TilePlan& plan, index_t f
   arguments.tile_height = static_cast<int>(plan.tile_height());
   arguments.black = format.range.black;
   arguments.span = format.range.white - format.range.black;
-  arguments.border = format.border;
   arguments.planes = static_cast<int>(format.channels.size());
   std::transform(format.channels.begin(), format.channels.end(), arguments.channels,
                  [](index_t channel) { return static_cast<int>(channel); });
 
-  const bool planar = batch.channels == 0;
-  const index_t threads = planar ? (plan.tile_width() + kPixels - 1) / kPixels : plan.tile_width();
-  for (index_t done = 0; done < count; done += kMostTiles) {
-    const index_t tiles = std::min(kMostTiles, count - done);
+  const bool is_planar = batch.strides.pixel == 1;
+  const index_t threads = is_planar ? (plan.tile_width() + kVector - 1) / kVector : plan.tile_width();
+  for (index_t done = 0; done < count; done += kMaxTiles) {
+    const index_t tiles = std::min(kMaxTiles, count - done);
     for (index_t i = 0; i < tiles; ++i) {
       const Tile tile = plan.tile(first + done + i);
       arguments.origins[i] = {static_cast<int>(tile.x.origin), static_cast<int>(tile.y.origin)};
     }
-    const cudaLaunchConfig_t config = grid_of(threads, plan.tile_height(), tiles, stream);
-    const auto kernel = planar ? &gather_planar<Sample, Element> : &gather_interleaved<Sample, Element>;
+    const cudaLaunchConfig_t config = launch_config(threads, plan.tile_height(), tiles, stream);
+    const auto kernel = is_planar ? &gather_planar<Sample, Element> : &gather_interleaved<Sample, Element>;
     check(cudaLaunchKernelEx(&config, kernel, arguments), "cudaLaunchKernelEx");
-    arguments.batch.first.data += tiles * batch.tile_step;
+    arguments.batch.data += tiles * batch.strides.tile;
   }
 }
 
@@ -159,13 +139,13 @@ cudaError_t find_kernels() {
   return cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(&gather_planar<std::uint8_t, Half>));
 }
 
-#define TILEWRIGHT_GATHER(SAMPLE, ELEMENT)                                                              \
-  template void gather<SAMPLE, ELEMENT>(const Pixels<const SAMPLE>&, const TilePlan&, index_t, index_t, \
-                                        const GatherFormat&, const Batch<ELEMENT>&, const Stream&)
-TILEWRIGHT_GATHER(std::uint8_t, float);
-TILEWRIGHT_GATHER(std::uint8_t, Half);
-TILEWRIGHT_GATHER(std::uint16_t, float);
-TILEWRIGHT_GATHER(std::uint16_t, Half);
-#undef TILEWRIGHT_GATHER
+#define TILEWRIGHT_INSTANTIATE_GATHER(SAMPLE, ELEMENT)                                                           \
+  template void gather<SAMPLE, ELEMENT>(const DeviceImageView<const SAMPLE>&, const TilePlan&, index_t, index_t, \
+                                        const GatherFormat&, const DeviceTensorView<ELEMENT>&, const Stream&)
+TILEWRIGHT_INSTANTIATE_GATHER(std::uint8_t, float);
+TILEWRIGHT_INSTANTIATE_GATHER(std::uint8_t, Half);
+TILEWRIGHT_INSTANTIATE_GATHER(std::uint16_t, float);
+TILEWRIGHT_INSTANTIATE_GATHER(std::uint16_t, Half);
+#undef TILEWRIGHT_INSTANTIATE_GATHER
 
 }  // namespace tilewright::cuda

@@ -1,4 +1,4 @@
-// Tiles of a picture on a device, as the batch a network eats there.
+// Copies tiles of a picture on a device into a network's input there.
 #pragma once
 
 #include "core/gather.h"
@@ -8,23 +8,17 @@
 
 namespace tilewright::cuda {
 
-inline constexpr index_t kMostPlanes = 16;
+inline constexpr index_t kMaxPlanes = 16;
 
-// Where a batch's tiles go: `first`'s elements, and as many tiles behind it as there are, `tile_step` elements apart.
-template <class Element>
-struct Batch {
-  TensorTile<Element> first;
-  index_t tile_step;
-  int channels;  // of a stored pixel: 0 where planes lie one after the other
-};
-
-// As the core's gather, for `count` tiles from `first` on. Channels of a stored pixel beyond the planes become 0.
-// Preconditions: as there; at most kMostPlanes planes; tile sizes times elements fit the batch.
+// Enqueues a gather of `count` tiles, starting with tile `first`, which gives the same values as the core's gather().
+//
+// Preconditions: those of the core's gather(); format.channels has at most kMaxPlanes entries; `batch` has room for the
+// tiles. Sample: std::uint8_t or std::uint16_t. Element: float or Half.
 template <class Sample, class Element>
-void gather(const Pixels<const Sample>& picture, const TilePlan& plan, index_t first, index_t count,
-            const GatherFormat& format, const Batch<Element>& batch, const Stream& stream);
+void gather(const DeviceImageView<const Sample>& picture, const TilePlan& plan, index_t first, index_t count,
+            const GatherFormat& format, const DeviceTensorView<Element>& batch, const Stream& stream);
 
-// Whether the kernels are there for the current device: cudaErrorNoKernelImageForDevice when they are not.
+// Looks up the kernels for the current device. Returns cudaErrorNoKernelImageForDevice if this build has none for it.
 cudaError_t find_kernels();
 
 }  // namespace tilewright::cuda

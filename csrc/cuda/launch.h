@@ -1,4 +1,4 @@
-// From a rectangle to a grid of blocks.
+// Grids of thread blocks for rectangles of work.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,15 +9,15 @@
 
 namespace tilewright::cuda {
 
-// A block is a warp wide, so that a warp's memory is adjacent.
+// A block is one warp wide, so that a warp accesses adjacent memory.
 inline constexpr int kBlockWidth = 32;
 inline constexpr int kBlockHeight = 8;
 
-// A grid is no higher than this: kernels go on with the row that lies its height further down.
+// CUDA's limit for a grid's height. In higher grids, each thread continues with rows that are a grid's height apart.
 inline constexpr index_t kMaxGridHeight = 65535;
 
-// One thread for each of `width` places of `height` rows, `layers` times.
-inline cudaLaunchConfig_t grid_of(index_t width, index_t height, index_t layers, const Stream& stream) {
+// Returns a launch configuration with one thread per element of `layers` rectangles of `width` x `height`.
+inline cudaLaunchConfig_t launch_config(index_t width, index_t height, index_t layers, const Stream& stream) {
   cudaLaunchConfig_t config{};
   config.blockDim = dim3(kBlockWidth, kBlockHeight);
   config.gridDim = dim3(static_cast<unsigned>((width + kBlockWidth - 1) / kBlockWidth),

@@ -5,8 +5,8 @@
 namespace tilewright::cuda {
 namespace {
 
-// What the kernels are compiled for, at the least.
-constexpr int kLowestMajor = 8;
+// The lowest major compute capability that the kernels are compiled for.
+constexpr int kMinMajor = 8;
 
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
@@ -27,17 +27,17 @@ int attribute(cudaDeviceAttr which, int device) {
 
 void check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
-  cudaGetLastError();  // or the next call would give it again
+  cudaGetLastError();  // clears the error, which the next call would return otherwise
   throw CudaError(std::string(call) + " failed with " + error_text(error));
 }
 
-OnDevice::OnDevice(int device) : device_(device) {
-  check(cudaGetDevice(&before_), "cudaGetDevice");
-  if (device_ != before_) check(cudaSetDevice(device_), "cudaSetDevice");
+DeviceGuard::DeviceGuard(int device) : device_(device) {
+  check(cudaGetDevice(&previous_), "cudaGetDevice");
+  if (device_ != previous_) check(cudaSetDevice(device_), "cudaSetDevice");
 }
 
-OnDevice::~OnDevice() {
-  if (device_ != before_) cudaSetDevice(before_);
+DeviceGuard::~DeviceGuard() {
+  if (device_ != previous_) cudaSetDevice(previous_);
 }
 
 std::optional<std::string> problem(int device) {
@@ -45,26 +45,28 @@ std::optional<std::string> problem(int device) {
   const cudaError_t error = cudaGetDeviceCount(&count);
   cudaGetLastError();
   if (error == cudaErrorInsufficientDriver) {
-    return "there is no NVIDIA driver, or one older than CUDA " + version_text(CUDART_VERSION) + " needs";
+    return "there is no NVIDIA driver, or it is too old for CUDA " + version_text(CUDART_VERSION);
   }
-  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) return "the NVIDIA driver has no CUDA device";
-  if (error != cudaSuccess) return "CUDA does not start: " + error_text(error);
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
+    return "the NVIDIA driver finds no CUDA device";
+  if (error != cudaSuccess) return "CUDA initialisation failed: " + error_text(error);
   if (device < 0 || device >= count) {
-    return "there is no CUDA device " + std::to_string(device) + ", only 0 to " + std::to_string(count - 1);
+    return "there is no CUDA device " + std::to_string(device) + "; valid devices are 0 to " +
+           std::to_string(count - 1);
   }
   try {
     const int major = attribute(cudaDevAttrComputeCapabilityMajor, device);
     const int minor = attribute(cudaDevAttrComputeCapabilityMinor, device);
     const std::string capability = std::to_string(major) + "." + std::to_string(minor);
-    if (major < kLowestMajor) {
-      return device_name(device) + " has compute capability " + capability + ", and " + std::to_string(kLowestMajor) +
-             ".0 is the lowest that is served";
+    if (major < kMinMajor) {
+      return device_name(device) + " has compute capability " + capability + "; " + std::to_string(kMinMajor) +
+             ".0 or higher is required";
     }
-    const OnDevice on(device);
+    const DeviceGuard guard(device);
     const cudaError_t code = find_kernels();
     cudaGetLastError();
     if (code == cudaErrorNoKernelImageForDevice) {
-      return "there are no kernels for " + device_name(device) + ", of compute capability " + capability;
+      return "this build has no kernels for " + device_name(device) + " (compute capability " + capability + ")";
     }
     check(code, "cudaFuncGetAttributes");
   } catch (const CudaError& failure) {
@@ -80,7 +82,7 @@ std::string device_name(int device) {
 }
 
 Memory memory(int device) {
-  const OnDevice on(device);
+  const DeviceGuard guard(device);
   std::size_t free = 0;
   std::size_t total = 0;
   check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");

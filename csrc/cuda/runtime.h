@@ -1,4 +1,4 @@
-// The CUDA runtime with errors that throw, and a device that is chosen by every call: threads come and go.
+// The CUDA runtime with exceptions for errors. Every call selects its device, because callers use many threads.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -26,27 +26,28 @@ class OutOfMemory : public std::bad_alloc {
   std::string message_;
 };
 
-// Throws CudaError unless `error` is none. `call`: the function that gave it.
+// Throws CudaError unless `error` is cudaSuccess. `call`: name of the function that returned it.
 void check(cudaError_t error, const char* call);
 
-// Makes a device the current one of this thread, and the one before it again in the end.
-class OnDevice {
+// Makes a device the current one of this thread, and restores the previous one on destruction.
+class DeviceGuard {
  public:
-  explicit OnDevice(int device);
-  ~OnDevice();
-  OnDevice(const OnDevice&) = delete;
-  OnDevice& operator=(const OnDevice&) = delete;
+  explicit DeviceGuard(int device);
+  ~DeviceGuard();
+  DeviceGuard(const DeviceGuard&) = delete;
+  DeviceGuard& operator=(const DeviceGuard&) = delete;
 
  private:
   int device_;
-  int before_ = 0;
+  int previous_ = 0;
 };
 
-// Why kernels cannot run on a device, if they cannot.
+// Returns the reason why kernels cannot run on a device, or std::nullopt if they can.
 std::optional<std::string> problem(int device);
 
 std::string device_name(int device);
 
+// In bytes.
 struct Memory {
   index_t free;
   index_t total;

@@ -3,7 +3,7 @@
 namespace tilewright::cuda {
 
 Stream::Stream(int device) : device_(device) {
-  const OnDevice on(device);
+  const DeviceGuard guard(device);
   check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }
 
@@ -16,14 +16,14 @@ void Stream::wait(const Event& event) const {
 }
 
 Event::Event(int device) : device_(device) {
-  const OnDevice on(device);
+  const DeviceGuard guard(device);
   check(cudaEventCreateWithFlags(&handle_, cudaEventDefault), "cudaEventCreateWithFlags");
 }
 
 Event::~Event() { cudaEventDestroy(handle_); }
 
 void Event::record(const Stream& stream) {
-  const OnDevice on(device_);
+  const DeviceGuard guard(device_);
   check(cudaEventRecord(handle_, stream.handle()), "cudaEventRecord");
 }
 

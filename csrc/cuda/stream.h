@@ -1,4 +1,4 @@
-// Owners of streams and events.
+// Owners of CUDA streams and events.
 #pragma once
 
 #include "cuda/runtime.h"
@@ -7,7 +7,7 @@ namespace tilewright::cuda {
 
 class Event;
 
-// Does not wait for the default stream, and that one does not wait for it.
+// A stream that does not synchronise with the default stream.
 class Stream {
  public:
   explicit Stream(int device);
@@ -18,8 +18,9 @@ class Stream {
   cudaStream_t handle() const { return handle_; }
   int device() const { return device_; }
 
+  // Waits until all enqueued work is done.
   void synchronize() const;
-  // Later work waits for what the event has recorded. This call does not.
+  // Makes work that is enqueued later wait for the event. Returns at once.
   void wait(const Event& event) const;
 
  private:
@@ -36,8 +37,11 @@ class Event {
 
   cudaEvent_t handle() const { return handle_; }
 
+  // Marks the current end of a stream's work.
   void record(const Stream& stream);
+  // Waits until the work before the last record() is done. Returns at once if there was none.
   void synchronize() const;
+  // Milliseconds from `since` to this event. Both must be recorded and done.
   float elapsed_ms(const Event& since) const;
 
  private:

@@ -1,38 +1,39 @@
-// Pictures and tensors in a device's memory, as kernels are given them.
+// Views of images and tensors in device memory, as kernels receive them.
 #pragma once
 
 #include "core/types.h"
 
 namespace tilewright::cuda {
 
-// Elements from one to the next along each axis.
-struct Steps {
+// Interleaved pixels without row padding.
+template <class Sample>
+struct DeviceImageView {
+  Sample* data;
+  int width;
+  int height;
+  int channels;
+};
+
+// Distances between neighbouring elements along each axis of a batch, in elements.
+struct TensorStrides {
+  index_t tile;
   index_t plane;
   index_t row;
   index_t pixel;
 };
 
-// One tile of a batch, in any layout.
+// A batch of tiles in layout NCHW or NHWC, as the strides say.
 template <class Element>
-struct TensorTile {
+struct DeviceTensorView {
   Element* data;
-  Steps steps;
+  TensorStrides strides;
 };
 
-// A tensor as it is read: its elements are float or Half.
-struct AnyTile {
-  const void* data;  // null: none
+// A read-only tensor whose element type, float or Half, is known only at run time.
+struct AnyDeviceTensorView {
+  const void* data;  // nullptr if there is no tensor
   bool is_half;
-  Steps steps;
-};
-
-// Interleaved pixels without padding.
-template <class Sample>
-struct Pixels {
-  Sample* data;
-  int width;
-  int height;
-  int channels;
+  TensorStrides strides;
 };
 
 }  // namespace tilewright::cuda

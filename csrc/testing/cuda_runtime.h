@@ -1,7 +1,7 @@
-// The part of the CUDA runtime that is used here, done by the host: kernels run one thread after the other when they
-// are launched, device memory is the host's. For tests: the same sources are compiled against it.
+// An emulation of the part of the CUDA runtime that this project uses. Tests compile the CUDA sources against it.
 //
-// Names and meanings are those of the CUDA runtime's own header.
+// Device memory is host memory. A launch runs all threads of the kernel, one after the other, before it returns. Names
+// and meanings are those of the CUDA runtime's own header.
 #pragma once
 
 #include <cmath>
@@ -106,20 +106,20 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
 
-namespace tilewright::cuda::emulated {
+namespace tilewright::testing {
 
-// What a kernel writes is told here.
-void note_write(const void* at, std::size_t bytes);
+// Counts a kernel's write to device memory.
+void record_write(const void* at, std::size_t bytes);
 
-// Whether a launch may be: the limits are the device's own.
+// Returns an error if a launch exceeds the limits of real devices.
 cudaError_t check_launch(const cudaLaunchConfig_t& config);
 
-}  // namespace tilewright::cuda::emulated
+}  // namespace tilewright::testing
 
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  if (const cudaError_t error = tilewright::cuda::emulated::check_launch(*config); error != cudaSuccess) return error;
+  if (const cudaError_t error = tilewright::testing::check_launch(*config); error != cudaSuccess) return error;
   gridDim = config->gridDim;
   blockDim = config->blockDim;
   for (blockIdx.z = 0; blockIdx.z < gridDim.z; ++blockIdx.z) {

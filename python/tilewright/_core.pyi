@@ -1,12 +1,16 @@
-"""Kernels for tiles and for rows of PNG files. Arrays are never copied or converted: what does not fit is an error."""
+"""Kernels for tiles and for rows of PNG files.
 
-from typing import Literal, TypeAlias, final
+Arrays are never copied or converted; an unsuitable array is an error.
+"""
+
+from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Input pictures and bands [height, width, channels]; network tensors [n, planes, height, width].
+# Pictures and bands [height, width, channels].
 _Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
+# Results of networks [planes, height, width].
 _Elements: TypeAlias = NDArray[np.float32 | np.float16]
 
 def available_isas() -> list[str]: ...
@@ -73,11 +77,10 @@ def gather(
     picture: _Samples,
     plan: TilePlan,
     first: int,
-    batch: _Elements,
+    batch: NDArray[np.float32],
     *,
     channels: tuple[int, ...] | list[int] = (0, 1, 2),
     value_range: tuple[float, float] = (0.0, 1.0),
-    border: Literal["mirror", "edge"] = "mirror",
     isa: str | None = None,
 ) -> None: ...
 

@@ -1,8 +1,8 @@
-"""Tiles on a CUDA device: the kernels of `_core`, with the same bytes, on memory of the device.
+"""Kernels for tiles on a CUDA device. They give the same bytes as the kernels of `_core`.
 
-All work is put on a stream and done in its order; calls return before it is done, and so do a kernel's errors: they
-come with a later call. What a call was given must stay as it is until the stream is past it. Nothing here may be called
-where `problem()` has an answer.
+Calls enqueue work on a stream and return before it is done; errors of kernels are raised by a later call. The arguments
+of a call must not change until the stream has processed them. If `problem()` does not return None, no other function of
+the module may be called.
 """
 
 from typing import Literal, TypeAlias, overload
@@ -51,7 +51,7 @@ class PinnedBuffer:
     def nbytes(self) -> int: ...
     def array(self, shape: tuple[int, ...], dtype: npt.DTypeLike, *, offset: int = 0) -> npt.NDArray[np.generic]: ...
 
-class ImageView:
+class DeviceImage:
     def __init__(
         self, buffer: DeviceBuffer, shape: tuple[int, int, int], dtype: npt.DTypeLike, *, offset: int = 0
     ) -> None: ...
@@ -62,7 +62,7 @@ class ImageView:
     @property
     def shape(self) -> tuple[int, int, int]: ...
 
-class TensorView:
+class DeviceTensor:
     def __init__(
         self,
         buffer: DeviceBuffer,
@@ -70,7 +70,6 @@ class TensorView:
         dtype: npt.DTypeLike,
         *,
         layout: _Layout = "NCHW",
-        channels: int | None = None,
         offset: int = 0,
     ) -> None: ...
     @property
@@ -83,22 +82,21 @@ class TensorView:
     def stored_shape(self) -> tuple[int, int, int, int]: ...
     def __len__(self) -> int: ...
     @overload
-    def __getitem__(self, index: int, /) -> TensorView: ...
+    def __getitem__(self, index: int, /) -> DeviceTensor: ...
     @overload
-    def __getitem__(self, index: slice, /) -> TensorView: ...
+    def __getitem__(self, index: slice, /) -> DeviceTensor: ...
 
 def upload(array: NDArray[np.generic], buffer: DeviceBuffer, stream: Stream, *, offset: int = 0) -> None: ...
 def download(buffer: DeviceBuffer, array: NDArray[np.generic], stream: Stream, *, offset: int = 0) -> None: ...
 def gather(
-    picture: ImageView,
+    picture: DeviceImage,
     plan: TilePlan,
     first: int,
-    batch: TensorView,
+    batch: DeviceTensor,
     stream: Stream,
     *,
     channels: tuple[int, ...] | list[int] = (0, 1, 2),
     value_range: tuple[float, float] = (0.0, 1.0),
-    border: Literal["mirror", "edge"] = "mirror",
 ) -> None: ...
 
 class Canvas:
@@ -119,13 +117,12 @@ class Canvas:
     def blend(
         self,
         index: int,
-        result: TensorView,
-        target: ImageView,
+        result: DeviceTensor,
+        target: DeviceImage,
         stream: Stream,
         *,
-        not_finite: DeviceBuffer,
-        slot: int = 0,
+        nonfinite: DeviceBuffer,
         first_channel: int = 0,
         channels: int | None = None,
-        base: TensorView | None = None,
+        base: DeviceTensor | None = None,
     ) -> None: ...

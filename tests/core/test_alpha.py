@@ -1,4 +1,4 @@
-"""The kernels for transparency: equal to the obvious NumPy versions, byte for byte."""
+"""The kernels for transparency give the bytes of the NumPy references."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tilewright import _core
 
 
 def sprite(height, width, channels, dtype, seed=0, visible=0.1, padding=0):
-    """Random samples [H,W,C], of which the last is alpha: 0 at most places."""
+    """Returns random samples [H,W,C]. The last channel is alpha, which is 0 for most pixels."""
     picture = random_picture(height, width, channels, dtype, seed, padding)
     hidden = np.random.default_rng(seed).random((height, width)) >= visible
     picture[:, :, -1][hidden] = 0
@@ -27,41 +27,41 @@ def sprite(height, width, channels, dtype, seed=0, visible=0.1, padding=0):
     dtype=st.sampled_from(SAMPLES),
     visible=st.sampled_from([0.0, 0.003, 0.1, 0.5, 1.0]),
     seed=st.integers(0, 1000),
-    apart=st.booleans(),
+    separate_alpha=st.booleans(),
 )
-def test_bleed_equals_numpy(height, width, colours, dtype, visible, seed, apart):
+def test_bleed_equals_numpy(height, width, colours, dtype, visible, seed, separate_alpha):
     picture = sprite(height, width, colours + 1, dtype, seed, visible, padding=seed % 3)
     want = reference.alpha_bleed(picture[:, :, :-1], picture[:, :, -1])
-    if apart:
+    if separate_alpha:
         colour, alpha = picture[:, :, :-1].copy(), picture[:, :, -1:].copy()
-        kept = alpha.copy()
+        original = alpha.copy()
         _core.alpha_bleed(colour, alpha=alpha)
     else:
-        kept = picture[:, :, -1:].copy()
+        original = picture[:, :, -1:].copy()
         _core.alpha_bleed(picture)
         colour, alpha = picture[:, :, :-1], picture[:, :, -1:]
     np.testing.assert_array_equal(colour, want)
-    np.testing.assert_array_equal(alpha, kept)
+    np.testing.assert_array_equal(alpha, original)
 
 
 @pytest.mark.parametrize("dtype", SAMPLES)
-def test_bleed_keeps_what_is_visible_and_forgets_what_is_not(dtype):
+def test_bleed_keeps_visible_colour_and_ignores_hidden_colour(dtype):
     picture, other = sprite(60, 80, 4, dtype), sprite(60, 80, 4, dtype)
     other[other[:, :, 3] == 0] = 0
-    shown = picture[:, :, 3] > 0
+    visible = picture[:, :, 3] > 0
     before = picture.copy()
     _core.alpha_bleed(picture)
     _core.alpha_bleed(other)
-    np.testing.assert_array_equal(picture[shown], before[shown])
+    np.testing.assert_array_equal(picture[visible], before[visible])
     np.testing.assert_array_equal(picture, other)
 
 
-def test_bleed_weighs_by_alpha_and_reaches_across_the_picture():
+def test_bleed_is_weighted_by_alpha_and_reaches_across_the_picture():
     picture = np.zeros((1, 300, 4), np.uint8)
     picture[0, 0] = [200, 0, 0, 255]
     picture[0, 2] = [0, 0, 100, 1]
     _core.alpha_bleed(picture)
-    assert picture[0, 1].tolist() == [199, 0, 0, 0], "hardly anything of what hardly shows"
+    assert picture[0, 1].tolist() == [199, 0, 0, 0], "a nearly transparent neighbour has little weight"
     assert (picture[0, 3:, :3] == [0, 0, 100]).all()
 
 
@@ -72,12 +72,12 @@ def test_bleed_does_not_overflow():
     assert picture[1, 1].tolist() == [65535, 65535, 65535, 0]
 
 
-def test_bleed_looks_the_same_from_every_side():
+def test_bleed_does_not_depend_on_the_orientation():
     picture = sprite(31, 44, 4, np.uint8, visible=0.02)
-    turned = np.ascontiguousarray(picture[::-1, ::-1].transpose(1, 0, 2))
+    transformed = np.ascontiguousarray(picture[::-1, ::-1].transpose(1, 0, 2))
     _core.alpha_bleed(picture)
-    _core.alpha_bleed(turned)
-    np.testing.assert_array_equal(turned.transpose(1, 0, 2)[::-1, ::-1], picture)
+    _core.alpha_bleed(transformed)
+    np.testing.assert_array_equal(transformed.transpose(1, 0, 2)[::-1, ::-1], picture)
 
 
 @given(
@@ -104,13 +104,13 @@ def test_flat_alpha_equals_numpy(height, width, scale, radius, dtype, seed, data
     np.testing.assert_array_equal(band, want)
 
 
-def test_a_radius_beyond_everything_is_the_whole_picture():
+def test_a_huge_radius_covers_the_whole_picture():
     source = np.full((3, 4, 1), 7, np.uint8)
-    for value, kept in ((7, True), (8, False)):
+    for value, is_constant in ((7, True), (8, False)):
         source[0, 0] = value
         band = np.zeros((6, 8, 1), np.uint8)
         _core.keep_flat_alpha(source, 0, 0, band, 0, radius=2**62)
-        assert (band == (7 if kept else 0)).all()
+        assert (band == (7 if is_constant else 0)).all()
 
 
 RGBA = np.zeros((6, 8, 4), np.uint8)
@@ -124,15 +124,15 @@ READ_ONLY.flags.writeable = False
         (RGBA.astype(np.float32), None, TypeError, "pixels must be uint8 or uint16, not float32"),
         (RGBA[:, ::2], None, ValueError, "pixels must have adjacent samples"),
         (READ_ONLY, None, ValueError, "pixels must be writeable"),
-        (RGBA[:, :, :3].copy(), None, ValueError, "pixels must have 1 or 3 channels of colour, not 2"),
-        (RGBA, RGBA[:, :, :1].copy(), ValueError, "pixels must have 1 or 3 channels of colour, not 4"),
-        (RGBA[:, :, :3].copy(), RGBA, ValueError, r"alpha must be of shape \[6, 8, 1\]"),
-        (RGBA[:, :, :3].copy(), RGBA[:5, :, :1].copy(), ValueError, r"alpha must be of shape \[6, 8, 1\]"),
-        (RGBA[:, :, :3].copy(), RGBA[:, :, 0], ValueError, r"alpha must be \[height, width, channels\]"),
+        (RGBA[:, :, :3].copy(), None, ValueError, "pixels must have 1 or 3 colour channels, not 2"),
+        (RGBA, RGBA[:, :, :1].copy(), ValueError, "pixels must have 1 or 3 colour channels, not 4"),
+        (RGBA[:, :, :3].copy(), RGBA, ValueError, r"alpha must have shape \[6, 8, 1\]"),
+        (RGBA[:, :, :3].copy(), RGBA[:5, :, :1].copy(), ValueError, r"alpha must have shape \[6, 8, 1\]"),
+        (RGBA[:, :, :3].copy(), RGBA[:, :, 0], ValueError, r"alpha must have shape \[height, width, channels\]"),
         (RGBA[:, :, :3].copy(), np.zeros((6, 8, 1), np.uint16), TypeError, "alpha must be uint8, not uint16"),
     ],
 )
-def test_what_does_not_fit_is_not_bled(pixels, alpha, error, message):
+def test_unsuitable_arguments_of_bleed_are_rejected(pixels, alpha, error, message):
     with pytest.raises(error, match=message):
         _core.alpha_bleed(pixels, alpha=alpha)
 
@@ -142,18 +142,18 @@ def test_what_does_not_fit_is_not_bled(pixels, alpha, error, message):
     [
         ({"source": RGBA.astype(np.int8)}, TypeError, "source must be uint8 or uint16, not int8"),
         ({"source": RGBA[:, ::2]}, ValueError, "source must have adjacent samples"),
-        ({"channel": 4}, ValueError, r"channel must be a channel \(0 to 3\), not 4"),
-        ({"band_channel": -1}, ValueError, r"band_channel must be a channel \(0 to 0\), not -1"),
-        ({"band": np.zeros((4, 15, 1), np.uint8)}, ValueError, "band must be a multiple of the source, not 15 wide"),
-        ({"band": np.zeros((3, 16, 1), np.uint8)}, ValueError, "band must be a multiple of the source"),
+        ({"channel": 4}, ValueError, "channel must be 0 to 3, not 4"),
+        ({"band_channel": -1}, ValueError, "band_channel must be 0 to 0, not -1"),
+        ({"band": np.zeros((4, 15, 1), np.uint8)}, ValueError, r"band must be scale \* 8 pixels wide .* not 15 x 4"),
+        ({"band": np.zeros((3, 16, 1), np.uint8)}, ValueError, "and a multiple of scale high, not 16 x 3"),
         ({"band": np.zeros((4, 16, 1), np.uint16)}, TypeError, "band must be uint8, not uint16"),
         ({"band": READ_ONLY}, ValueError, "band must be writeable"),
-        ({"first_row": 5}, ValueError, "2 rows from 5 on are not all in a source of 6"),
-        ({"first_row": -1}, ValueError, "2 rows from -1 on are not all in a source of 6"),
-        ({"radius": -1}, ValueError, "radius must not be negative, it is -1"),
+        ({"first_row": 5}, ValueError, "2 rows from first_row 5 are not within the source's 6"),
+        ({"first_row": -1}, ValueError, "2 rows from first_row -1 are not within the source's 6"),
+        ({"radius": -1}, ValueError, "radius must be 0 or more, not -1"),
     ],
 )
-def test_what_does_not_fit_is_not_kept_flat(arguments, error, message):
+def test_unsuitable_arguments_of_keep_flat_alpha_are_rejected(arguments, error, message):
     given = {
         "source": RGBA, "channel": 3, "first_row": 0, "band": np.zeros((4, 16, 1), np.uint8), "band_channel": 0,
         "radius": 2,

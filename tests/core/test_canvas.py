@@ -1,4 +1,4 @@
-"""Canvas: equal to the obvious NumPy version, byte for byte, on every path; identity through a pointwise network."""
+"""The canvas gives the bytes of the NumPy reference on every instruction set."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tilewright import _core
 
 
 def blend_all(plan, scale, results, sample, isa, *, channels=None, target_channels=3, value_range=(0.0, 1.0)):
-    """Blends all tiles into one picture, through bands handed out one after the other."""
+    """Blends all tiles, band by band. Returns the whole picture and the counts of non-finite values."""
     canvas = _core.Canvas(plan, scale, planes=results[0].shape[0], value_range=value_range, isa=isa)
     bands, counts = [], []
     for row in range(plan.rows):
         begin, end = canvas.band(row)
-        assert begin == sum(len(band) for band in bands), "bands follow each other from the top"
+        assert begin == sum(len(band) for band in bands), "bands are contiguous from the top"
         band = np.full((end - begin, plan.width * scale, target_channels), 99, sample)
         for index in range(row * plan.columns, (row + 1) * plan.columns):
             counts.append(canvas.blend(index, results[index], band, channels=channels))
@@ -29,7 +29,7 @@ def blend_all(plan, scale, results, sample, isa, *, channels=None, target_channe
 def random_results(plan, scale, planes, element, seed=0):
     rng = np.random.default_rng(seed)
     shape = (planes, plan.tile_height * scale, plan.tile_width * scale)
-    # Beyond both ends of the range, so that clamping is seen to work.
+    # The values exceed the range at both ends, to test clamping.
     return [rng.uniform(-0.2, 1.2, shape).astype(element) for _ in range(len(plan))]
 
 
@@ -50,8 +50,8 @@ def test_equals_numpy_for_any_plan(isa, element, sample, plan, scale, value_rang
 @pytest.mark.parametrize("sample", SAMPLES)
 @given(plan=plans(), scale=st.integers(1, 3), channels=st.sampled_from([1, 3, 4]))
 @settings(max_examples=30, deadline=None)
-def test_a_pointwise_network_gives_the_picture_back(isa, sample, plan, scale, channels):
-    """Gather, enlarge by repetition, blend: exactly the enlarged picture, whatever the tiles."""
+def test_a_pixel_repeating_network_reproduces_the_picture(isa, sample, plan, scale, channels):
+    """Gather, repeating pixels and blend give exactly the enlarged picture for any tiles."""
     picture = random_picture(plan.height, plan.width, channels, sample)
     planes = tuple(range(3)) if channels > 1 else (0, 0, 0)
     tile = np.empty((1, 3, plan.tile_height, plan.tile_width), np.float32)
@@ -59,9 +59,9 @@ def test_a_pointwise_network_gives_the_picture_back(isa, sample, plan, scale, ch
     for index in range(len(plan)):
         _core.gather(picture, plan, index, tile, channels=planes, isa=isa)
         results.append(tile[0].repeat(scale, 1).repeat(scale, 2))
-    kept = min(channels, 3)
-    got, _ = blend_all(plan, scale, results, sample, isa, channels=kept, target_channels=kept)
-    np.testing.assert_array_equal(got, picture[:, :, :kept].repeat(scale, 0).repeat(scale, 1))
+    count = min(channels, 3)
+    got, _ = blend_all(plan, scale, results, sample, isa, channels=count, target_channels=count)
+    np.testing.assert_array_equal(got, picture[:, :, :count].repeat(scale, 0).repeat(scale, 1))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -76,7 +76,7 @@ def test_equals_numpy_for_every_type_layout_and_width(isa, element, sample, plan
         plan = _core.TilePlan(width, 2, tile_width=width, tile_height=2)
         result = random_results(plan, 1, planes, element, seed=width)[0]
         first = target_channels - channels
-        # Rows are apart from each other, and what lies between them is seen too.
+        # The target's rows are padded, and the padding is compared too.
         padded = np.full((2, width + 3, target_channels), 77, sample)
         target = padded[:, :width]
         canvas = _core.Canvas(plan, 1, planes=planes, isa=isa)
@@ -91,7 +91,7 @@ def test_equals_numpy_for_every_type_layout_and_width(isa, element, sample, plan
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("length", [10, 130])
-def test_ties_round_to_even_and_the_range_is_clamped(isa, length):
+def test_ties_round_to_even_and_values_are_clamped(isa, length):
     levels = np.array([-3.0, -0.0, 0.49999997, 0.5, 1.5, 2.5, 254.5, 254.50002, 255.4, 3e9], np.float32)
     levels = np.resize(levels, length)
     plan = _core.TilePlan(length, 1, tile_width=length, tile_height=1)
@@ -102,8 +102,8 @@ def test_ties_round_to_even_and_the_range_is_clamped(isa, length):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_a_range_whose_gain_is_infinite_has_black_and_white(isa, sample):
-    """Black times infinity is NaN, and must still be black."""
+def test_a_range_with_an_infinite_gain_gives_black_and_white(isa, sample):
+    """Black times infinity is NaN, which must become black."""
     values = np.resize(np.array([0.0, 1.0, -1.0], np.float32), (1, 1, 130))
     plan = _core.TilePlan(130, 1, tile_width=130, tile_height=1)
     band = np.empty((1, 130, 1), sample)
@@ -115,7 +115,10 @@ def test_a_range_whose_gain_is_infinite_has_black_and_white(isa, sample):
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("feather", [0, 8])
 def test_every_half_is_read_exactly(isa, feather):
-    """All 65536, in ranges where subnormal and where large ones count; with a feather also by way of floats."""
+    """Tests all 65536 halves, in ranges where subnormal and where large halves matter.
+
+    With a feather, some of them are converted to floats first.
+    """
     halves = np.arange(65536, dtype=np.uint16).view(np.float16).reshape(1, 256, 256)
     halves = np.where(np.isnan(halves), np.float16(np.inf), halves)
     plan = _core.TilePlan(512, 256, tile_width=256 + feather // 2, tile_height=256, feather=feather)
@@ -132,22 +135,22 @@ def test_every_half_is_read_exactly(isa, feather):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("element", ELEMENTS)
-def test_values_that_are_not_finite_are_counted(isa, element):
-    """Only where they count: the halo may hold anything."""
+def test_nonfinite_values_are_counted(isa, element):
+    """Values in the halo do not count."""
     plan = _core.TilePlan(64, 8, tile_width=40, tile_height=8, halo=4, feather=4)
     results = [np.ones((3, 8, 40), element) for _ in range(len(plan))]
     results[0][0, 2, 5] = np.nan
     results[0][1, 3, 6] = np.inf
     results[0][2, 4, 7] = -np.inf
     results[0][0, 0, 39] = np.nan  # in the halo
-    results[1][0, 0, 0] = np.nan  # likewise
+    results[1][0, 0, 0] = np.nan  # in the halo
     got, counts = blend_all(plan, 1, results, np.uint8, isa)
     assert counts == [3, 0]
-    spoilt = np.zeros(got.shape, bool)
-    spoilt[[2, 3, 4], [5, 6, 7], [0, 1, 2]] = True
-    assert (got[~spoilt] == 255).all(), "nothing else is touched"
+    nonfinite = np.zeros(got.shape, bool)
+    nonfinite[[2, 3, 4], [5, 6, 7], [0, 1, 2]] = True
+    assert (got[~nonfinite] == 255).all(), "other samples are not affected"
 
-    # Under the feather a value counts for both tiles that have it.
+    # A value under the feather counts for both tiles.
     last = plan[0].x.end + plan[0].x.trail - 1
     results[0][1, 7, last] = np.nan
     results[1][1, 7, last - plan[1].x.origin] = np.nan
@@ -158,8 +161,8 @@ def test_values_that_are_not_finite_are_counted(isa, element):
 @pytest.mark.parametrize("element", ELEMENTS)
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize(("planes", "target_channels"), [(3, 3), (3, 4), (3, 1), (1, 1)])
-def test_no_value_that_is_not_finite_is_missed(isa, element, sample, planes, target_channels):
-    """Wherever in a row it is, and whatever it is; of equal values on all paths the same samples."""
+def test_every_nonfinite_value_is_found(isa, element, sample, planes, target_channels):
+    """Tests every position in a row. All instruction sets give the same samples."""
     width = 150
     plan = _core.TilePlan(width, 1, tile_width=width, tile_height=1)
     result = random_results(plan, 1, planes, element)[0]
@@ -167,10 +170,10 @@ def test_no_value_that_is_not_finite_is_missed(isa, element, sample, planes, tar
     expected = np.empty_like(target)
     count = min(planes, target_channels)
     for at in range(width):
-        spoilt = result.copy()
-        spoilt[at % planes, 0, at] = [np.nan, np.inf, -np.inf][at // planes % 3]
-        assert _core.Canvas(plan, 1, planes=planes, isa=isa).blend(0, spoilt, target, channels=count) == 1
-        assert _core.Canvas(plan, 1, planes=planes, isa="scalar").blend(0, spoilt, expected, channels=count) == 1
+        changed = result.copy()
+        changed[at % planes, 0, at] = [np.nan, np.inf, -np.inf][at // planes % 3]
+        assert _core.Canvas(plan, 1, planes=planes, isa=isa).blend(0, changed, target, channels=count) == 1
+        assert _core.Canvas(plan, 1, planes=planes, isa="scalar").blend(0, changed, expected, channels=count) == 1
         np.testing.assert_array_equal(target[:, :, :count], expected[:, :, :count])
 
 
@@ -178,15 +181,15 @@ def test_no_value_that_is_not_finite_is_missed(isa, element, sample, planes, tar
 @given(plan=plans(longest=90), data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_a_tile_can_be_blended_again(isa, plan, data):
-    """A spoilt result leaves no trace once the tile is blended anew."""
+    """A non-finite result leaves no trace after the tile is blended again."""
     results = random_results(plan, 2, 3, np.float32)
     want, _ = blend_all(plan, 2, results, np.uint8, isa)
-    spoilt = data.draw(st.integers(0, len(plan) - 1))
+    repeated = data.draw(st.integers(0, len(plan) - 1))
     canvas = _core.Canvas(plan, 2, isa=isa)
     got = np.zeros_like(want)
     for index in range(len(plan)):
         begin, end = canvas.band(index // plan.columns)
-        if index == spoilt:
+        if index == repeated:
             assert canvas.blend(index, np.full_like(results[index], np.nan), got[begin:end]) > 0
         assert canvas.blend(index, results[index], got[begin:end]) == 0
     np.testing.assert_array_equal(got, want)
@@ -194,7 +197,7 @@ def test_a_tile_can_be_blended_again(isa, plan, data):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_writes_only_its_channels_of_the_target(isa, channels):
+def test_only_the_chosen_channels_are_written(isa, channels):
     plan = _core.TilePlan(33, 5, tile_width=33, tile_height=5)
     results = random_results(plan, 2, 3, np.float32)
     band = np.full((10, 66, 5), 77, np.uint8)
@@ -206,7 +209,7 @@ def test_writes_only_its_channels_of_the_target(isa, channels):
     assert (np.delete(band, range(1, 1 + channels), axis=2) == 77).all()
 
 
-def test_tiles_out_of_order_are_refused():
+def test_tiles_out_of_order_are_rejected():
     plan = _core.TilePlan(64, 8, tile_width=40, tile_height=8, halo=4)
     canvas = _core.Canvas(plan, 1)
     with pytest.raises(ValueError, match="tile 0 is next, not 1"):
@@ -221,21 +224,21 @@ TARGET = np.zeros((12, 16, 3), np.uint8)
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"index": 1}, IndexError, "tile 1 of a plan of 1"),
-        ({"result": RESULT[:, :11]}, ValueError, r"result must be of shape \[3, 12, 16\], not \[3, 11, 16\]"),
+        ({"index": 1}, IndexError, "tile 1 is out of range for a plan of 1 tiles"),
+        ({"result": RESULT[:, :11]}, ValueError, r"result must have shape \[3, 12, 16\], not \[3, 11, 16\]"),
         ({"result": RESULT.astype(np.float64)}, TypeError, "result must be float32 or float16, not float64"),
         (
             {"target": TARGET[:11]},
             ValueError,
-            "target must be the band of the tile, 12 rows of 16 pixels, not 11",
+            "target must be the tile's band, 12 rows of 16 pixels, not 11 rows",
         ),
         ({"target": TARGET.astype(np.float32)}, TypeError, "target must be uint8 or uint16, not float32"),
-        ({"first_channel": 1}, ValueError, "target has 3 channels, not 3 from 1 on"),
-        ({"first_channel": 2**63 - 1}, ValueError, "target has 3 channels, not 3 from"),
+        ({"first_channel": 1}, ValueError, "3 channels from first_channel 1 are not within the target's 3"),
+        ({"first_channel": 2**63 - 1}, ValueError, "are not within the target's 3"),
         ({"channels": 2}, ValueError, "channels must be 1 or 3, not 2"),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, error, message):
+def test_unsuitable_arguments_are_rejected(arguments, error, message):
     keywords = {"index": 0, "result": RESULT, "target": TARGET} | arguments
     with pytest.raises(error, match=message):
         _core.Canvas(CANVAS_PLAN, 2).blend(**keywords)
@@ -246,18 +249,18 @@ def test_what_does_not_fit_is_refused(arguments, error, message):
     [
         ({"scale": 0}, "scale must be 1 to 64, not 0"),
         ({"planes": 2}, "planes must be 1 or 3, not 2"),
-        ({"value_range": (1.0, 1.0)}, "value range must be finite and not empty"),
-        ({"value_range": (np.nan, 1.0)}, "value range must be finite and not empty"),
-        ({"value_range": (0.0, np.inf)}, "value range must be finite and not empty"),
+        ({"value_range": (1.0, 1.0)}, "value_range must be finite, and black must differ from white"),
+        ({"value_range": (np.nan, 1.0)}, "value_range must be finite, and black must differ from white"),
+        ({"value_range": (0.0, np.inf)}, "value_range must be finite, and black must differ from white"),
     ],
 )
-def test_a_canvas_that_cannot_be_is_refused(arguments, message):
+def test_unsupported_canvases_are_rejected(arguments, message):
     with pytest.raises(ValueError, match=message):
         _core.Canvas(CANVAS_PLAN, **({"scale": 2} | arguments))
 
 
 def shuffled_results(plan, scale, planes, element, seed=0):
-    """Results before the pixel shuffle, and what the network was given."""
+    """Returns results before the pixel shuffle, and the bases to add to them."""
     rng = np.random.default_rng(seed)
     size = (plan.tile_height, plan.tile_width)
     heads = [rng.uniform(-0.2, 1.2, (planes * scale**2, *size)).astype(element) for _ in range(len(plan))]
@@ -304,7 +307,7 @@ def test_a_shuffle_equals_numpy_for_any_plan(isa, element, sample, plan, scale, 
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("target_channels", [3, 4, 5])
-def test_a_shuffle_of_every_width(isa, element, sample, scale, target_channels):
+def test_a_shuffle_equals_numpy_for_every_width(isa, element, sample, scale, target_channels):
     for width in WIDTHS:
         plan = _core.TilePlan(width, 2, tile_width=width, tile_height=2)
         heads, bases = shuffled_results(plan, scale, 3, element, seed=width)
@@ -320,38 +323,38 @@ def test_a_shuffle_of_every_width(isa, element, sample, scale, target_channels):
 @pytest.mark.parametrize("element", ELEMENTS)
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_no_value_that_is_not_finite_is_missed_in_a_shuffle(isa, element, sample, scale):
+def test_every_nonfinite_value_is_found_in_a_shuffle(isa, element, sample, scale):
     width = 83
     plan = _core.TilePlan(width, 1, tile_width=width, tile_height=1)
     heads, bases = shuffled_results(plan, scale, 3, element)
     target = np.empty((scale, width * scale, 3), sample)
     for at in range(width):
-        spoilt = heads[0].copy()
-        spoilt[7 * at % len(spoilt), 0, at] = [np.nan, np.inf, -np.inf][at % 3]
+        head = heads[0].copy()
+        head[7 * at % len(head), 0, at] = [np.nan, np.inf, -np.inf][at % 3]
         canvas = _core.Canvas(plan, scale, shuffle=scale, adds_base=True, isa=isa)
-        assert canvas.blend(0, spoilt, target, base=bases[0]) == 1
+        assert canvas.blend(0, head, target, base=bases[0]) == 1
         base = bases[0].copy()
         base[at % 3, 0, at] = [np.nan, np.inf, -np.inf][at % 3]
         canvas = _core.Canvas(plan, scale, shuffle=scale, adds_base=True, isa=isa)
         assert canvas.blend(0, heads[0], target, base=base) == scale**2
 
 
-def test_a_shuffle_and_a_base_are_checked():
+def test_an_unsuitable_shuffle_or_base_is_rejected():
     plan = _core.TilePlan(8, 8, tile_width=8, tile_height=8)
     with pytest.raises(ValueError, match="shuffle must be 1 or the scale, not 2"):
         _core.Canvas(plan, 4, shuffle=2)
-    with pytest.raises(ValueError, match="a base is added to shuffled results only"):
+    with pytest.raises(ValueError, match="adds_base requires a shuffle"):
         _core.Canvas(plan, 4, adds_base=True)
     target, head = np.empty((16, 16, 3), np.uint8), np.zeros((12, 8, 8), np.float32)
     adding, plain = _core.Canvas(plan, 2, shuffle=2, adds_base=True), _core.Canvas(plan, 2, shuffle=2)
     base = np.zeros((3, 8, 8), np.float32)
-    with pytest.raises(ValueError, match="base is needed"):
+    with pytest.raises(ValueError, match="base is required because the canvas was made with adds_base=True"):
         adding.blend(0, head, target)
-    with pytest.raises(ValueError, match="adds no base"):
+    with pytest.raises(ValueError, match="base must be None because the canvas was made with adds_base=False"):
         plain.blend(0, head, target, base=base)
-    with pytest.raises(ValueError, match="base must be of shape"):
+    with pytest.raises(ValueError, match="base must have shape"):
         adding.blend(0, head, target, base=base[:, :7].copy())
     with pytest.raises(TypeError, match="base must be float32"):
         adding.blend(0, head, target, base=base.astype(np.float16))
-    with pytest.raises(ValueError, match=r"result must be of shape \[12, 8, 8\]"):
+    with pytest.raises(ValueError, match=r"result must have shape \[12, 8, 8\]"):
         adding.blend(0, np.zeros((3, 16, 16), np.float32), target, base=base)

@@ -1,4 +1,4 @@
-"""Deflate by runs and Huffman codes: zlib reads it back, and it is as small as it should be."""
+"""Deflate with runs and Huffman codes: zlib decompresses it, and its size is near the optimum."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from tilewright import _core
 
-# What ends a stream whose blocks so far were not final: an empty one with fixed codes.
+# A final empty block with fixed codes, which ends a stream of non-final blocks.
 END = b"\3\0"
+# An empty stored block.
 SYNC = b"\0\0\0\xff\xff"
 
 
 def deflated(data):
-    """Deflates, checks that zlib reads it back, and that whatever follows begins on a whole byte."""
+    """Compresses data, and checks that zlib decompresses it and that more blocks can follow."""
     blocks = _core.deflate_runs(data)
     reader = zlib.decompressobj(-15)
     assert reader.decompress(blocks + blocks + END) == 2 * data.tobytes()
@@ -28,7 +29,7 @@ def deflated(data):
 
 
 def residuals(count, spread, seed=0):
-    """Like the filtered rows of a photograph."""
+    """Returns bytes with the distribution of a photograph's filtered rows."""
     return np.random.default_rng(seed).normal(0, spread, count).round().astype(np.int8).view(np.uint8)
 
 
@@ -61,7 +62,7 @@ EDGES = [
 
 
 @pytest.mark.parametrize("count", EDGES)
-def test_every_length_of_noise_residuals_and_runs(count):
+def test_zlib_decompresses_every_length_of_noise_residuals_and_runs(count):
     rng = np.random.default_rng(count)
     for data in (
         np.zeros(count, np.uint8),
@@ -81,14 +82,17 @@ def test_every_length_of_noise_residuals_and_runs(count):
     )
 )
 @settings(max_examples=150, deadline=None)
-def test_any_runs(pieces):
+def test_zlib_decompresses_any_runs(pieces):
     values = np.array([value for value, _ in pieces], np.uint8)
     deflated(np.repeat(values, [length for _, length in pieces]))
 
 
 @pytest.mark.parametrize("spread", [0.3, 1, 3, 10, 40])
 def test_size_is_near_the_entropy(spread):
-    """Huffman codes lose at most 0.086 bits a symbol and the commonest one's share (Gallager, 1978); runs only gain."""
+    """Huffman codes cost at most 0.086 bits per symbol, plus the share of the most common symbol, above the entropy.
+
+    Source of the bound: Gallager, 1978. Runs only reduce the size.
+    """
     data = residuals(300_000, spread)
     counts = np.bincount(data)
     shares = counts[counts > 0] / len(data)
@@ -96,7 +100,7 @@ def test_size_is_near_the_entropy(spread):
     assert len(deflated(data)) < entropy + len(data) * (0.086 + shares.max()) / 8 + 500
 
 
-def test_no_larger_than_what_zlib_finds_in_runs():
+def test_size_is_near_that_of_zlib_with_runs_only():
     for spread in (0.3, 1, 3, 10):
         data = residuals(1 << 20, spread)
         data[: 1 << 18] = np.repeat(data[: 1 << 14], 16)
@@ -109,12 +113,12 @@ def test_noise_is_stored():
     assert len(deflated(data)) <= len(data) + 18 * 5
 
 
-def test_flat_data_takes_almost_nothing():
+def test_constant_data_compresses_to_almost_nothing():
     assert len(deflated(np.zeros(1 << 20, np.uint8))) < (1 << 20) / 700
 
 
-def test_codes_of_very_uneven_counts_stay_within_their_limit():
-    """Counts like Fibonacci's numbers make the deepest tree there can be: of more bits than deflate has."""
+def test_code_lengths_are_limited_for_very_uneven_counts():
+    """Fibonacci numbers as counts give the deepest possible tree, deeper than deflate allows."""
     counts = [1, 1]
     while sum(counts) < 60_000:
         counts.append(counts[-1] + counts[-2])
@@ -124,7 +128,7 @@ def test_codes_of_very_uneven_counts_stay_within_their_limit():
     deflated(data)
 
 
-def test_writes_nothing_back_and_takes_read_only_bytes():
+def test_the_input_may_be_read_only_and_is_not_changed():
     data = residuals(1000, 3)
     data.flags.writeable = False
     before = data.copy()
@@ -140,6 +144,6 @@ def test_writes_nothing_back_and_takes_read_only_bytes():
         (np.zeros(8, np.uint8)[::2], ValueError, "data must be C-contiguous"),
     ],
 )
-def test_what_does_not_fit_is_refused(data, error, message):
+def test_unsuitable_arrays_are_rejected(data, error, message):
     with pytest.raises(error, match=message):
         _core.deflate_runs(data)

@@ -1,7 +1,7 @@
-"""Kernels on several threads at once give what they give on one: what ThreadSanitizer watches.
+"""Kernels give the same results on several threads as on one. ThreadSanitizer runs these tests.
 
-The pipeline gathers and blends on one thread while the network runs on another and the PNG writer's threads deflate;
-several pictures may be at different stages.
+The pipeline gathers and blends on one thread while the network runs on another and the PNG writer's threads compress.
+Several pictures may be at different stages.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ THREADS = 4
 ROUNDS = 3
 
 
-def at_once(work):
-    """What a function gives for 0, 1, … on as many threads, all begun at the same moment."""
+def run_concurrently(work):
+    """Calls ``work(0)``, ``work(1)``, … on one thread each, all started together. Returns their results."""
     ready = threading.Barrier(THREADS, timeout=60)
 
     def wait_and_work(number):
@@ -38,7 +38,7 @@ def plan_of(picture, **options):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("sample", [np.uint8, np.uint16])
-def test_tiles_of_one_picture_are_gathered_by_one_plan(isa, sample):
+def test_threads_gather_from_one_picture_with_one_plan(isa, sample):
     picture = random_picture(150, 190, 3, sample)
     plan = plan_of(picture)
 
@@ -50,15 +50,15 @@ def test_tiles_of_one_picture_are_gathered_by_one_plan(isa, sample):
 
     want = gathered(0)
     for _ in range(ROUNDS):
-        for got in at_once(gathered):
+        for got in run_concurrently(gathered):
             np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("sample", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shuffle", [1, 2])
-def test_pictures_are_blended_by_one_plan(isa, sample, shuffle):
-    """Every thread has a canvas and a target of its own; plan, results and bases are everybody's."""
+def test_threads_blend_with_one_plan(isa, sample, shuffle):
+    """Every thread has its own canvas and target. Plan, results and bases are shared."""
     picture = random_picture(90, 110, 3, sample)
     plan = plan_of(picture)
     rng = np.random.default_rng(0)
@@ -77,18 +77,18 @@ def test_pictures_are_blended_by_one_plan(isa, sample, shuffle):
 
     want = blended()
     for _ in range(ROUNDS):
-        for got in at_once(blended):
+        for got in run_concurrently(blended):
             np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_one_tile_is_gathered_while_another_is_blended(isa):
-    """As in the pipeline: nothing but plan and picture is shared."""
+def test_tiles_are_gathered_while_others_are_blended(isa):
+    """Only the plan and the picture are shared, as in the pipeline."""
     picture = random_picture(90, 110, 3, np.uint8)
     plan = plan_of(picture)
 
     def enlarged(number):
-        """Threads with odd numbers do the same work in another order."""
+        """Gathers and blends all tiles. Odd numbers gather additional tiles in between."""
         batch = np.empty((1, 3, 40, 48), np.float32)
         canvas, target = _core.Canvas(plan, 2, isa=isa), np.zeros((180, 220, 3), np.uint8)
         for index in range(len(plan)):
@@ -100,19 +100,19 @@ def test_one_tile_is_gathered_while_another_is_blended(isa):
         return target
 
     for _ in range(ROUNDS):
-        for got in at_once(enlarged):
+        for got in run_concurrently(enlarged):
             np.testing.assert_array_equal(got, picture.repeat(2, 0).repeat(2, 1))
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_strips_are_filtered_and_deflated(isa):
+def test_threads_filter_and_compress_rows(isa):
     picture = random_picture(60, 200, 3, np.uint8) // 32 * 8
 
-    def strip(_=0):
+    def compressed(_=0):
         above, filtered = np.zeros(600, np.uint8), np.empty((60, 601), np.uint8)
         _core.png_filter(picture, above, filtered, isa=isa)
         return filtered.tobytes() + _core.deflate_runs(filtered.reshape(-1))
 
-    want = strip()
+    want = compressed()
     for _ in range(ROUNDS):
-        assert at_once(strip) == [want] * THREADS
+        assert run_concurrently(compressed) == [want] * THREADS

@@ -1,4 +1,4 @@
-"""The tile plan: geometry without a pixel."""
+"""The geometry of tile plans."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_owned_pixels_cover_the_picture_exactly_once(plan):
 
 @given(plans())
 @settings(max_examples=300)
-def test_tiles_lie_flush_with_the_borders_and_on_multiples(plan):
+def test_outer_tiles_are_aligned_with_the_borders_and_origins_are_multiples(plan):
     for spans, size, tile in axes(plan):
         padded = -(-size // plan.multiple) * plan.multiple
         assert spans[0].origin == 0
@@ -43,22 +43,22 @@ def test_tiles_lie_flush_with_the_borders_and_on_multiples(plan):
 
 @given(plans())
 @settings(max_examples=300)
-def test_every_inner_edge_has_its_halo_and_feather(plan):
+def test_every_inner_edge_has_a_halo_and_a_feather(plan):
     for spans, _, tile in axes(plan):
         for before, after in itertools.pairwise(spans):
             assert before.trail == after.lead == plan.feather
-            # What is used of either tile ends a whole halo before its cut edge.
+            # The used part of either tile ends at least one halo before its cut edge.
             assert before.origin + tile - (before.end + before.trail) >= plan.halo
             assert after.begin - after.origin >= plan.halo
         assert spans[0].lead == 0
         assert spans[-1].trail == 0
         for span in spans:
-            assert span.end - span.begin >= span.lead, "feathers of one tile must not meet"
+            assert span.end - span.begin >= span.lead, "the feathers of a tile must not overlap"
 
 
 @given(plans())
 @settings(max_examples=200)
-def test_there_is_no_tile_too_many(plan):
+def test_the_number_of_tiles_is_minimal(plan):
     for spans, size, tile in axes(plan):
         padded = -(-size // plan.multiple) * plan.multiple
         step = (tile - 2 * plan.halo - plan.feather) // plan.multiple * plan.multiple
@@ -68,13 +68,13 @@ def test_there_is_no_tile_too_many(plan):
     assert plan.redundancy == len(plan) * plan.tile_width * plan.tile_height / (plan.width * plan.height)
 
 
-def test_a_picture_that_fits_is_one_tile():
+def test_a_picture_that_fits_in_a_tile_has_one_tile():
     plan = TilePlan(100, 40, tile_width=100, tile_height=40, halo=18, feather=8)
     assert len(plan) == 1
     assert plan.redundancy == 1.0
 
 
-def test_a_long_thin_picture_is_tiled_along_its_length_only():
+def test_a_narrow_picture_is_tiled_along_its_length_only():
     plan = TilePlan(5, 3000, tile_width=64, tile_height=256, halo=18)
     assert plan.columns == 1
     assert plan.rows == 14
@@ -93,7 +93,7 @@ def test_a_long_thin_picture_is_tiled_along_its_length_only():
         ({"halo": 16}, "tile width 32 is too small for halo 16, feather 0, multiple 1: use at least 34"),
     ],
 )
-def test_lengths_that_admit_no_plan_are_refused(arguments, message):
+def test_lengths_that_admit_no_plan_are_rejected(arguments, message):
     valid = {"width": 100, "height": 100, "tile_width": 32, "tile_height": 32}
     keywords = valid | arguments
     with pytest.raises(ValueError, match=message):
@@ -101,13 +101,13 @@ def test_lengths_that_admit_no_plan_are_refused(arguments, message):
 
 
 @pytest.mark.parametrize("margins", [(-1, 0, 1), (0, -1, 1), (0, 0, 0), (2**40, 0, 1)])
-def test_margins_that_cannot_be_have_no_smallest_tile(margins):
+def test_smallest_tile_rejects_invalid_margins(margins):
     halo, feather, multiple = margins
     with pytest.raises(ValueError, match=r"must be \d or more"):
         TilePlan.smallest_tile(halo=halo, feather=feather, multiple=multiple)
 
 
-def test_tiles_beyond_the_plan_do_not_exist():
+def test_a_tile_index_out_of_range_is_an_index_error():
     plan = TilePlan(10, 10, tile_width=16, tile_height=16)
-    with pytest.raises(IndexError, match="tile 1 of a plan of 1"):
+    with pytest.raises(IndexError, match="tile 1 is out of range for a plan of 1 tiles"):
         plan[1]

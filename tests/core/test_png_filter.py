@@ -1,4 +1,4 @@
-"""The PNG row filter: equal to the obvious NumPy version, byte for byte, on every path."""
+"""The PNG row filter gives the bytes of the NumPy reference on every instruction set."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from support import reference
 from support.grid import ISAS, SAMPLES, random_picture
 from tilewright import _core
 
-# Channels of the pixels, and whether an alpha plane is beside them.
+# Number of channels of the pixels, and whether there is a separate alpha plane.
 LAYOUTS = [(1, False), (2, False), (3, False), (4, False), (1, True), (3, True)]
 
 
 def run(pixels, alpha=None, above=None, isa=None):
-    """Filtered rows, and what is left in `above`."""
+    """Returns the filtered rows and the new content of `above`."""
     pixel = (pixels.shape[2] + (alpha is not None)) * pixels.itemsize
     above = np.zeros(pixels.shape[1] * pixel, np.uint8) if above is None else above.copy()
     filtered = np.full((len(pixels), 1 + len(above)), 99, np.uint8)
@@ -35,7 +35,7 @@ def check(pixels, alpha, isa, above=None):
 
 
 def for_every_filter(height, width, channels, dtype, seed=0):
-    """Rows of which each filter is the best for some: noise and slopes in one or both directions."""
+    """Returns rows with noise and with slopes in one or both directions, so that each filter is the best for some."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     kind = (np.arange(height) // 3 % 6)[:, None]
@@ -52,7 +52,7 @@ def for_every_filter(height, width, channels, dtype, seed=0):
 def test_equals_numpy_for_every_layout_and_width(isa, sample, channels, with_alpha):
     for width in [*range(1, 71), 127, 128, 129, 1000]:
         pixels = random_picture(4, width, channels, sample, seed=width, padding=width % 3)
-        pixels[2:] //= 64  # noise, and something that filters help
+        pixels[2:] //= 64  # two rows of noise, and two that filters improve
         alpha = random_picture(4, width, 1, sample, padding=5)[:, :, 0] if with_alpha else None
         check(pixels, alpha, isa)
 
@@ -65,10 +65,10 @@ def test_every_filter_is_chosen_and_equals_numpy(isa, sample, channels):
     assert set(chosen) == {0, 1, 2, 3, 4}
 
 
-def test_paeth_is_right_for_all_neighbours():
-    """Every a, b, c once. Every other pixel has them as neighbours and is what Paeth predicts.
+def test_paeth_is_correct_for_all_neighbours():
+    """Every second pixel equals the Paeth prediction from its neighbours a, b and c, for all their values.
 
-    Before them come pixels of which Paeth predicts every one, so that it is chosen whatever the others cost.
+    The pixels before them equal their Paeth predictions too, so that this filter has the lowest cost.
     """
     rng = np.random.default_rng(0)
     lead_above = rng.integers(0, 255, 1 << 16, np.uint8, endpoint=True)
@@ -93,7 +93,7 @@ def test_paeth_is_right_for_all_neighbours():
 @pytest.mark.parametrize("isa", ISAS)
 @given(data=st.data())
 @settings(max_examples=80, deadline=None)
-def test_equals_numpy_for_any_rows_and_any_portions(isa, data):
+def test_equals_numpy_for_any_rows_in_one_or_two_calls(isa, data):
     channels, with_alpha = data.draw(st.sampled_from(LAYOUTS))
     sample = data.draw(st.sampled_from(SAMPLES))
     height, width = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 150))
@@ -108,17 +108,17 @@ def test_equals_numpy_for_any_rows_and_any_portions(isa, data):
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_of_equally_good_filters_the_first_is_taken(isa):
+def test_the_first_of_equally_good_filters_is_chosen(isa):
     flat = np.zeros((3, 40, 3), np.uint8)
     assert not run(flat, isa=isa)[0].any()
-    # 128 has the same absolute value with either sign: filter 0, and 1 to 4 alike, cost more than one copied row.
+    # Filters 0 (none) and 2 (up) cost the same in the first row. Filters 2 and 4 (Paeth) cost nothing in the second.
     stripes = np.zeros((2, 64, 1), np.uint8)
     stripes[:, ::2] = 128
     assert run(stripes, isa=isa)[0][:, 0].tolist() == [0, 2]
 
 
 def test_costs_of_very_long_rows_do_not_wrap():
-    """The cost of 2²⁵ bytes of 128 is 2³², which 32 bits take for 0."""
+    """The cost of 2²⁵ bytes of 128 is 2³², which would wrap to 0 in 32 bits."""
     row = np.full((1, 1 << 25, 1), 128, np.uint8)
     for isa in ISAS[1:] or ISAS:
         filtered, _ = run(row, above=row[0, :, 0], isa=isa)
@@ -127,14 +127,14 @@ def test_costs_of_very_long_rows_do_not_wrap():
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 1), (6, 1, 3), (1, 1, 4), (5, 6, 2)])
-def test_strides_of_axes_of_one_entry_do_not_matter(shape):
+def test_strides_of_axes_of_length_one_are_ignored(shape):
     pixels = random_picture(*shape, np.uint16)
     strides = [0 if length == 1 else stride for length, stride in zip(shape, pixels.strides, strict=True)]
     odd = np.lib.stride_tricks.as_strided(pixels, shape, strides, writeable=False)
     np.testing.assert_array_equal(run(odd)[0], run(pixels)[0])
 
 
-def test_writes_nothing_but_its_rows():
+def test_nothing_but_its_rows_is_written():
     pixels = random_picture(3, 21, 3, np.uint8)
     guarded = np.full((5, 1 + 63), 7, np.uint8)
     above = np.zeros(63 + 16, np.uint8)
@@ -145,7 +145,7 @@ def test_writes_nothing_but_its_rows():
     assert not above[-8:].any()
 
 
-def test_no_rows_leave_everything_as_it_was():
+def test_zero_rows_change_nothing():
     above = np.arange(12, dtype=np.uint8)
     filtered, after = run(PIXELS[:0, :4], above=above)
     assert filtered.shape == (0, 13)
@@ -165,28 +165,32 @@ READ_ONLY.flags.writeable = False
     [
         ({"pixels": PIXELS.astype(np.int8)}, TypeError, "pixels must be uint8 or uint16, not int8"),
         ({"pixels": PIXELS.astype(">u2")}, TypeError, "pixels must be uint8 or uint16, not >u2"),
-        ({"pixels": PIXELS[:, :, 0]}, ValueError, r"pixels must be \[height, width, channels\]"),
+        ({"pixels": PIXELS[:, :, 0]}, ValueError, r"pixels must have shape \[height, width, channels\]"),
         ({"pixels": PIXELS[:, ::2]}, ValueError, "pixels must have adjacent samples"),
         ({"pixels": PIXELS[::-1]}, ValueError, "pixels must have adjacent samples"),
         ({"pixels": np.zeros((6, 8, 5), np.uint8)}, ValueError, "pixels must have 1 to 4 channels, not 5"),
         ({"pixels": np.zeros((6, 8, 0), np.uint8)}, ValueError, "pixels must have 1 to 4 channels, not 0"),
-        ({"above": ABOVE[:23]}, ValueError, r"above must be of shape \[24\], not \[23\]"),
+        ({"above": ABOVE[:23]}, ValueError, r"above must have shape \[24\], not \[23\]"),
         ({"above": ABOVE.view(np.int8)}, TypeError, "above must be uint8, not int8"),
         ({"above": READ_ONLY.ravel()[:24]}, ValueError, "above must be writeable"),
-        ({"filtered": FILTERED[:5]}, ValueError, r"filtered must be of shape \[6, 25\], not \[5, 25\]"),
+        ({"filtered": FILTERED[:5]}, ValueError, r"filtered must have shape \[6, 25\], not \[5, 25\]"),
         ({"filtered": FILTERED.astype(np.uint16)}, TypeError, "filtered must be uint8, not uint16"),
         ({"filtered": np.zeros((6, 26), np.uint8)[:, :25]}, ValueError, "filtered must be C-contiguous"),
         ({"filtered": READ_ONLY}, ValueError, "filtered must be writeable"),
-        ({"alpha": ALPHA}, ValueError, r"above must be of shape \[32\], not \[24\]"),
-        ({"alpha": ALPHA[:, :, 0]}, ValueError, r"alpha must be \[height, width, channels\]"),
-        ({"alpha": ALPHA[:5]}, ValueError, r"alpha must be of shape \[6, 8, 1\]"),
-        ({"alpha": PIXELS}, ValueError, r"alpha must be of shape \[6, 8, 1\]"),
+        ({"alpha": ALPHA}, ValueError, r"above must have shape \[32\], not \[24\]"),
+        ({"alpha": ALPHA[:, :, 0]}, ValueError, r"alpha must have shape \[height, width, channels\]"),
+        ({"alpha": ALPHA[:5]}, ValueError, r"alpha must have shape \[6, 8, 1\]"),
+        ({"alpha": PIXELS}, ValueError, r"alpha must have shape \[6, 8, 1\]"),
         ({"alpha": ALPHA.astype(np.uint16)}, TypeError, "alpha must be uint8, not uint16"),
-        ({"alpha": ALPHA, "pixels": PIXELS[:, :, :2].copy()}, ValueError, "must have 1 or 3 channels, not 2"),
+        (
+            {"alpha": ALPHA, "pixels": PIXELS[:, :, :2].copy()},
+            ValueError,
+            "pixels with a separate alpha must have 1 or 3 channels, not 2",
+        ),
         ({"isa": "mmx"}, ValueError, "unknown isa 'mmx': use scalar, avx2 or avx512"),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, error, message):
+def test_unsuitable_arguments_are_rejected(arguments, error, message):
     keywords = {"pixels": PIXELS, "above": ABOVE, "filtered": FILTERED} | arguments
     with pytest.raises(error, match=message):
         _core.png_filter(**keywords)

@@ -1,4 +1,4 @@
-"""What every kernel test is run over, in one place."""
+"""The grid of types, ranges, sizes and plans that the kernel tests share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SAMPLES = [np.uint8, np.uint16]
 ELEMENTS = [np.float32, np.float16]
 VALUE_RANGES = [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)]
 
-# Around the registers' widths of every path and element, the blocks that rare strides go through, and two of them.
+# Widths around the vector sizes of every instruction set and type, and around one and two chunks of 256 pixels.
 WIDTHS = [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 255, 256, 257, 500]
 
 
 def random_picture(height: int, width: int, channels: int, dtype: type, seed: int = 0, padding: int = 0) -> np.ndarray:
-    """Random samples [H,W,C]; with ``padding`` the rows are that many pixels apart from each other."""
+    """Returns random samples [H,W,C]. Rows are padded by ``padding`` pixels."""
     rng = np.random.default_rng(seed)
     wide = rng.integers(0, np.iinfo(dtype).max, (height, width + padding, channels), dtype, endpoint=True)
     return wide[:, :width]
@@ -25,7 +25,7 @@ def random_picture(height: int, width: int, channels: int, dtype: type, seed: in
 
 @st.composite
 def plans(draw: st.DrawFn, longest: int = 300) -> _core.TilePlan:
-    """Any plan that exists: sizes from 1×1, all tile sizes, halos, feathers and multiples."""
+    """Draws a valid plan: any picture size up to ``longest``, with any tile size, halo, feather and multiple."""
     halo = draw(st.integers(0, 20))
     feather = draw(st.integers(0, 12))
     multiple = draw(st.sampled_from([1, 1, 2, 4, 8]))

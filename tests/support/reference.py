@@ -1,4 +1,4 @@
-"""Slow, obvious NumPy versions of the kernels: what the compiled ones must equal, byte for byte."""
+"""Reference implementations of the kernels in plain NumPy. The compiled kernels must give the same bytes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,10 @@ if TYPE_CHECKING:
 F32 = np.float32
 
 
-def padded_indices(origin: int, length: int, size: int, border: str) -> np.ndarray:
-    """Source index of each of ``length`` positions from ``origin`` on, along an axis of ``size`` pixels."""
-    positions = np.arange(size)
-    overshoot = max(0, origin + length - size)
-    if border == "edge" or size == 1:
-        line = np.pad(positions, (0, overshoot), mode="edge")
-    else:
-        line = np.pad(positions, (0, overshoot), mode="reflect")
+def mirrored_indices(origin: int, length: int, size: int) -> np.ndarray:
+    """Returns the source index of positions [origin, origin + length) along an axis of ``size`` pixels."""
+    excess = max(0, origin + length - size)
+    line = np.pad(np.arange(size), (0, excess), mode="edge" if size == 1 else "reflect")
     return line[origin : origin + length]
 
 
@@ -27,28 +23,27 @@ def gather(
     picture: np.ndarray,
     plan: _core.TilePlan,
     index: int,
-    dtype: Any,
     channels: tuple[int, ...],
     value_range: tuple[float, float],
-    border: str,
 ) -> np.ndarray:
-    """One tile of ``picture`` [H,W,C] as ``dtype`` [planes, tile_height, tile_width]."""
+    """Returns one tile of ``picture`` [H,W,C] as float32 [planes, tile_height, tile_width]."""
     tile = plan[index]
-    ys = padded_indices(tile.y.origin, plan.tile_height, plan.height, border)
-    xs = padded_indices(tile.x.origin, plan.tile_width, plan.width, border)
+    ys = mirrored_indices(tile.y.origin, plan.tile_height, plan.height)
+    xs = mirrored_indices(tile.x.origin, plan.tile_width, plan.width)
     pixels = picture[ys][:, xs][:, :, list(channels)].astype(F32)
     black, white = map(F32, value_range)
     values = pixels / F32(np.iinfo(picture.dtype).max) * (white - black) + black
-    return np.ascontiguousarray(values.transpose(2, 0, 1)).astype(dtype)
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
 def ramp(length: int) -> np.ndarray:
+    """Returns the feather weights: smoothstep at pixel centres, float32 [length]."""
     t = (np.arange(length, dtype=F32) + F32(0.5)) / F32(length)
     return t * t * (F32(3) - F32(2) * t)
 
 
 def quantise(values: np.ndarray, dtype: Any, value_range: tuple[float, float]) -> np.ndarray:
-    """Float samples to ``dtype``: clamped, rounded to nearest even, NaN as 0."""
+    """Converts network values to samples: clamps, rounds to nearest even and turns NaN into 0."""
     top = F32(np.iinfo(dtype).max)
     black, white = map(F32, value_range)
     with np.errstate(invalid="ignore"):
@@ -57,7 +52,16 @@ def quantise(values: np.ndarray, dtype: Any, value_range: tuple[float, float]) -
 
 
 def shuffle(head: np.ndarray, scale: int, base: np.ndarray | None = None) -> np.ndarray:
-    """Pixel shuffle of ``head`` [planes * scale², h, w] to float32 [planes, h * scale, w * scale], plus ``base``."""
+    """Applies a pixel shuffle and adds ``base`` [planes, h, w].
+
+    Args:
+        head: Result before the shuffle, [planes * scale², h, w].
+        scale: Factor of the shuffle.
+        base: The network's input, or None to add nothing.
+
+    Returns:
+        float32 [planes, h * scale, w * scale].
+    """
     planes, height, width = len(head) // scale**2, *head.shape[1:]
     parts = head.astype(F32).reshape(planes, scale, scale, height, width).transpose(0, 3, 1, 4, 2)
     whole = parts.reshape(planes, height * scale, width * scale)
@@ -65,7 +69,7 @@ def shuffle(head: np.ndarray, scale: int, base: np.ndarray | None = None) -> np.
 
 
 def blend(plan: _core.TilePlan, scale: int, results: list[np.ndarray]) -> np.ndarray:
-    """All tiles' results [planes,h,w] as one float picture [planes,H,W]: columns are faded first, then rows."""
+    """Blends the results [planes,h,w] of all tiles, first by columns, then by rows. Returns floats [planes,H,W]."""
     planes = results[0].shape[0]
     whole = np.zeros((planes, plan.height * scale, plan.width * scale), F32)
     fade = ramp(plan.feather * scale)
@@ -92,13 +96,13 @@ def blend(plan: _core.TilePlan, scale: int, results: list[np.ndarray]) -> np.nda
 
 
 def png_bytes(pixels: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
-    """Rows [H,W,C], with ``alpha`` [H,W] as the last channel if there is one, as big-endian bytes [H, row bytes]."""
+    """Returns pixels [H,W,C], with ``alpha`` [H,W] as an additional channel, as big-endian bytes [H, row bytes]."""
     whole = pixels if alpha is None else np.dstack([pixels, alpha])
     return whole.astype(whole.dtype.newbyteorder(">")).reshape(len(whole), -1).view(np.uint8)
 
 
 def png_predictions(row: np.ndarray, above: np.ndarray, pixel: int) -> list[np.ndarray]:
-    """What each of PNG's five filters predicts for a row of bytes (specification, third edition, clause 9)."""
+    """Returns the predictions of PNG's five filters for a row of bytes (specification, third edition, clause 9)."""
     row, b = row.astype(int), above.astype(int)
     a, c = (np.concatenate([np.zeros(pixel, int), line])[: len(line)] for line in (row, b))
     p = a + b - c
@@ -108,7 +112,7 @@ def png_predictions(row: np.ndarray, above: np.ndarray, pixel: int) -> list[np.n
 
 
 def png_filter(rows: np.ndarray, above: np.ndarray, pixel: int) -> np.ndarray:
-    """Rows of bytes [H, row bytes], ``pixel`` bytes each pixel, filtered [H, 1 + row bytes]."""
+    """Filters rows of bytes [H, row bytes] with ``pixel`` bytes per pixel. Returns [H, 1 + row bytes]."""
     filtered = []
     for row in rows:
         candidates = [(row - predicted).astype(np.uint8) for predicted in png_predictions(row, above, pixel)]
@@ -119,7 +123,7 @@ def png_filter(rows: np.ndarray, above: np.ndarray, pixel: int) -> np.ndarray:
 
 
 def alpha_bleed(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """``colour`` [H,W,C] with that under ``alpha`` [H,W] 0 replaced, ring by ring, by the mean of its neighbours."""
+    """Replaces ``colour`` [H,W,C] where ``alpha`` [H,W] is 0, ring by ring, with the mean of its neighbours."""
     values, weights = colour.astype(int), alpha.astype(int)
     height, width = alpha.shape
     filled = alpha > 0
@@ -137,7 +141,7 @@ def alpha_bleed(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def flat_around(alpha: np.ndarray, radius: int) -> np.ndarray:
-    """Where all of ``alpha`` [H,W] within ``radius`` along both axes is the same."""
+    """Returns whether ``alpha`` [H,W] is constant within ``radius`` of each pixel along both axes."""
     padded = np.pad(alpha, radius, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1, 2 * radius + 1))
     return windows.min((2, 3)) == windows.max((2, 3))

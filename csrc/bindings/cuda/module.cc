@@ -4,7 +4,7 @@ namespace tilewright::bindings {
 
 void bind_cuda_device(pybind11::module_& module);
 void bind_cuda_memory(pybind11::module_& module);
-void bind_cuda_views(pybind11::module_& module);
+void bind_cuda_arrays(pybind11::module_& module);
 void bind_cuda_gather(pybind11::module_& module);
 void bind_cuda_canvas(pybind11::module_& module);
 #if defined(TILEWRIGHT_CUDA_EMULATED)
@@ -13,17 +13,20 @@ void bind_cuda_emulation(pybind11::module_& module);
 
 }  // namespace tilewright::bindings
 
-// The emulated module is built from the same sources, under a name of its own.
-PYBIND11_MODULE(TILEWRIGHT_CUDA_MODULE, module) {
+// The emulated module is built from the same sources under its own name.
+//
+// The module does not need the GIL on free-threaded Python: every call selects its device for the calling thread, and
+// kernels keep no state between calls. A Canvas must not be used by two threads at once; this also holds on other
+// builds of Python, because the calls release the GIL.
+PYBIND11_MODULE(TILEWRIGHT_CUDA_MODULE, module, pybind11::mod_gil_not_used()) {
   module.doc() =
-      "Tiles on a CUDA device: the kernels of _core, with the same bytes, on memory of the device. Work is put on a "
-      "stream and done in its order; calls return before it is done, and a kernel's errors come with a later call. "
-      "What "
-      "a call was given must stay as it is until the stream is past it.";
-  pybind11::module_::import("tilewright._core");  // has TilePlan
+      "Kernels for tiles on a CUDA device. They give the same bytes as the kernels of _core. Calls enqueue work on a "
+      "stream and return before it is done; errors of kernels are raised by a later call. The arguments of a call must "
+      "not change until the stream has processed them.";
+  pybind11::module_::import("tilewright._core");  // defines TilePlan
   tilewright::bindings::bind_cuda_device(module);
   tilewright::bindings::bind_cuda_memory(module);
-  tilewright::bindings::bind_cuda_views(module);
+  tilewright::bindings::bind_cuda_arrays(module);
   tilewright::bindings::bind_cuda_gather(module);
   tilewright::bindings::bind_cuda_canvas(module);
 #if defined(TILEWRIGHT_CUDA_EMULATED)

@@ -13,25 +13,25 @@ namespace {
 
 using Byte = std::uint8_t;
 
-// Bytes that share their codes; no more than a stored block can hold.
+// Bytes per block, each of which has its own codes. A stored block cannot hold more.
 constexpr index_t kBlock = 65535;
-// Shorter runs gain little, and runs of seven are found quickly.
-constexpr index_t kShortestRun = 7;
-// What one length code can stand for.
-constexpr index_t kShortestCoded = 3;
-constexpr index_t kLongestCoded = 258;
+// Shorter runs save little, and runs of seven or more are found quickly.
+constexpr index_t kMinRun = 7;
+// The lengths that one length code can represent.
+constexpr index_t kMinCodedLength = 3;
+constexpr index_t kMaxCodedLength = 258;
 constexpr int kEndOfBlock = 256;
 constexpr int kLiteralsAndLengths = 286;
-constexpr int kLongestCode = 14;  // four of them and a byte's rest fit 64 bits
-constexpr int kLengthCodes = 19;
-constexpr int kStoredOverhead = 5;
+constexpr int kMaxCodeBits = 14;  // four codes and seven pending bits fit in 64 bits
+constexpr int kCodeLengthCodes = 19;
+constexpr int kStoredOverhead = 5;  // bytes per stored block
 
 struct Run {
   index_t begin;
   index_t length;
 };
 
-// The length code of a run, and the bits that follow it (RFC 1951, 3.2.5).
+// The length code of a run and the extra bits that follow it (RFC 1951, 3.2.5).
 struct LengthCode {
   std::uint16_t symbol;
   std::uint16_t extra_bits;
@@ -39,10 +39,11 @@ struct LengthCode {
 };
 
 LengthCode length_code(index_t length) {
-  if (length == kLongestCoded) return {285, 0, 0};
-  const auto offset = static_cast<unsigned>(length - kShortestCoded);
+  if (length == kMaxCodedLength) return {285, 0, 0};
+  const auto offset = static_cast<unsigned>(length - kMinCodedLength);
   if (offset < 8) return {static_cast<std::uint16_t>(257 + offset), 0, 0};
-  // From here on four codes share a number of extra bits: the two bits below the highest tell them apart.
+  // From here on, groups of four codes have the same number of extra bits. The two bits below the highest one select
+  // the code within its group.
   const auto extra_bits = static_cast<unsigned>(std::bit_width(offset)) - 3U;
   const unsigned symbol = 257 + 4 * extra_bits + (offset >> extra_bits);
   return {static_cast<std::uint16_t>(symbol), static_cast<std::uint16_t>(extra_bits),
@@ -51,14 +52,14 @@ LengthCode length_code(index_t length) {
 
 std::uint64_t load(const Byte* bytes) {
   std::uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value |= std::uint64_t{bytes[i]} << (8 * i);  // one load
+  for (int i = 0; i < 8; ++i) value |= std::uint64_t{bytes[i]} << (8 * i);  // compiles to one load
   return value;
 }
 
-// Runs of bytes equal to the one before, in [begin, end).
+// Finds runs of bytes in [begin, end) that are equal to the previous byte.
 //
-// Wherever a run of seven begins, four of its bytes stand at a multiple of four from a given place on, so most places
-// need no look. One that lies in the last bytes may be missed.
+// Every run of seven bytes contains an aligned group of four, counted from any fixed position. So only such groups are
+// compared. Runs in the last few bytes may be missed.
 void find_runs(const Byte* bytes, index_t begin, index_t end, std::vector<Run>& runs) {
   runs.clear();
   index_t done = std::max<index_t>(begin, 1);
@@ -77,14 +78,14 @@ void find_runs(const Byte* bytes, index_t begin, index_t end, std::vector<Run>& 
     while (last < end && bytes[last] == bytes[last - 1]) ++last;
     done = last;
     i = last + 1;
-    if (last - first < kShortestRun) continue;
-    for (; last - first >= kShortestCoded; first += std::min(last - first, kLongestCoded)) {
-      runs.push_back({first, std::min(last - first, kLongestCoded)});
+    if (last - first < kMinRun) continue;
+    for (; last - first >= kMinCodedLength; first += std::min(last - first, kMaxCodedLength)) {
+      runs.push_back({first, std::min(last - first, kMaxCodedLength)});
     }
   }
 }
 
-// Calls `literals(begin, end)` and `run(length)` for all of [begin, end), in order.
+// Calls `literals(begin, end)` and `run(length)` in order until they have covered [begin, end).
 template <class Literals, class OneRun>
 void walk(index_t begin, index_t end, const std::vector<Run>& runs, Literals&& literals, OneRun&& run) {
   for (const Run& each : runs) {
@@ -99,7 +100,8 @@ using Counts = std::array<std::uint32_t, kLiteralsAndLengths>;
 
 Counts count_symbols(const Byte* bytes, index_t begin, index_t end, const std::vector<Run>& runs) {
   Counts counts{};
-  std::array<std::array<std::uint32_t, 256>, 4> literals{};  // four, so that equal neighbours do not wait
+  std::array<std::array<std::uint32_t, 256>, 4>
+      literals{};  // four tables, so that increments for equal neighbours do not depend on each other
   const auto count_literals = [&](index_t i, index_t stop) {
     for (; i + 4 <= stop; i += 4) {
       for (index_t k = 0; k < 4; ++k) ++literals[static_cast<std::size_t>(k)][bytes[i + k]];
@@ -112,8 +114,8 @@ Counts count_symbols(const Byte* bytes, index_t begin, index_t end, const std::v
   return counts;
 }
 
-// The lengths of a block's codes, themselves run-length and Huffman coded (RFC 1951, 3.2.7). There is one distance
-// code: of one bit, for distance 1.
+// The code lengths of a block, which are run-length and Huffman coded themselves (RFC 1951, 3.2.7). There is a single
+// distance code: one bit for distance 1.
 class CodeLengths {
  public:
   explicit CodeLengths(std::span<const PrefixCode> codes) {
@@ -123,15 +125,15 @@ class CodeLengths {
     std::array<std::uint16_t, kLiteralsAndLengths + 1> lengths;
     for (std::size_t i = 0; i < used; ++i) lengths[i] = codes[i].length;
     lengths[used++] = 1;
-    std::array<std::uint32_t, kLengthCodes> counts{};
+    std::array<std::uint32_t, kCodeLengthCodes> counts{};
     for (std::size_t i = 0; i < used;) i += add(lengths.data() + i, used - i);
     for (std::size_t i = 0; i < size_; ++i) ++counts[items_[i].symbol];
     make_prefix_codes(counts, 7, codes_);
-    while (codes_[kOrder[sent_ - 1]].length == 0) --sent_;
+    while (codes_[kOrder[order_size_ - 1]].length == 0) --order_size_;
   }
 
   std::uint64_t bits() const {
-    std::uint64_t bits = 14 + 3 * sent_;
+    std::uint64_t bits = 14 + 3 * order_size_;
     for (std::size_t i = 0; i < size_; ++i) bits += codes_[items_[i].symbol].length + items_[i].extra_bits;
     return bits;
   }
@@ -139,8 +141,8 @@ class CodeLengths {
   void write(BitWriter& writer) const {
     writer.put(hlit_, 5);
     writer.put(0, 5);
-    writer.put(sent_ - 4, 4);
-    for (std::size_t i = 0; i < sent_; ++i) {
+    writer.put(order_size_ - 4, 4);
+    for (std::size_t i = 0; i < order_size_; ++i) {
       writer.put(codes_[kOrder[i]].length, 3);
       writer.flush();
     }
@@ -153,10 +155,10 @@ class CodeLengths {
   }
 
  private:
-  static constexpr std::array<std::uint8_t, kLengthCodes> kOrder{16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
-                                                                 11, 4,  12, 3, 13, 2, 14, 1, 15};
+  static constexpr std::array<std::uint8_t, kCodeLengthCodes> kOrder{16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                                                     11, 4,  12, 3, 13, 2, 14, 1, 15};
 
-  // Adds what comes first in `lengths`, and returns how many of them it stands for.
+  // Adds an item for the first code lengths. Returns how many code lengths it represents.
   std::size_t add(const std::uint16_t* lengths, std::size_t left) {
     std::size_t equal = 1;
     while (equal < left && lengths[equal] == lengths[0]) ++equal;
@@ -187,9 +189,9 @@ class CodeLengths {
 
   std::array<Item, kLiteralsAndLengths + 1> items_;
   std::size_t size_ = 0;
-  std::size_t hlit_ = 0;
-  std::size_t sent_ = kLengthCodes;
-  std::array<PrefixCode, kLengthCodes> codes_;
+  std::size_t hlit_ = 0;                       // number of literal and length codes, minus 257
+  std::size_t order_size_ = kCodeLengthCodes;  // entries of kOrder that are written
+  std::array<PrefixCode, kCodeLengthCodes> codes_;
 };
 
 void store_block(const Byte* bytes, index_t count, BitWriter& writer) {
@@ -203,7 +205,8 @@ void store_block(const Byte* bytes, index_t count, BitWriter& writer) {
 
 void write_symbols(const Byte* bytes, index_t begin, index_t end, const std::vector<Run>& runs,
                    const std::array<PrefixCode, kLiteralsAndLengths>& codes, BitWriter& shared) {
-  BitWriter writer = shared;  // bytes may alias anything in memory; what has no address stays in registers
+  // Writes of bytes may alias any object in memory. A local copy whose address is not taken stays in registers.
+  BitWriter writer = shared;
   const auto put = [&](Byte byte) { writer.put(codes[byte].bits, codes[byte].length); };
   const auto put_literals = [&](index_t i, index_t stop) {
     for (; i + 4 <= stop; i += 4) {
@@ -240,7 +243,7 @@ void deflate_block(const Byte* bytes, index_t begin, index_t end, std::vector<Ru
   find_runs(bytes, begin, end, runs);
   const Counts counts = count_symbols(bytes, begin, end, runs);
   std::array<PrefixCode, kLiteralsAndLengths> codes;
-  make_prefix_codes(counts, kLongestCode, codes);
+  make_prefix_codes(counts, kMaxCodeBits, codes);
   const CodeLengths lengths(codes);
   const auto stored_bits = static_cast<std::uint64_t>(8 * (end - begin + kStoredOverhead - 1));
   if (3 + lengths.bits() + symbol_bits(counts, codes, runs) > stored_bits) {
@@ -255,7 +258,7 @@ void deflate_block(const Byte* bytes, index_t begin, index_t end, std::vector<Ru
 }  // namespace
 
 index_t deflate_runs_bound(index_t count) {
-  // A block is stored where that is shorter. At the end come an empty stored block and the writer's last eight bytes.
+  // A block that would grow is stored instead. An empty stored block and the writer's eight spare bytes come last.
   return count + (count / kBlock + 2) * kStoredOverhead + 8;
 }
 

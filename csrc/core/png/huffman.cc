@@ -7,19 +7,19 @@
 namespace tilewright {
 namespace {
 
-constexpr std::size_t kMostSymbols = 300;
-constexpr int kLongest = 15;
+constexpr std::size_t kMaxSymbols = 300;
+constexpr int kMaxLength = 15;
 
 struct Leaf {
   std::uint32_t count;
   std::uint16_t symbol;
 };
 
-// Depths of the leaves, which are sorted by count, in Huffman's tree. Nodes come into being in the order of their
-// counts, so the two rarest are each time at the head of the leaves or of the nodes.
+// Computes the depths of the leaves in the Huffman tree. The leaves are sorted by count. Inner nodes are created in the
+// order of their counts too, so the two rarest items are always at the front of the leaves or of the nodes.
 void tree_depths(std::span<const Leaf> leaves, std::span<std::uint16_t> depths) {
-  std::array<std::uint32_t, kMostSymbols> node_counts;
-  std::array<std::uint16_t, 2 * kMostSymbols> parents;  // of the leaves, then of the nodes
+  std::array<std::uint32_t, kMaxSymbols> node_counts;
+  std::array<std::uint16_t, 2 * kMaxSymbols> parents;  // leaves first, then nodes
   const std::size_t leaf_count = leaves.size();
   std::size_t leaf = 0;
   std::size_t node = 0;
@@ -35,7 +35,7 @@ void tree_depths(std::span<const Leaf> leaves, std::span<std::uint16_t> depths) 
     node_counts[made] = rarest + take_rarest(made);
   }
   const std::size_t root = 2 * leaf_count - 2;
-  std::array<std::uint16_t, 2 * kMostSymbols> depth_of;
+  std::array<std::uint16_t, 2 * kMaxSymbols> depth_of;
   depth_of[root] = 0;
   for (std::size_t i = root; i-- > 0;) depth_of[i] = static_cast<std::uint16_t>(depth_of[parents[i]] + 1);
   std::copy_n(depth_of.begin(), leaf_count, depths.begin());
@@ -49,8 +49,8 @@ std::uint16_t reversed(unsigned code, int length) {
 
 }  // namespace
 
-void make_prefix_codes(std::span<const std::uint32_t> counts, int longest, std::span<PrefixCode> codes) {
-  std::array<Leaf, kMostSymbols> storage;
+void make_prefix_codes(std::span<const std::uint32_t> counts, int max_length, std::span<PrefixCode> codes) {
+  std::array<Leaf, kMaxSymbols> storage;
   std::size_t size = 0;
   for (std::size_t symbol = 0; symbol < counts.size(); ++symbol) {
     if (counts[symbol] > 0) storage[size++] = {counts[symbol], static_cast<std::uint16_t>(symbol)};
@@ -59,23 +59,23 @@ void make_prefix_codes(std::span<const std::uint32_t> counts, int longest, std::
   std::sort(leaves.begin(), leaves.end(),
             [](const Leaf& a, const Leaf& b) { return a.count != b.count ? a.count < b.count : a.symbol < b.symbol; });
 
-  std::array<std::uint16_t, kMostSymbols> depths;
+  std::array<std::uint16_t, kMaxSymbols> depths;
   tree_depths(leaves, depths);
-  // Counts that are nearer to each other make a flatter tree; the order of the leaves stays. Equal ones would make one
-  // no deeper than needed, so this ends.
-  while (depths[0] > longest) {
+  // Halving the counts brings them closer together, which makes the tree flatter and keeps the order of the leaves. The
+  // loop ends because equal counts give the minimum depth.
+  while (depths[0] > max_length) {
     for (Leaf& leaf : leaves) leaf.count = (leaf.count + 1) / 2;
     tree_depths(leaves, depths);
   }
 
-  std::array<unsigned, kLongest + 2> next{};
+  std::array<unsigned, kMaxLength + 2> next{};
   std::fill(codes.begin(), codes.end(), PrefixCode{});
   for (std::size_t i = 0; i < size; ++i) {
     codes[leaves[i].symbol].length = depths[i];
     ++next[depths[i] + 1U];
   }
   for (std::size_t length = 1; length < next.size(); ++length) next[length] = (next[length] + next[length - 1]) << 1;
-  // next[n] was the number of codes one bit shorter; it is now the first code of n bits.
+  // next[n] held the number of codes of n - 1 bits and now holds the first code of n bits.
   for (PrefixCode& code : codes) {
     if (code.length > 0) code.bits = reversed(next[code.length]++, code.length);
   }

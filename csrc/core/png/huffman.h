@@ -1,4 +1,4 @@
-// Prefix codes of least total length, canonical as deflate wants them (RFC 1951, 3.2.2).
+// Optimal prefix codes in the canonical form that deflate requires (RFC 1951, 3.2.2).
 #pragma once
 
 #include <cstdint>
@@ -6,13 +6,15 @@
 
 namespace tilewright {
 
-// As it is written: the code's bits, the first in the lowest place.
+// A code as it is written: its first bit is the least significant one.
 struct PrefixCode {
   std::uint16_t bits = 0;
-  std::uint16_t length = 0;  // 0: the symbol does not occur
+  std::uint16_t length = 0;  // 0 if the symbol does not occur
 };
 
-// Codes for symbols that occur so often. Preconditions: at least two occur; 2^longest >= symbols; at most 300 symbols.
-void make_prefix_codes(std::span<const std::uint32_t> counts, int longest, std::span<PrefixCode> codes);
+// Computes codes of at most `max_length` bits for symbols with the given counts.
+//
+// Preconditions: at least two symbols occur; 2^max_length is at least the number of symbols; there are at most 300.
+void make_prefix_codes(std::span<const std::uint32_t> counts, int max_length, std::span<PrefixCode> codes);
 
 }  // namespace tilewright

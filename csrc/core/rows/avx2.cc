@@ -1,6 +1,7 @@
-#include "core/rows/tables.h"
+// Vector operations of AVX2, FMA and F16C, and the row kernels built from them.
+#include "core/rows/row_kernels.h"
 
-#if TILEWRIGHT_X86_PATHS
+#if TILEWRIGHT_HAS_X86_KERNELS
 #include <immintrin.h>
 
 #include <array>
@@ -8,180 +9,180 @@
 
 #include "core/rows/rgb_order.h"
 
-#define TILEWRIGHT_PATH avx2
-#define TILEWRIGHT_TARGET __attribute__((target("avx2,fma,f16c")))
-#define TILEWRIGHT_STEP static inline __attribute__((always_inline, target("avx2,fma,f16c")))
+#define TILEWRIGHT_NAMESPACE avx2
+#define TILEWRIGHT_TARGET TILEWRIGHT_TARGET_AVX2
+#define TILEWRIGHT_INLINE TILEWRIGHT_ALWAYS_INLINE TILEWRIGHT_TARGET_AVX2
 
 namespace tilewright::avx2 {
 namespace {
 
-using Floats = __m256;
-using Register = __m256i;
-constexpr int kFloats = 8;
-constexpr int kRegisterBytes = 32;
+using FloatVector = __m256;
+using IntVector = __m256i;
+constexpr int kFloatLanes = 8;
+constexpr int kVectorBytes = 32;
 
-// Bytes are shuffled within halves of a register only.
-constexpr int kHalfBytes = 16;
+// A vector has two 128-bit lanes. Bytes can be shuffled only within a lane.
+constexpr int kLaneBytes = 16;
 template <class Sample>
-constexpr int kHalfPlaces = kHalfBytes / static_cast<int>(sizeof(Sample));
+constexpr int kLaneSamples = kLaneBytes / static_cast<int>(sizeof(Sample));
 template <class Sample>
-constexpr int kLoadPlaces = kHalfPlaces<Sample>;
+constexpr int kLoadSamples = kLaneSamples<Sample>;
 
-TILEWRIGHT_STEP Floats splat(float value) { return _mm256_set1_ps(value); }
-TILEWRIGHT_STEP Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
-// b where either is NaN.
-TILEWRIGHT_STEP Floats least(Floats a, Floats b) { return _mm256_min_ps(a, b); }
-// NaN gives the lowest integer.
-TILEWRIGHT_STEP Register round_to_integers(Floats values) { return _mm256_cvtps_epi32(values); }
-TILEWRIGHT_STEP bool any_nan(Floats values) {
+TILEWRIGHT_INLINE FloatVector splat(float value) { return _mm256_set1_ps(value); }
+TILEWRIGHT_INLINE FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
+  return _mm256_fmadd_ps(a, b, c);
+}
+// Returns b if a or b is NaN.
+TILEWRIGHT_INLINE FloatVector min(FloatVector a, FloatVector b) { return _mm256_min_ps(a, b); }
+// Converts NaN to the lowest integer.
+TILEWRIGHT_INLINE IntVector round_to_int(FloatVector values) { return _mm256_cvtps_epi32(values); }
+TILEWRIGHT_INLINE bool any_nan(FloatVector values) {
   return _mm256_movemask_ps(_mm256_cmp_ps(values, values, _CMP_UNORD_Q)) != 0;
 }
 
-TILEWRIGHT_STEP __m128i load_half(const void* from) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); }
-TILEWRIGHT_STEP Register load_register(const void* from) {
-  return _mm256_loadu_si256(static_cast<const Register*>(from));
+TILEWRIGHT_INLINE __m128i load_lane(const void* from) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); }
+TILEWRIGHT_INLINE IntVector load_vector(const void* from) {
+  return _mm256_loadu_si256(static_cast<const IntVector*>(from));
 }
-TILEWRIGHT_STEP void store_half(void* to, __m128i half) { _mm_storeu_si128(static_cast<__m128i*>(to), half); }
+TILEWRIGHT_INLINE void store_lane(void* to, __m128i lane) { _mm_storeu_si128(static_cast<__m128i*>(to), lane); }
 
-TILEWRIGHT_STEP Floats load(const float* values) { return _mm256_loadu_ps(values); }
-TILEWRIGHT_STEP Floats load(const Half* values) { return _mm256_cvtph_ps(load_half(values)); }
-TILEWRIGHT_STEP Floats load(const std::uint8_t* samples) {
+TILEWRIGHT_INLINE FloatVector load(const float* values) { return _mm256_loadu_ps(values); }
+TILEWRIGHT_INLINE FloatVector load(const Half* values) { return _mm256_cvtph_ps(load_lane(values)); }
+TILEWRIGHT_INLINE FloatVector load(const std::uint8_t* samples) {
   const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(samples));
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(eight));
 }
-TILEWRIGHT_STEP Floats load(const std::uint16_t* samples) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(load_half(samples)));
+TILEWRIGHT_INLINE FloatVector load(const std::uint16_t* samples) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(load_lane(samples)));
 }
 
-// A channel of pixels of four.
+// Loads one channel of pixels with four samples.
 template <int kChannel>
-TILEWRIGHT_STEP Floats load_of_four(const std::uint8_t* pixels) {
-  const Register shifted = _mm256_srli_epi32(load_register(pixels), 8 * kChannel);
+TILEWRIGHT_INLINE FloatVector load_channel_of_4(const std::uint8_t* pixels) {
+  const IntVector shifted = _mm256_srli_epi32(load_vector(pixels), 8 * kChannel);
   return _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(0xFF)));
 }
 template <int kChannel>
-TILEWRIGHT_STEP Floats load_of_four(const std::uint16_t* pixels) {
-  const Register low = _mm256_srli_epi64(load_register(pixels), 16 * kChannel);
-  const Register high = _mm256_srli_epi64(load_register(pixels + 16), 16 * kChannel);
-  // The low half of every 64 bits, of low and high in turns by halves of a register; then in order.
-  const Floats mixed = _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), _MM_SHUFFLE(2, 0, 2, 0));
-  const Register ordered = _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), _MM_SHUFFLE(3, 1, 2, 0));
+TILEWRIGHT_INLINE FloatVector load_channel_of_4(const std::uint16_t* pixels) {
+  const IntVector low = _mm256_srli_epi64(load_vector(pixels), 16 * kChannel);
+  const IntVector high = _mm256_srli_epi64(load_vector(pixels + 16), 16 * kChannel);
+  // Takes the low half of every 64 bits. The result alternates between low and high by lane and is then reordered.
+  const FloatVector mixed =
+      _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), _MM_SHUFFLE(2, 0, 2, 0));
+  const IntVector ordered = _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), _MM_SHUFFLE(3, 1, 2, 0));
   return _mm256_cvtepi32_ps(_mm256_and_si256(ordered, _mm256_set1_epi32(0xFFFF)));
 }
 
-TILEWRIGHT_STEP void store(float* to, Floats values) { _mm256_storeu_ps(to, values); }
-TILEWRIGHT_STEP void store(Half* to, Floats values) {
-  store_half(to, _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
-}
+TILEWRIGHT_INLINE void store(float* to, FloatVector values) { _mm256_storeu_ps(to, values); }
 template <class Sample>
-TILEWRIGHT_STEP void store(Sample* to, Register samples) {
+TILEWRIGHT_INLINE void store(Sample* to, IntVector samples) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), samples);
 }
 
-using Bytes = std::array<std::uint8_t, kRegisterBytes>;
-constexpr std::uint8_t kNone = 0x80;  // as an index of a shuffle: nothing, 0
+using Bytes = std::array<std::uint8_t, kVectorBytes>;
+constexpr std::uint8_t kZeroByte = 0x80;  // shuffle index that gives 0
 
-TILEWRIGHT_STEP Register table(const Bytes& bytes) {
+TILEWRIGHT_INLINE IntVector table(const Bytes& bytes) {
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes.data()));
 }
 
-// All ones where a register's place is of the channel.
+// A mask that is all ones at the positions of a channel in vector `kPart`.
 template <class Sample, int kPart, int kChannel>
-alignas(kRegisterBytes) constexpr Bytes kIsOf = [] {
+alignas(kVectorBytes) constexpr Bytes kChannelMask = [] {
   Bytes mask{};
-  for (int i = 0; i < kRegisterBytes; ++i) {
-    const int place = i % kHalfBytes / static_cast<int>(sizeof(Sample));
-    mask[static_cast<std::size_t>(i)] = rgb_channel_at(kPart, place, kHalfPlaces<Sample>) == kChannel ? 0xFF : 0;
+  for (int i = 0; i < kVectorBytes; ++i) {
+    const int position = i % kLaneBytes / static_cast<int>(sizeof(Sample));
+    mask[static_cast<std::size_t>(i)] = rgb_channel(kPart, position, kLaneSamples<Sample>) == kChannel ? 0xFF : 0;
   }
   return mask;
 }();
 
-// For pixel 8 part + i of half a register, that sample of its channel as 32-bit number i.
+// Shuffle indices that place the channel's sample of pixel 8 * part + i in 32-bit element i.
 template <class Sample, int kChannel>
-alignas(kRegisterBytes) constexpr std::array<Bytes, kHalfPlaces<Sample> / kFloats> kSpread = [] {
+alignas(kVectorBytes) constexpr std::array<Bytes, kLaneSamples<Sample> / kFloatLanes> kWidenIndices = [] {
   constexpr int kSize = sizeof(Sample);
-  std::array<Bytes, kHalfPlaces<Sample> / kFloats> tables{};
-  for (int i = 0; i < static_cast<int>(tables.size()) * kRegisterBytes; ++i) {
-    const int place = rgb_place_of(i / 4, kChannel, kHalfPlaces<Sample>);
-    tables[static_cast<std::size_t>(i / kRegisterBytes)][static_cast<std::size_t>(i % kRegisterBytes)] =
-        i % 4 < kSize ? static_cast<std::uint8_t>(place * kSize + i % 4) : kNone;
+  std::array<Bytes, kLaneSamples<Sample> / kFloatLanes> tables{};
+  for (int i = 0; i < static_cast<int>(tables.size()) * kVectorBytes; ++i) {
+    const int position = rgb_position(i / 4, kChannel, kLaneSamples<Sample>);
+    tables[static_cast<std::size_t>(i / kVectorBytes)][static_cast<std::size_t>(i % kVectorBytes)] =
+        i % 4 < kSize ? static_cast<std::uint8_t>(position * kSize + i % 4) : kZeroByte;
   }
   return tables;
 }();
 
-// Moves the samples of a channel, in the order of pixels, to their places in RGB: in both halves alike.
+// Shuffle indices that move a channel's samples from pixel order to their RGB positions, the same in both lanes.
 template <class Sample, int kChannel>
-alignas(kRegisterBytes) constexpr Bytes kToPlaces = [] {
+alignas(kVectorBytes) constexpr Bytes kInterleaveIndices = [] {
   constexpr int kSize = sizeof(Sample);
   Bytes table{};
-  for (int i = 0; i < kRegisterBytes; ++i) {
-    const int place = rgb_place_of(i % kHalfBytes / kSize, kChannel, kHalfPlaces<Sample>);
-    table[static_cast<std::size_t>(i / kHalfBytes * kHalfBytes + place * kSize + i % kSize)] =
-        static_cast<std::uint8_t>(i % kHalfBytes);
+  for (int i = 0; i < kVectorBytes; ++i) {
+    const int position = rgb_position(i % kLaneBytes / kSize, kChannel, kLaneSamples<Sample>);
+    table[static_cast<std::size_t>(i / kLaneBytes * kLaneBytes + position * kSize + i % kSize)] =
+        static_cast<std::uint8_t>(i % kLaneBytes);
   }
   return table;
 }();
 
-// Half a register each, in both halves.
+// Three lanes of RGB samples, each repeated in both lanes of a vector.
 struct Rgb {
-  Register parts[3];
+  IntVector parts[3];
 };
 
 template <class Sample>
-TILEWRIGHT_STEP Rgb load_registers(const Sample* pixels) {
-  constexpr int kPlaces = kHalfPlaces<Sample>;
-  return {{_mm256_broadcastsi128_si256(load_half(pixels)), _mm256_broadcastsi128_si256(load_half(pixels + kPlaces)),
-           _mm256_broadcastsi128_si256(load_half(pixels + 2 * kPlaces))}};
+TILEWRIGHT_INLINE Rgb load_rgb_vectors(const Sample* pixels) {
+  constexpr int kCount = kLaneSamples<Sample>;
+  return {{_mm256_broadcastsi128_si256(load_lane(pixels)), _mm256_broadcastsi128_si256(load_lane(pixels + kCount)),
+           _mm256_broadcastsi128_si256(load_lane(pixels + 2 * kCount))}};
 }
 
 template <class Sample, int kChannel>
-TILEWRIGHT_STEP Register pick_channel(const Rgb& rgb) {
-  const Register two = _mm256_blendv_epi8(rgb.parts[0], rgb.parts[1], table(kIsOf<Sample, 1, kChannel>));
-  return _mm256_blendv_epi8(two, rgb.parts[2], table(kIsOf<Sample, 2, kChannel>));
+TILEWRIGHT_INLINE IntVector pick_channel(const Rgb& rgb) {
+  const IntVector two = _mm256_blendv_epi8(rgb.parts[0], rgb.parts[1], table(kChannelMask<Sample, 1, kChannel>));
+  return _mm256_blendv_epi8(two, rgb.parts[2], table(kChannelMask<Sample, 2, kChannel>));
 }
 
 template <class Sample, int kChannel>
-TILEWRIGHT_STEP Floats spread(Register samples, int part) {
-  const Bytes& places = kSpread<Sample, kChannel>[static_cast<std::size_t>(part)];
-  return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(samples, table(places)));
+TILEWRIGHT_INLINE FloatVector widen(IntVector samples, int part) {
+  const Bytes& positions = kWidenIndices<Sample, kChannel>[static_cast<std::size_t>(part)];
+  return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(samples, table(positions)));
 }
 
-// Packing works on halves: the second step puts what it interleaved in order.
-TILEWRIGHT_STEP Register pack(Register a, Register b) {
+// Packing works per lane and so interleaves the lanes of its operands. The permutation restores their order.
+TILEWRIGHT_INLINE IntVector pack(IntVector a, IntVector b) {
   return _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), _MM_SHUFFLE(3, 1, 2, 0));
 }
-// Four bytes of each in both halves.
-TILEWRIGHT_STEP Register pack_halves(Register a, Register b, Register c, Register d) {
+// Packs to bytes. Each lane holds four bytes of every operand.
+TILEWRIGHT_INLINE IntVector pack_lanes(IntVector a, IntVector b, IntVector c, IntVector d) {
   return _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
 }
-TILEWRIGHT_STEP Register pack(Register a, Register b, Register c, Register d) {
-  return _mm256_permutevar8x32_epi32(pack_halves(a, b, c, d), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+TILEWRIGHT_INLINE IntVector pack(IntVector a, IntVector b, IntVector c, IntVector d) {
+  return _mm256_permutevar8x32_epi32(pack_lanes(a, b, c, d), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-// The first of each, the second of each, and so on.
-TILEWRIGHT_STEP Register take_turns_of_four(Register a, Register b, Register c, Register d) {
-  const Register order = _mm256_broadcastsi128_si256(_mm_setr_epi32(0x0C080400, 0x0D090501, 0x0E0A0602, 0x0F0B0703));
-  return _mm256_shuffle_epi8(pack_halves(a, b, c, d), order);
+// Packs to bytes and interleaves: a0 b0 c0 d0 a1 b1 c1 d1 …
+TILEWRIGHT_INLINE IntVector interleave4(IntVector a, IntVector b, IntVector c, IntVector d) {
+  const IntVector order = _mm256_broadcastsi128_si256(_mm_setr_epi32(0x0C080400, 0x0D090501, 0x0E0A0602, 0x0F0B0703));
+  return _mm256_shuffle_epi8(pack_lanes(a, b, c, d), order);
 }
-// The first of a, the first of b, the second of a, and so on; then likewise c and d, to which a and b belong.
-TILEWRIGHT_STEP Register take_turns_of_two(Register a, Register b, Register c, Register d) {
-  const Register order = _mm256_broadcastsi128_si256(_mm_setr_epi32(0x05010400, 0x07030602, 0x0D090C08, 0x0F0B0E0A));
-  return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pack_halves(a, b, c, d), order), _MM_SHUFFLE(3, 1, 2, 0));
+// Packs to bytes and interleaves in pairs: a0 b0 a1 b1 … c0 d0 c1 d1 …
+TILEWRIGHT_INLINE IntVector interleave2(IntVector a, IntVector b, IntVector c, IntVector d) {
+  const IntVector order = _mm256_broadcastsi128_si256(_mm_setr_epi32(0x05010400, 0x07030602, 0x0D090C08, 0x0F0B0E0A));
+  return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pack_lanes(a, b, c, d), order), _MM_SHUFFLE(3, 1, 2, 0));
 }
 
 template <class Sample, int kPart>
-TILEWRIGHT_STEP void store_part(Sample* pixels, Register r, Register g, Register b) {
-  const Register two = _mm256_blendv_epi8(r, g, table(kIsOf<Sample, kPart, 1>));
-  const Register part = _mm256_blendv_epi8(two, b, table(kIsOf<Sample, kPart, 2>));
-  store_half(pixels + kPart * kHalfPlaces<Sample>, _mm256_castsi256_si128(part));
-  store_half(pixels + (3 + kPart) * kHalfPlaces<Sample>, _mm256_extracti128_si256(part, 1));
+TILEWRIGHT_INLINE void store_part(Sample* pixels, IntVector r, IntVector g, IntVector b) {
+  const IntVector two = _mm256_blendv_epi8(r, g, table(kChannelMask<Sample, kPart, 1>));
+  const IntVector part = _mm256_blendv_epi8(two, b, table(kChannelMask<Sample, kPart, 2>));
+  store_lane(pixels + kPart * kLaneSamples<Sample>, _mm256_castsi256_si128(part));
+  store_lane(pixels + (3 + kPart) * kLaneSamples<Sample>, _mm256_extracti128_si256(part, 1));
 }
 
 template <class Sample>
-TILEWRIGHT_STEP void store_registers(Sample* pixels, Register red, Register green, Register blue) {
-  const Register r = _mm256_shuffle_epi8(red, table(kToPlaces<Sample, 0>));
-  const Register g = _mm256_shuffle_epi8(green, table(kToPlaces<Sample, 1>));
-  const Register b = _mm256_shuffle_epi8(blue, table(kToPlaces<Sample, 2>));
+TILEWRIGHT_INLINE void store_rgb_vectors(Sample* pixels, IntVector red, IntVector green, IntVector blue) {
+  const IntVector r = _mm256_shuffle_epi8(red, table(kInterleaveIndices<Sample, 0>));
+  const IntVector g = _mm256_shuffle_epi8(green, table(kInterleaveIndices<Sample, 1>));
+  const IntVector b = _mm256_shuffle_epi8(blue, table(kInterleaveIndices<Sample, 2>));
   store_part<Sample, 0>(pixels, r, g, b);
   store_part<Sample, 1>(pixels, r, g, b);
   store_part<Sample, 2>(pixels, r, g, b);

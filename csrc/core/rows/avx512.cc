@@ -1,8 +1,9 @@
-#include "core/rows/tables.h"
+// Vector operations of AVX-512 with VBMI, and the row kernels built from them.
+#include "core/rows/row_kernels.h"
 
-#if TILEWRIGHT_X86_PATHS
+#if TILEWRIGHT_HAS_X86_KERNELS
 #if !defined(__clang__)
-// GCC 12 takes the undefined operands in its own intrinsics for an oversight (its bug 105593).
+// GCC 12 warns about deliberately undefined operands in its own intrinsics (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 #include <immintrin.h>
@@ -12,104 +13,103 @@
 
 #include "core/rows/rgb_order.h"
 
-#define TILEWRIGHT_FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,prefer-vector-width=512"
-#define TILEWRIGHT_PATH avx512
-#define TILEWRIGHT_TARGET __attribute__((target(TILEWRIGHT_FEATURES)))
-#define TILEWRIGHT_STEP static inline __attribute__((always_inline, target(TILEWRIGHT_FEATURES)))
+#define TILEWRIGHT_NAMESPACE avx512
+#define TILEWRIGHT_TARGET TILEWRIGHT_TARGET_AVX512
+#define TILEWRIGHT_INLINE TILEWRIGHT_ALWAYS_INLINE TILEWRIGHT_TARGET_AVX512
 
 namespace tilewright::avx512 {
 namespace {
 
-using Floats = __m512;
-using Register = __m512i;
-constexpr int kFloats = 16;
-constexpr int kRegisterBytes = 64;
+using FloatVector = __m512;
+using IntVector = __m512i;
+constexpr int kFloatLanes = 16;
+constexpr int kVectorBytes = 64;
 template <class Sample>
-constexpr int kPlaces = kRegisterBytes / static_cast<int>(sizeof(Sample));
+constexpr int kVectorSamples = kVectorBytes / static_cast<int>(sizeof(Sample));
 template <class Sample>
-constexpr int kLoadPlaces = kPlaces<Sample>;
+constexpr int kLoadSamples = kVectorSamples<Sample>;
 
-TILEWRIGHT_STEP Floats splat(float value) { return _mm512_set1_ps(value); }
-TILEWRIGHT_STEP Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
-// b where either is NaN.
-TILEWRIGHT_STEP Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }
-// NaN gives the lowest integer.
-TILEWRIGHT_STEP Register round_to_integers(Floats values) { return _mm512_cvtps_epi32(values); }
-TILEWRIGHT_STEP bool any_nan(Floats values) { return _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q) != 0; }
+TILEWRIGHT_INLINE FloatVector splat(float value) { return _mm512_set1_ps(value); }
+TILEWRIGHT_INLINE FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+// Returns b if a or b is NaN.
+TILEWRIGHT_INLINE FloatVector min(FloatVector a, FloatVector b) { return _mm512_min_ps(a, b); }
+// Converts NaN to the lowest integer.
+TILEWRIGHT_INLINE IntVector round_to_int(FloatVector values) { return _mm512_cvtps_epi32(values); }
+TILEWRIGHT_INLINE bool any_nan(FloatVector values) { return _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q) != 0; }
 
-TILEWRIGHT_STEP Floats load(const float* values) { return _mm512_loadu_ps(values); }
-TILEWRIGHT_STEP Floats load(const Half* values) {
+TILEWRIGHT_INLINE FloatVector load(const float* values) { return _mm512_loadu_ps(values); }
+TILEWRIGHT_INLINE FloatVector load(const Half* values) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values)));
 }
-TILEWRIGHT_STEP Floats load(const std::uint8_t* samples) {
+TILEWRIGHT_INLINE FloatVector load(const std::uint8_t* samples) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(samples))));
 }
-TILEWRIGHT_STEP Floats load(const std::uint16_t* samples) {
+TILEWRIGHT_INLINE FloatVector load(const std::uint16_t* samples) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(samples))));
 }
 
-// A channel of pixels of four.
+// Loads one channel of pixels with four samples.
 template <int kChannel>
-TILEWRIGHT_STEP Floats load_of_four(const std::uint8_t* pixels) {
-  const Register shifted = _mm512_srli_epi32(_mm512_loadu_si512(pixels), 8 * kChannel);
+TILEWRIGHT_INLINE FloatVector load_channel_of_4(const std::uint8_t* pixels) {
+  const IntVector shifted = _mm512_srli_epi32(_mm512_loadu_si512(pixels), 8 * kChannel);
   return _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(0xFF)));
 }
 template <int kChannel>
-TILEWRIGHT_STEP Floats load_of_four(const std::uint16_t* pixels) {
-  const Register low = _mm512_srli_epi64(_mm512_loadu_si512(pixels), 16 * kChannel);
-  const Register high = _mm512_srli_epi64(_mm512_loadu_si512(pixels + 32), 16 * kChannel);
-  const Register even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const Register samples = _mm512_permutex2var_epi32(low, even, high);
+TILEWRIGHT_INLINE FloatVector load_channel_of_4(const std::uint16_t* pixels) {
+  const IntVector low = _mm512_srli_epi64(_mm512_loadu_si512(pixels), 16 * kChannel);
+  const IntVector high = _mm512_srli_epi64(_mm512_loadu_si512(pixels + 32), 16 * kChannel);
+  const IntVector even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const IntVector samples = _mm512_permutex2var_epi32(low, even, high);
   return _mm512_cvtepi32_ps(_mm512_and_si512(samples, _mm512_set1_epi32(0xFFFF)));
 }
 
-TILEWRIGHT_STEP void store(float* to, Floats values) { _mm512_storeu_ps(to, values); }
-TILEWRIGHT_STEP void store(Half* to, Floats values) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
-}
+TILEWRIGHT_INLINE void store(float* to, FloatVector values) { _mm512_storeu_ps(to, values); }
 template <class Sample>
-TILEWRIGHT_STEP void store(Sample* to, Register samples) {
+TILEWRIGHT_INLINE void store(Sample* to, IntVector samples) {
   _mm512_storeu_si512(to, samples);
 }
 
-// A bit for every place of a register that is of the channel.
+// A mask with a bit for every position of a channel in vector `kPart`.
 template <class Sample, int kPart, int kChannel>
-constexpr std::uint64_t kIsOf = [] {
+constexpr std::uint64_t kChannelMask = [] {
   std::uint64_t mask = 0;
-  for (int place = 0; place < kPlaces<Sample>; ++place) {
-    if (rgb_channel_at(kPart, place, kPlaces<Sample>) == kChannel) mask |= std::uint64_t{1} << place;
+  for (int position = 0; position < kVectorSamples<Sample>; ++position) {
+    if (rgb_channel(kPart, position, kVectorSamples<Sample>) == kChannel) mask |= std::uint64_t{1} << position;
   }
   return mask;
 }();
 
 template <class Sample>
-using Indices = std::array<Sample, kPlaces<Sample>>;
+using Indices = std::array<Sample, kVectorSamples<Sample>>;
 
-// For pixel 16 part + i, that sample of its channel as the low part of 32-bit number i. The rest is masked.
+// Indices that place the channel's sample of pixel 16 * part + i in the low bits of 32-bit element i. A mask clears the
+// other bits.
 template <class Sample, int kChannel>
-alignas(kRegisterBytes) constexpr std::array<Indices<Sample>, kPlaces<Sample> / kFloats> kSpread = [] {
+alignas(kVectorBytes) constexpr std::array<Indices<Sample>, kVectorSamples<Sample> / kFloatLanes> kWidenIndices = [] {
   constexpr int kStep = 4 / sizeof(Sample);
-  std::array<Indices<Sample>, kPlaces<Sample> / kFloats> tables{};
-  for (int i = 0; i < kPlaces<Sample>; ++i) {
-    tables[static_cast<std::size_t>(i / kFloats)][static_cast<std::size_t>(i % kFloats * kStep)] =
-        static_cast<Sample>(rgb_place_of(i, kChannel, kPlaces<Sample>));
+  std::array<Indices<Sample>, kVectorSamples<Sample> / kFloatLanes> tables{};
+  for (int i = 0; i < kVectorSamples<Sample>; ++i) {
+    tables[static_cast<std::size_t>(i / kFloatLanes)][static_cast<std::size_t>(i % kFloatLanes * kStep)] =
+        static_cast<Sample>(rgb_position(i, kChannel, kVectorSamples<Sample>));
   }
   return tables;
 }();
 
-// Moves the samples of a channel, in the order of pixels, to their places in RGB.
+// Indices that move a channel's samples from pixel order to their RGB positions.
 template <class Sample, int kChannel>
-alignas(kRegisterBytes) constexpr Indices<Sample> kToPlaces = [] {
+alignas(kVectorBytes) constexpr Indices<Sample> kInterleaveIndices = [] {
   Indices<Sample> table{};
-  for (int i = 0; i < kPlaces<Sample>; ++i) {
-    table[static_cast<std::size_t>(rgb_place_of(i, kChannel, kPlaces<Sample>))] = static_cast<Sample>(i);
+  for (int i = 0; i < kVectorSamples<Sample>; ++i) {
+    table[static_cast<std::size_t>(rgb_position(i, kChannel, kVectorSamples<Sample>))] = static_cast<Sample>(i);
   }
   return table;
 }();
 
 template <class Sample, int kPart, int kChannel>
-TILEWRIGHT_STEP Register blend(Register others, Register channel) {
-  constexpr std::uint64_t kMask = kIsOf<Sample, kPart, kChannel>;
+TILEWRIGHT_INLINE IntVector blend(IntVector others, IntVector channel) {
+  constexpr std::uint64_t kMask = kChannelMask<Sample, kPart, kChannel>;
   if constexpr (sizeof(Sample) == 1) {
     return _mm512_mask_blend_epi8(kMask, others, channel);
   } else {
@@ -118,77 +118,77 @@ TILEWRIGHT_STEP Register blend(Register others, Register channel) {
 }
 
 template <class Sample>
-TILEWRIGHT_STEP Register shuffle(Register samples, const Indices<Sample>& indices) {
-  const Register places = _mm512_load_si512(indices.data());
+TILEWRIGHT_INLINE IntVector permute(IntVector samples, const Indices<Sample>& indices) {
+  const IntVector positions = _mm512_load_si512(indices.data());
   if constexpr (sizeof(Sample) == 1) {
-    return _mm512_permutexvar_epi8(places, samples);
+    return _mm512_permutexvar_epi8(positions, samples);
   } else {
-    return _mm512_permutexvar_epi16(places, samples);
+    return _mm512_permutexvar_epi16(positions, samples);
   }
 }
 
 struct Rgb {
-  Register parts[3];
+  IntVector parts[3];
 };
 
 template <class Sample>
-TILEWRIGHT_STEP Rgb load_registers(const Sample* pixels) {
-  return {{_mm512_loadu_si512(pixels), _mm512_loadu_si512(pixels + kPlaces<Sample>),
-           _mm512_loadu_si512(pixels + 2 * kPlaces<Sample>)}};
+TILEWRIGHT_INLINE Rgb load_rgb_vectors(const Sample* pixels) {
+  return {{_mm512_loadu_si512(pixels), _mm512_loadu_si512(pixels + kVectorSamples<Sample>),
+           _mm512_loadu_si512(pixels + 2 * kVectorSamples<Sample>)}};
 }
 
 template <class Sample, int kChannel>
-TILEWRIGHT_STEP Register pick_channel(const Rgb& rgb) {
-  const Register two = blend<Sample, 1, kChannel>(rgb.parts[0], rgb.parts[1]);
+TILEWRIGHT_INLINE IntVector pick_channel(const Rgb& rgb) {
+  const IntVector two = blend<Sample, 1, kChannel>(rgb.parts[0], rgb.parts[1]);
   return blend<Sample, 2, kChannel>(two, rgb.parts[2]);
 }
 
 template <class Sample, int kChannel>
-TILEWRIGHT_STEP Floats spread(Register samples, int part) {
-  const Register places = _mm512_load_si512(kSpread<Sample, kChannel>[static_cast<std::size_t>(part)].data());
+TILEWRIGHT_INLINE FloatVector widen(IntVector samples, int part) {
+  const IntVector positions = _mm512_load_si512(kWidenIndices<Sample, kChannel>[static_cast<std::size_t>(part)].data());
   if constexpr (sizeof(Sample) == 1) {
-    return _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi8(0x1111'1111'1111'1111, places, samples));
+    return _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi8(0x1111'1111'1111'1111, positions, samples));
   } else {
-    return _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi16(0x5555'5555, places, samples));
+    return _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi16(0x5555'5555, positions, samples));
   }
 }
 
-// Packing works on quarters: the second step puts what it interleaved in order.
-TILEWRIGHT_STEP Register pack(Register a, Register b) {
-  const Register order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+// Packing works per 128-bit lane and so interleaves the lanes of its operands. The permutation restores their order.
+TILEWRIGHT_INLINE IntVector pack(IntVector a, IntVector b) {
+  const IntVector order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
   return _mm512_permutexvar_epi64(order, _mm512_packus_epi32(a, b));
 }
-// Four bytes of each in every quarter.
-TILEWRIGHT_STEP Register pack_quarters(Register a, Register b, Register c, Register d) {
+// Packs to bytes. Each lane holds four bytes of every operand.
+TILEWRIGHT_INLINE IntVector pack_lanes(IntVector a, IntVector b, IntVector c, IntVector d) {
   return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
-TILEWRIGHT_STEP Register pack(Register a, Register b, Register c, Register d) {
-  const Register order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(order, pack_quarters(a, b, c, d));
+TILEWRIGHT_INLINE IntVector pack(IntVector a, IntVector b, IntVector c, IntVector d) {
+  const IntVector order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, pack_lanes(a, b, c, d));
 }
 
-// The first of each, the second of each, and so on.
-TILEWRIGHT_STEP Register take_turns_of_four(Register a, Register b, Register c, Register d) {
-  const Register order = _mm512_set4_epi32(0x0F0B0703, 0x0E0A0602, 0x0D090501, 0x0C080400);
-  return _mm512_shuffle_epi8(pack_quarters(a, b, c, d), order);
+// Packs to bytes and interleaves: a0 b0 c0 d0 a1 b1 c1 d1 …
+TILEWRIGHT_INLINE IntVector interleave4(IntVector a, IntVector b, IntVector c, IntVector d) {
+  const IntVector order = _mm512_set4_epi32(0x0F0B0703, 0x0E0A0602, 0x0D090501, 0x0C080400);
+  return _mm512_shuffle_epi8(pack_lanes(a, b, c, d), order);
 }
-// The first of a, the first of b, the second of a, and so on; then likewise c and d, to which a and b belong.
-TILEWRIGHT_STEP Register take_turns_of_two(Register a, Register b, Register c, Register d) {
-  const Register order = _mm512_set4_epi32(0x0F0B0E0A, 0x0D090C08, 0x07030602, 0x05010400);
-  const Register mixed = _mm512_shuffle_epi8(pack_quarters(a, b, c, d), order);
+// Packs to bytes and interleaves in pairs: a0 b0 a1 b1 … c0 d0 c1 d1 …
+TILEWRIGHT_INLINE IntVector interleave2(IntVector a, IntVector b, IntVector c, IntVector d) {
+  const IntVector order = _mm512_set4_epi32(0x0F0B0E0A, 0x0D090C08, 0x07030602, 0x05010400);
+  const IntVector mixed = _mm512_shuffle_epi8(pack_lanes(a, b, c, d), order);
   return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), mixed);
 }
 
 template <class Sample, int kPart>
-TILEWRIGHT_STEP void store_part(Sample* pixels, Register r, Register g, Register b) {
-  store(pixels + kPart * kPlaces<Sample>, blend<Sample, kPart, 2>(blend<Sample, kPart, 1>(r, g), b));
+TILEWRIGHT_INLINE void store_part(Sample* pixels, IntVector r, IntVector g, IntVector b) {
+  store(pixels + kPart * kVectorSamples<Sample>, blend<Sample, kPart, 2>(blend<Sample, kPart, 1>(r, g), b));
 }
 
 template <class Sample>
-TILEWRIGHT_STEP void store_registers(Sample* pixels, Register red, Register green, Register blue) {
-  const Register r = shuffle<Sample>(red, kToPlaces<Sample, 0>);
-  const Register g = shuffle<Sample>(green, kToPlaces<Sample, 1>);
-  const Register b = shuffle<Sample>(blue, kToPlaces<Sample, 2>);
+TILEWRIGHT_INLINE void store_rgb_vectors(Sample* pixels, IntVector red, IntVector green, IntVector blue) {
+  const IntVector r = permute<Sample>(red, kInterleaveIndices<Sample, 0>);
+  const IntVector g = permute<Sample>(green, kInterleaveIndices<Sample, 1>);
+  const IntVector b = permute<Sample>(blue, kInterleaveIndices<Sample, 2>);
   store_part<Sample, 0>(pixels, r, g, b);
   store_part<Sample, 1>(pixels, r, g, b);
   store_part<Sample, 2>(pixels, r, g, b);

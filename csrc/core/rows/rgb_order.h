@@ -1,16 +1,17 @@
-// Where the samples of interleaved RGB lie in registers.
+// Positions of interleaved RGB samples in vectors.
 //
-// Three registers of n samples hold n pixels: red, green, blue, red, … Where 3 does not divide n, a channel has a
-// sample at each of the n places in exactly one of the three registers. So to part the channels is to pick, place by
-// place, from the three registers, and then to shuffle; to bring them together is to shuffle, and then to pick.
+// Three vectors of n samples hold n pixels: red, green, blue, red, … If n is not a multiple of 3, a channel has a
+// sample at each of the n positions in exactly one of the three vectors. So the channels are separated by blending the
+// three vectors position by position and then shuffling the result. They are interleaved by shuffling and then
+// blending.
 #pragma once
 
 namespace tilewright {
 
-// The channel at place `place` of register `part`.
-constexpr int rgb_channel_at(int part, int place, int n) { return (part * n + place) % 3; }
+// The channel at position `position` of vector `part`.
+constexpr int rgb_channel(int part, int position, int n) { return (part * n + position) % 3; }
 
-// The place that a channel of a pixel has, in whichever register it lies.
-constexpr int rgb_place_of(int pixel, int channel, int n) { return (3 * pixel + channel) % n; }
+// The position of a pixel's channel within its vector.
+constexpr int rgb_position(int pixel, int channel, int n) { return (3 * pixel + channel) % n; }
 
 }  // namespace tilewright

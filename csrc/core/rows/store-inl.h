@@ -1,33 +1,33 @@
-// Planes to interleaved samples, and to rows of floats, by registers: a part of simd-inl.h.
+// SIMD kernels that convert planes to interleaved samples or to floats. Part of simd-inl.h.
 
-namespace tilewright::TILEWRIGHT_PATH {
+namespace tilewright::TILEWRIGHT_NAMESPACE {
 namespace {
 
-// Pixels that one store takes.
+// Pixels per vector of samples.
 template <class Sample>
-constexpr index_t kStoreBlock = index_t{kRegisterBytes / sizeof(Sample)};
+constexpr index_t kStoreBlock = index_t{kVectorBytes / sizeof(Sample)};
 
-// What to_sample() needs, but for the lower end: packing clamps to it, and takes NaN there.
+// Parameters of to_sample(). The lower bound is missing because packing clamps to 0 and turns NaN into 0.
 struct Quantiser {
-  Floats black;
-  Floats gain;
-  Floats white;
+  FloatVector black;
+  FloatVector gain;
+  FloatVector white;
 };
 
 template <class Sample>
-TILEWRIGHT_STEP Quantiser quantiser(ValueRange range) {
+TILEWRIGHT_INLINE Quantiser make_quantiser(ValueRange range) {
   return {splat(range.black), splat(kWhite<Sample> / (range.white - range.black)), splat(kWhite<Sample>)};
 }
 
-TILEWRIGHT_STEP Register level(Floats values, const Quantiser& to) {
-  return round_to_integers(least(to.white, (values - to.black) * to.gain));
+TILEWRIGHT_INLINE IntVector to_levels(FloatVector values, const Quantiser& to) {
+  return round_to_int(min(to.white, (values - to.black) * to.gain));
 }
 
-// `spoilt` stays zero while all values are finite, and becomes NaN with the first that is not.
+// Loads a vector of values. `nonfinite` stays 0 while all values are finite, and becomes NaN at the first that is not.
 template <class Element>
-TILEWRIGHT_STEP Floats values_at(const Element* plane, index_t i, Floats& spoilt) {
-  const Floats values = load(plane + i);
-  spoilt = multiply_add(values, splat(0.0F), spoilt);
+TILEWRIGHT_INLINE FloatVector load_values(const Element* plane, index_t i, FloatVector& nonfinite) {
+  const FloatVector values = load(plane + i);
+  nonfinite = multiply_add(values, splat(0.0F), nonfinite);
   return values;
 }
 
@@ -38,127 +38,130 @@ struct Mean {
   const Element* c;
 };
 
-// As mean_of().
+// Does the same as mean_of() in pixel_math.h.
 template <class Element>
-TILEWRIGHT_STEP Floats values_at(const Mean<Element>& mean, index_t i, Floats& spoilt) {
-  const Floats sum = values_at(mean.a, i, spoilt) + values_at(mean.b, i, spoilt);
-  return (sum + values_at(mean.c, i, spoilt)) / splat(3.0F);
+TILEWRIGHT_INLINE FloatVector load_values(const Mean<Element>& mean, index_t i, FloatVector& nonfinite) {
+  const FloatVector sum = load_values(mean.a, i, nonfinite) + load_values(mean.b, i, nonfinite);
+  return (sum + load_values(mean.c, i, nonfinite)) / splat(3.0F);
 }
 
-// A register of samples from the values of `source`, a plane or a mean, from i on.
+// Returns a vector of samples from the values of `source`, a plane or a mean, from index i on.
 template <class Sample, class Source>
-TILEWRIGHT_STEP Register quantise(const Source& source, index_t i, const Quantiser& to, Floats& spoilt) {
-  const Register first = level(values_at(source, i, spoilt), to);
-  const Register second = level(values_at(source, i + kFloats, spoilt), to);
+TILEWRIGHT_INLINE IntVector quantise(const Source& source, index_t i, const Quantiser& to, FloatVector& nonfinite) {
+  const IntVector first = to_levels(load_values(source, i, nonfinite), to);
+  const IntVector second = to_levels(load_values(source, i + kFloatLanes, nonfinite), to);
   if constexpr (sizeof(Sample) == 2) {
     return pack(first, second);
   } else {
-    const Register third = level(values_at(source, i + 2 * kFloats, spoilt), to);
-    const Register fourth = level(values_at(source, i + 3 * kFloats, spoilt), to);
+    const IntVector third = to_levels(load_values(source, i + 2 * kFloatLanes, nonfinite), to);
+    const IntVector fourth = to_levels(load_values(source, i + 3 * kFloatLanes, nonfinite), to);
     return pack(first, second, third, fourth);
   }
 }
 
-// `width` values from `first` on, to adjacent samples. These three return whether any value was not finite.
+// The store_stride_*() functions write `width` pixels, starting with the values at index `first`. They return whether
+// any value was non-finite.
 template <class Source, class Sample>
-TILEWRIGHT_STEP bool store_grey(const Source& source, index_t first, index_t width, ValueRange range, Sample* samples) {
-  const Quantiser to = quantiser<Sample>(range);
-  Floats spoilt = splat(0.0F);
+TILEWRIGHT_INLINE bool store_stride_1(const Source& source, index_t first, index_t width, ValueRange range,
+                                      Sample* samples) {
+  const Quantiser to = make_quantiser<Sample>(range);
+  FloatVector nonfinite = splat(0.0F);
   for (index_t i = 0; i < width; i += kStoreBlock<Sample>) {
     const index_t at = std::min(i, width - kStoreBlock<Sample>);
-    store(samples + at, quantise<Sample>(source, first + at, to, spoilt));
+    store(samples + at, quantise<Sample>(source, first + at, to, nonfinite));
   }
-  return any_nan(spoilt);
+  return any_nan(nonfinite);
 }
 
-// Of every pixel the first three samples.
 template <class Source, class Sample>
-TILEWRIGHT_STEP bool store_rgb(const Source sources[3], index_t first, index_t width, ValueRange range,
-                               Sample* pixels) {
+TILEWRIGHT_INLINE bool store_stride_3(const Source sources[3], index_t first, index_t width, ValueRange range,
+                                      Sample* pixels) {
   const Source red = sources[0];
   const Source green = sources[1];
   const Source blue = sources[2];
-  const Quantiser to = quantiser<Sample>(range);
-  Floats spoilt[3] = {splat(0.0F), splat(0.0F), splat(0.0F)};
+  const Quantiser to = make_quantiser<Sample>(range);
+  FloatVector nonfinite[3] = {splat(0.0F), splat(0.0F), splat(0.0F)};
   for (index_t i = 0; i < width; i += kStoreBlock<Sample>) {
     const index_t at = std::min(i, width - kStoreBlock<Sample>);
-    const Register r = quantise<Sample>(red, first + at, to, spoilt[0]);
-    const Register g = quantise<Sample>(green, first + at, to, spoilt[1]);
-    const Register b = quantise<Sample>(blue, first + at, to, spoilt[2]);
-    store_registers(pixels + 3 * at, r, g, b);
+    const IntVector r = quantise<Sample>(red, first + at, to, nonfinite[0]);
+    const IntVector g = quantise<Sample>(green, first + at, to, nonfinite[1]);
+    const IntVector b = quantise<Sample>(blue, first + at, to, nonfinite[2]);
+    store_rgb_vectors(pixels + 3 * at, r, g, b);
   }
-  return any_nan(spoilt[0] + spoilt[1] + spoilt[2]);
+  return any_nan(nonfinite[0] + nonfinite[1] + nonfinite[2]);
 }
 
+// Writes three sources to the first three samples of every pixel. Returns whether any value was non-finite.
 template <class Source, class Sample>
-TILEWRIGHT_STEP bool store_colour(const Source sources[3], index_t width, ValueRange range, Sample* pixels,
-                                  index_t stride) {
-  if (stride == 3) return store_rgb(sources, 0, width, range, pixels);
-  Sample packed[3 * kPacked];
-  const index_t count = std::min(width, kPacked);
-  bool is_spoilt = false;
-  for (index_t i = 0; i < width; i += kPacked) {
+TILEWRIGHT_INLINE bool store_sources(const Source sources[3], index_t width, ValueRange range, Sample* pixels,
+                                     index_t stride) {
+  if (stride == 3) return store_stride_3(sources, 0, width, range, pixels);
+  Sample packed[3 * kChunk];
+  const index_t count = std::min(width, kChunk);
+  bool has_nonfinite = false;
+  for (index_t i = 0; i < width; i += kChunk) {
     const index_t at = std::min(i, width - count);
-    is_spoilt |= store_rgb(sources, at, count, range, packed);
+    has_nonfinite |= store_stride_3(sources, at, count, range, packed);
     for (index_t k = 0; k < count; ++k) std::memcpy(pixels + 4 * (at + k), packed + 3 * k, 3 * sizeof(Sample));
   }
-  return is_spoilt;
+  return has_nonfinite;
 }
 
 template <class Element, class Sample>
-TILEWRIGHT_TARGET index_t store_three(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels,
-                                      index_t stride) {
-  if (width >= kStoreBlock<Sample> && !store_colour(planes, width, range, pixels, stride)) return 0;
-  return scalar::store_kernels<Element, Sample>().three(planes, width, range, pixels, stride);
+TILEWRIGHT_TARGET index_t store_rgb(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels,
+                                    index_t stride) {
+  if (width >= kStoreBlock<Sample> && !store_sources(planes, width, range, pixels, stride)) return 0;
+  return scalar::kRowKernels.store<Element, Sample>().rgb(planes, width, range, pixels, stride);
 }
 
+// Writes one source to one sample of every pixel. Returns whether any value was non-finite.
 template <class Source, class Sample>
-TILEWRIGHT_STEP bool store_strided(const Source& source, index_t width, ValueRange range, Sample* pixels,
-                                   index_t stride) {
-  if (stride == 1) return store_grey(source, 0, width, range, pixels);
-  Sample packed[kPacked];
-  const index_t count = std::min(width, kPacked);
-  bool is_spoilt = false;
-  for (index_t i = 0; i < width; i += kPacked) {
+TILEWRIGHT_INLINE bool store_source(const Source& source, index_t width, ValueRange range, Sample* pixels,
+                                    index_t stride) {
+  if (stride == 1) return store_stride_1(source, 0, width, range, pixels);
+  Sample packed[kChunk];
+  const index_t count = std::min(width, kChunk);
+  bool has_nonfinite = false;
+  for (index_t i = 0; i < width; i += kChunk) {
     const index_t at = std::min(i, width - count);
-    is_spoilt |= store_grey(source, at, count, range, packed);
+    has_nonfinite |= store_stride_1(source, at, count, range, packed);
     for (index_t k = 0; k < count; ++k) pixels[stride * (at + k)] = packed[k];
   }
-  return is_spoilt;
+  return has_nonfinite;
 }
 
 template <class Element, class Sample>
-TILEWRIGHT_TARGET index_t store_one(const Element* plane, index_t width, ValueRange range, Sample* pixels,
-                                    index_t stride) {
-  if (width >= kStoreBlock<Sample> && !store_strided(plane, width, range, pixels, stride)) return 0;
-  return scalar::store_kernels<Element, Sample>().one(plane, width, range, pixels, stride);
+TILEWRIGHT_TARGET index_t store_channel(const Element* plane, index_t width, ValueRange range, Sample* pixels,
+                                        index_t stride) {
+  if (width >= kStoreBlock<Sample> && !store_source(plane, width, range, pixels, stride)) return 0;
+  return scalar::kRowKernels.store<Element, Sample>().channel(plane, width, range, pixels, stride);
 }
 
 template <class Element, class Sample>
 TILEWRIGHT_TARGET index_t store_mean(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels,
                                      index_t stride) {
   const Mean<Element> mean{planes[0], planes[1], planes[2]};
-  if (width >= kStoreBlock<Sample> && !store_strided(mean, width, range, pixels, stride)) return 0;
-  return scalar::store_kernels<Element, Sample>().mean(planes, width, range, pixels, stride);
+  if (width >= kStoreBlock<Sample> && !store_source(mean, width, range, pixels, stride)) return 0;
+  return scalar::kRowKernels.store<Element, Sample>().mean(planes, width, range, pixels, stride);
 }
 
-TILEWRIGHT_STEP index_t scalar_as_floats(const float* row, index_t width, float* out) {
-  return scalar::float_kernels().from_float(row, width, out);
+TILEWRIGHT_INLINE index_t scalar_to_floats(const float* row, index_t width, float* out) {
+  return scalar::kRowKernels.floats.from_float(row, width, out);
 }
-TILEWRIGHT_STEP index_t scalar_as_floats(const Half* row, index_t width, float* out) {
-  return scalar::float_kernels().from_half(row, width, out);
+TILEWRIGHT_INLINE index_t scalar_to_floats(const Half* row, index_t width, float* out) {
+  return scalar::kRowKernels.floats.from_half(row, width, out);
 }
 
 template <class Element>
-TILEWRIGHT_TARGET index_t as_floats(const Element* row, index_t width, float* out) {
-  if (width < kFloats) return scalar_as_floats(row, width, out);
-  Floats spoilt = splat(0.0F);
-  for (index_t i = 0; i < width; i += kFloats) {
-    const index_t at = std::min(i, width - kFloats);
-    store(out + at, values_at(row, at, spoilt));
+TILEWRIGHT_TARGET index_t to_floats(const Element* row, index_t width, float* out) {
+  if (width < kFloatLanes) return scalar_to_floats(row, width, out);
+  FloatVector nonfinite = splat(0.0F);
+  for (index_t i = 0; i < width; i += kFloatLanes) {
+    const index_t at = std::min(i, width - kFloatLanes);
+    store(out + at, load_values(row, at, nonfinite));
   }
-  return any_nan(spoilt) ? scalar_as_floats(row, width, out) : 0;
+  return any_nan(nonfinite) ? scalar_to_floats(row, width, out) : 0;
 }
 
 }  // namespace
-}  // namespace tilewright::TILEWRIGHT_PATH
+}  // namespace tilewright::TILEWRIGHT_NAMESPACE

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tilewright._cuda import DeviceBuffer, Event, ImageView, PinnedBuffer, Stream
+    from tilewright._cuda import DeviceBuffer, Event, DeviceImage, PinnedBuffer, Stream
     from tilewright.engine.sinks import RowSink
 
 # Called with the sink's arrays for a band, and with its first row of the output, when tiles are all there.
@@ -129,7 +129,7 @@ class BandRing:
         self._stream: Stream = kernels.Stream()
         self._begun = 0
 
-    def begin(self, rows: int) -> dict[int, ImageView]:
+    def begin(self, rows: int) -> dict[int, DeviceImage]:
         """The next band's arrays on the device, by the number of the sink's array, when there is room for it.
 
         Raises:
@@ -139,7 +139,7 @@ class BandRing:
         slot = self._slot
         slot.wait()
         return {
-            target: self._kernels.ImageView(slot.device, shape, self._form.dtype, offset=self._offsets[target])
+            target: self._kernels.DeviceImage(slot.device, shape, self._form.dtype, offset=self._offsets[target])
             for target, shape in self._shapes(rows).items()
         }
 

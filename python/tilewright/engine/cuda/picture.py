@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-    from tilewright._cuda import ImageView, Stream
+    from tilewright._cuda import DeviceImage, Stream
     from tilewright.picture import Pixels
 
 
@@ -40,12 +40,12 @@ class DevicePicture:
         """Lets later work on a stream wait for all rows that are on their way."""
         stream.wait(self._uploaded)
 
-    def below(self, array: Pixels, top: int) -> ImageView:
+    def below(self, array: Pixels, top: int) -> DeviceImage:
         """One of the arrays, from a row on."""
         buffer = next(buffer for each, buffer in self._arrays if each is array)
         height, width, channels = array.shape
         shape = (height - top, width, channels)
-        view: ImageView = self._kernels.ImageView(buffer, shape, array.dtype, offset=top * array[0].nbytes)
+        view: DeviceImage = self._kernels.DeviceImage(buffer, shape, array.dtype, offset=top * array[0].nbytes)
         return view
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from tilewright._core import TilePlan
-    from tilewright._cuda import ImageView, Stream, TensorView
+    from tilewright._cuda import DeviceImage, Stream, DeviceTensor
     from tilewright.engine.cuda.job import Job
     from tilewright.engine.cuda.picture import DevicePicture
     from tilewright.engine.host.pipeline import Layer
@@ -55,8 +55,8 @@ class _Item:
 class _Tile:
     """What the network was given and what it gives, and the stream that this is put on."""
 
-    batch: TensorView
-    result: TensorView
+    batch: DeviceTensor
+    result: DeviceTensor
     stream: Stream
 
 
@@ -83,7 +83,7 @@ class DevicePass:
         self._bound: BoundNetwork | None = None
         self._blank_tile: _Tile | None = None
         self._blended: _Item | None = None
-        self._band: dict[int, ImageView] = {}
+        self._band: dict[int, DeviceImage] = {}
         self._sources = [picture.below(layer.source, top) for layer in self._layers]
         with device_memory(spec.name):
             self._canvases = [
@@ -227,7 +227,7 @@ class DevicePass:
         span = self._plan[min(row, self._plan.rows - 1) * self._plan.columns].y
         return self._top + min(span.origin + self._plan.tile_height, self._plan.height)
 
-    def _gather(self, item: _Item, batch: TensorView, stream: Stream) -> None:
+    def _gather(self, item: _Item, batch: DeviceTensor, stream: Stream) -> None:
         self._session.kernels.gather(
             self._sources[item.layer],
             self._plan,
@@ -254,7 +254,7 @@ class DevicePass:
             tile.result,
             self._band[layer.target],
             tile.stream,
-            not_finite=self._counts,
+            nonfinite=self._counts,
             first_channel=layer.first,
             channels=layer.count,
             base=tile.batch if self._adds_base else None,

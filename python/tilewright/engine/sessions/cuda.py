@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tilewright._cuda import Stream, TensorView
+    from tilewright._cuda import Stream, DeviceTensor
     from tilewright.engine.sessions.base import Session
     from tilewright.models.spec import Model
 
@@ -103,7 +103,7 @@ class CudaSession:
         self._idle.append(bound)
         del self._idle[:-_KEPT_SHAPES]
 
-    def blank(self, height: int, width: int) -> tuple[TensorView, TensorView, Stream]:
+    def blank(self, height: int, width: int) -> tuple[DeviceTensor, DeviceTensor, Stream]:
         """A batch of one and its result, all 0, and the stream that makes them so.
 
         Raises:
@@ -115,7 +115,7 @@ class CudaSession:
             with device_memory(self.spec.name):
                 memory = self.kernels.DeviceBuffer(math.prod(each) * self.dtype.itemsize)
             self.kernels.upload(np.zeros(each, self.dtype), memory, self._stream)
-            tensors.append(self.kernels.TensorView(memory, each, self.dtype, layout=self.options.layout))
+            tensors.append(self.kernels.DeviceTensor(memory, each, self.dtype, layout=self.options.layout))
         return tensors[0], tensors[1], self._stream
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
@@ -258,10 +258,10 @@ class BoundNetwork:
         self.stream.synchronize()
         np.copyto(result, values.transpose(0, 3, 1, 2) if last else values)
 
-    def _tensor(self, shape: _Shape) -> tuple[Any, TensorView]:
+    def _tensor(self, shape: _Shape) -> tuple[Any, DeviceTensor]:
         opening = self._opening
         memory = self._kernels.DeviceBuffer(math.prod(shape) * opening.dtype.itemsize, self.stream.device)
-        return memory, self._kernels.TensorView(memory, shape, opening.dtype, layout=opening.layout)
+        return memory, self._kernels.DeviceTensor(memory, shape, opening.dtype, layout=opening.layout)
 
     def _open(self) -> None:
         opening, onnxruntime = self._opening, import_runtime("onnxruntime")

@@ -1,4 +1,4 @@
-// Pictures and tensors in a buffer of a device, as Python says them: checked when they are made.
+// Images and tensors in a device buffer, as Python passes them. Constructors check their arguments.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -6,12 +6,12 @@
 
 #include <array>
 #include <memory>
-#include <optional>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "core/types.h"
 #include "cuda/buffer.h"
-#include "cuda/gather.h"
 #include "cuda/views.h"
 
 namespace tilewright::bindings {
@@ -20,13 +20,16 @@ namespace py = pybind11;
 
 using Buffer = std::shared_ptr<cuda::DeviceBuffer>;
 
-// Throws ValueError unless [offset, offset + nbytes) lies in a buffer of `size` bytes.
+// Throws ValueError unless [offset, offset + nbytes) lies within a buffer of `size` bytes.
 void check_range(index_t offset, index_t nbytes, index_t size);
 
+// Throws ValueError unless `device` is the stream's device.
 void check_device(const char* name, int device, const cuda::Stream& stream);
 
+// Interleaved samples [height, width, channels] without row padding.
 class DeviceImage {
  public:
+  // Throws TypeError for a dtype other than uint8 and uint16, and ValueError if the shape does not fit the buffer.
   DeviceImage(Buffer buffer, std::array<index_t, 3> shape, const py::object& dtype, index_t offset);
 
   std::byte* data() const { return buffer_->data() + offset_; }
@@ -34,17 +37,17 @@ class DeviceImage {
   const std::array<index_t, 3>& shape() const { return shape_; }
   int device() const { return buffer_->device(); }
 
-  // Calls `function` with the pixels: of std::uint8_t or std::uint16_t.
+  // Calls `function` with a DeviceImageView of std::uint8_t or std::uint16_t.
   template <class Function>
-  void with_pixels(Function&& function) const {
-    const auto pixels = [this](auto* data) {
-      return cuda::Pixels<std::remove_pointer_t<decltype(data)>>{
+  void with_view(Function&& function) const {
+    const auto view = [this](auto* data) {
+      return cuda::DeviceImageView<std::remove_pointer_t<decltype(data)>>{
           data, static_cast<int>(shape_[1]), static_cast<int>(shape_[0]), static_cast<int>(shape_[2])};
     };
     if (sample_bytes_ == 1) {
-      function(pixels(reinterpret_cast<std::uint8_t*>(data())));
+      function(view(reinterpret_cast<std::uint8_t*>(data())));
     } else {
-      function(pixels(reinterpret_cast<std::uint16_t*>(data())));
+      function(view(reinterpret_cast<std::uint16_t*>(data())));
     }
   }
 
@@ -55,10 +58,13 @@ class DeviceImage {
   index_t offset_;
 };
 
+// A batch of tiles (n, planes, height, width), stored densely in layout NCHW or NHWC.
 class DeviceTensor {
  public:
+  // Throws TypeError for a dtype other than float32 and float16, and ValueError if the layout is unknown or the shape
+  // does not fit the buffer.
   DeviceTensor(Buffer buffer, std::array<index_t, 4> shape, const py::object& dtype, const std::string& layout,
-               std::optional<index_t> channels, index_t offset);
+               index_t offset);
 
   std::byte* data() const { return buffer_->data() + offset_; }
   index_t nbytes() const { return shape_[0] * tile_elements() * element_bytes_; }
@@ -66,37 +72,32 @@ class DeviceTensor {
   std::array<index_t, 4> stored_shape() const;
   int device() const { return buffer_->device(); }
 
+  // Returns tiles [begin, end). Precondition: 0 <= begin < end <= shape()[0].
   DeviceTensor tiles(index_t begin, index_t end) const;
 
-  // Throws ValueError unless this is one tile of [planes, height, width].
+  // Throws ValueError unless this is a single tile of the shape [planes, height, width].
   void check_tile(const char* name, const std::vector<index_t>& shape) const;
 
-  // The first tile.
-  cuda::AnyTile tile() const { return {data(), element_bytes_ == 2, steps()}; }
+  cuda::AnyDeviceTensorView any_view() const { return {data(), element_bytes_ == 2, strides()}; }
 
-  // Calls `function` with all tiles: of float or Half.
+  // Calls `function` with a DeviceTensorView of float or Half.
   template <class Function>
-  void with_batch(Function&& function) const {
-    const auto batch = [this](auto* data) {
-      using Element = std::remove_pointer_t<decltype(data)>;
-      return cuda::Batch<Element>{{data, steps()}, tile_elements(), static_cast<int>(channels_)};
-    };
+  void with_view(Function&& function) const {
     if (element_bytes_ == 4) {
-      function(batch(reinterpret_cast<float*>(data())));
+      function(cuda::DeviceTensorView<float>{reinterpret_cast<float*>(data()), strides()});
     } else {
-      function(batch(reinterpret_cast<Half*>(data())));
+      function(cuda::DeviceTensorView<Half>{reinterpret_cast<Half*>(data()), strides()});
     }
   }
 
  private:
-  bool is_planar() const { return channels_ == 0; }
-  index_t tile_elements() const { return (is_planar() ? shape_[1] : channels_) * shape_[2] * shape_[3]; }
-  cuda::Steps steps() const;
+  index_t tile_elements() const { return shape_[1] * shape_[2] * shape_[3]; }
+  cuda::TensorStrides strides() const;
 
   Buffer buffer_;
   std::array<index_t, 4> shape_;
   index_t element_bytes_;
-  index_t channels_;  // of a stored pixel: 0 where planes lie one after the other
+  bool is_planar_;
   index_t offset_;
 };
 
