@@ -94,7 +94,7 @@ void alpha_bleed(ImageView<Sample> pixels, index_t colours, ImageView<const Samp
   while (!ring.empty()) {
     next.clear();
     for (const Position position : ring) queue_neighbours(position, states, next);
-    fill(pixels, colours, next, states, [](index_t, index_t) { return 1; });
+    fill(pixels, colours, next, states, [](index_t, index_t) { return std::uint64_t{1}; });
     ring.swap(next);
   }
 }

@@ -17,8 +17,14 @@
 #define TILEWRIGHT_TARGET_SCALAR
 #endif
 #define TILEWRIGHT_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
+// Both compilers vectorise loops with 256-bit vectors unless told otherwise.
+#if defined(__clang__)
+#define TILEWRIGHT_TARGET_AVX512 \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"), min_vector_width(512)))
+#else
 #define TILEWRIGHT_TARGET_AVX512 \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,prefer-vector-width=512")))
+#endif
 
 // For functions that are inlined into kernels, and so are compiled for the kernel's instruction set.
 #if defined(__GNUC__)

@@ -49,7 +49,7 @@ __device__ void load_shuffled(const DeviceTensorView<const Element>& result, int
                               Range range, float (&values)[kPixels]) {
   const TensorStrides& strides = result.strides;
   const Element* const from =
-      result.data + (plane * shuffle + y % shuffle) * shuffle * strides.plane + y / shuffle * strides.row;
+      result.data + static_cast<index_t>(plane * shuffle + y % shuffle) * shuffle * strides.plane + y / shuffle * strides.row;
   int column = (x + range.first) / shuffle;
   int k = (x + range.first) % shuffle;
   const Element* const first = from + column * strides.pixel + k * strides.plane;

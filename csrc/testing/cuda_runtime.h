@@ -12,10 +12,12 @@
 #define CUDART_VERSION 13000
 #define TILEWRIGHT_CUDA_EMULATED 1
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are those of CUDA.
 #define __global__
 #define __device__
 #define __host__
 #define __launch_bounds__(...)
+// NOLINTEND(bugprone-reserved-identifier)
 
 struct uint2 {
   unsigned int x, y;

@@ -29,7 +29,9 @@ Args:
              "Makes the next call of a function of the CUDA runtime fail with this cudaError_t.");
   module.def(
       "watch",
-      [](std::uintptr_t pointer, std::size_t nbytes) { watch(reinterpret_cast<const void*>(pointer), nbytes); },
+      [](std::uintptr_t pointer, std::size_t nbytes) {
+        watch(reinterpret_cast<const void*>(pointer), nbytes);  // NOLINT(performance-no-int-to-ptr)
+      },
       py::arg("pointer"), py::arg("nbytes"), "Starts counting the writes of kernels to these bytes.");
   module.def(
       "writes",

@@ -117,8 +117,8 @@ alignas(kVectorBytes) constexpr Bytes kInterleaveIndices = [] {
   Bytes table{};
   for (int i = 0; i < kVectorBytes; ++i) {
     const int position = rgb_position(i % kLaneBytes / kSize, kChannel, kLaneSamples<Sample>);
-    table[static_cast<std::size_t>(i / kLaneBytes * kLaneBytes + position * kSize + i % kSize)] =
-        static_cast<std::uint8_t>(i % kLaneBytes);
+    const int target = i / kLaneBytes * kLaneBytes + position * kSize + i % kSize;
+    table[static_cast<std::size_t>(target)] = static_cast<std::uint8_t>(i % kLaneBytes);
   }
   return table;
 }();

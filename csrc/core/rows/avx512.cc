@@ -91,7 +91,8 @@ alignas(kVectorBytes) constexpr std::array<Indices<Sample>, kVectorSamples<Sampl
   constexpr int kStep = 4 / sizeof(Sample);
   std::array<Indices<Sample>, kVectorSamples<Sample> / kFloatLanes> tables{};
   for (int i = 0; i < kVectorSamples<Sample>; ++i) {
-    tables[static_cast<std::size_t>(i / kFloatLanes)][static_cast<std::size_t>(i % kFloatLanes * kStep)] =
+    const int element = i % kFloatLanes * kStep;
+    tables[static_cast<std::size_t>(i / kFloatLanes)][static_cast<std::size_t>(element)] =
         static_cast<Sample>(rgb_position(i, kChannel, kVectorSamples<Sample>));
   }
   return tables;

@@ -36,7 +36,7 @@ TILEWRIGHT_INLINE void load_rgb_channel(const Rgb& rgb, const Range& range, floa
   const IntVector samples = pick_channel<Sample, kChannel>(rgb);
   for (int part = 0; part < kLoadBlock<Sample> / kFloatLanes; ++part) {
     const FloatVector level = widen<Sample, kChannel>(samples, part);
-    store(plane + part * kFloatLanes, to_network<Sample>(level, range));
+    store(plane + index_t{part} * kFloatLanes, to_network<Sample>(level, range));
   }
 }
 

@@ -53,8 +53,8 @@ TILEWRIGHT_INLINE IntVector quantise(const Source& source, index_t i, const Quan
   if constexpr (sizeof(Sample) == 2) {
     return pack(first, second);
   } else {
-    const IntVector third = to_levels(load_values(source, i + 2 * kFloatLanes, nonfinite), to);
-    const IntVector fourth = to_levels(load_values(source, i + 3 * kFloatLanes, nonfinite), to);
+    const IntVector third = to_levels(load_values(source, i + index_t{2} * kFloatLanes, nonfinite), to);
+    const IntVector fourth = to_levels(load_values(source, i + index_t{3} * kFloatLanes, nonfinite), to);
     return pack(first, second, third, fourth);
   }
 }
