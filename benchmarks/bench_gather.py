@@ -1,4 +1,4 @@
-"""How near is gather to a plain copy of the same bytes, and how far ahead of NumPy?"""
+"""Speed of gather, compared with memcpy and with NumPy."""
 
 from __future__ import annotations
 
@@ -14,52 +14,59 @@ from tilewright import _core
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from turns import InTurns
+    from interleaved import InterleavedTimer
 
-# Pictures and batches of 9 to 19 MB a pair, one after the other: more than common caches hold.
-SETS = 8
+# Pairs of picture and batch used in rotation, of 9 to 19 MB each: together larger than common
+# caches.
+BUFFERS = 8
 
 
-def obvious_gather(picture: np.ndarray, batch: np.ndarray) -> None:
-    """As one writes it down."""
+def naive_gather(picture: np.ndarray, batch: np.ndarray) -> None:
+    """Converts with temporary float arrays."""
     white = np.iinfo(picture.dtype).max
     batch[:] = picture[None].transpose(0, 3, 1, 2).astype(np.float32) / white
 
 
 def numpy_gather(picture: np.ndarray, batch: np.ndarray) -> None:
-    """Short, and without a temporary picture of floats."""
+    """Converts without a temporary float array."""
     white = np.float32(np.iinfo(picture.dtype).max)
     np.divide(picture.transpose(2, 0, 1), white, out=batch[0], casting="same_kind")
 
 
-BY_NUMPY = {"NumPy": numpy_gather, "obvious NumPy": obvious_gather}
+BY_NUMPY = {"NumPy": numpy_gather, "obvious NumPy": naive_gather}
 
 
-@pytest.mark.parametrize("by", [*_core.available_isas(), *BY_NUMPY])
+@pytest.mark.parametrize("implementation", [*_core.available_isas(), *BY_NUMPY])
 @pytest.mark.parametrize("element", ["float32"])  # kept because recorded results are found by this part of the name
 @pytest.mark.parametrize("sample", ["uint8", "uint16"])
 def bench_gather(
-    benchmark: BenchmarkFixture, in_turns: InTurns, smoke: bool, sample: str, element: str, by: str
+    benchmark: BenchmarkFixture,
+    time_interleaved: InterleavedTimer,
+    smoke: bool,
+    sample: str,
+    element: str,
+    implementation: str,
 ) -> None:
+    """A whole picture as one tile."""
     side = 64 if smoke else 1024
     plan = _core.TilePlan(side, side, tile_width=side, tile_height=side)
     rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, np.iinfo(sample).max, (side, side, 3), sample, endpoint=True) for _ in range(SETS)]
+    pictures = [rng.integers(0, np.iinfo(sample).max, (side, side, 3), sample, endpoint=True) for _ in range(BUFFERS)]
     batches = [np.empty((1, 3, side, side), element) for _ in pictures]
 
     def step(number: int) -> None:
-        picture, batch = pictures[number % SETS], batches[number % SETS]
-        if by in BY_NUMPY:
-            BY_NUMPY[by](picture, batch)
+        picture, batch = pictures[number % BUFFERS], batches[number % BUFFERS]
+        if implementation in BY_NUMPY:
+            BY_NUMPY[implementation](picture, batch)
         else:
-            _core.gather(picture, plan, 0, batch, isa=by)
+            _core.gather(picture, plan, 0, batch, isa=implementation)
 
-    for number in range(SETS):
+    for number in range(BUFFERS):
         step(number)
         want = reference.gather(pictures[number], plan, 0, (0, 1, 2), (0.0, 1.0))
         np.testing.assert_array_equal(batches[number][0], want)
 
     benchmark.group = f"gather {sample} → {element}, {side}²"
     moved = pictures[0].nbytes + batches[0].nbytes
-    against = memcpy.copy_of(moved, SETS)
-    in_turns(step, label=by, against=against, named=memcpy.NAMED, rounds=40, bytes_moved=moved)
+    baseline = memcpy.copy_baseline(moved, BUFFERS)
+    time_interleaved(step, label=implementation, baseline=baseline, rounds=40, bytes_moved=moved)

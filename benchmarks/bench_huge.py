@@ -1,6 +1,6 @@
-"""How much memory do large pictures take, from file to PNG file, and are the files right?
+"""Memory that large pictures take from JPEG to PNG, with a check of the files.
 
-Each runs once, in a process of its own, because memory is a process's.
+Each picture is upscaled once, in a separate process, because peak memory is counted per process.
 """
 
 from __future__ import annotations
@@ -16,30 +16,29 @@ import pytest
 import pyvips
 from PIL import Image
 
-import subject
+import workload
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytest_benchmark.fixture import BenchmarkFixture
 
-WINDOWS = 12
-WINDOW = 96
-
 
 @pytest.mark.parametrize("side", [1024, 2048, 4096])
-def bench_memory(benchmark: BenchmarkFixture, smoke: bool, side: int, tmp_path: Path, findings: list[str]) -> None:
-    side = side // 8 if smoke else side
-    pixels = subject.photo(side)
+def bench_memory(benchmark: BenchmarkFixture, smoke: bool, side: int, tmp_path: Path, summary: list[str]) -> None:
+    """Peak memory above the process with its network loaded."""
+    side = side // 32 if smoke else side
+    count, window = (3, 24) if smoke else (12, 96)
+    pixels = workload.photo(side)
     source, target = tmp_path / "photo.jpg", tmp_path / "large.png"
     Image.fromarray(pixels).save(source, "JPEG", quality=90)
     del pixels
-    command = [sys.executable, str(Path(__file__).with_name("enlarge_alone.py")), str(source), str(target)]
-    benchmark.group = f"JPEG to PNG in a process of its own, {side} × {side} × {subject.FACTOR}"
+    command = [sys.executable, str(Path(__file__).with_name("measure_memory.py")), str(source), str(target)]
+    benchmark.group = f"JPEG to PNG in a process of its own, {side} × {side} × {workload.FACTOR}"
     done = benchmark.pedantic(
         lambda: subprocess.run(command, check=True, capture_output=True, text=True), rounds=1, iterations=1
     )
     found = json.loads(done.stdout)
-    different, largest = compare(np.asarray(Image.open(source)), target, side)
+    different, largest = compare_windows(np.asarray(Image.open(source)), target, count=count, window=window)
     assert largest <= 1, f"windows differ by up to {largest} steps"
     benchmark.extra_info.update(
         label="memory",
@@ -48,34 +47,43 @@ def bench_memory(benchmark: BenchmarkFixture, smoke: bool, side: int, tmp_path: 
         memory_loaded=found["loaded"],
         report=found["report"],
         file_bytes=target.stat().st_size,
-        windows=WINDOWS,
+        windows=count,
         windows_samples_different=different,
         windows_largest_difference=largest,
     )
-    findings.append(f"{benchmark.group}: {found['above'] / 2**20:.0f} MiB above the loaded runtime")
+    summary.append(
+        f"JPEG to PNG, {side} × {side} × {workload.FACTOR}: {found['above'] / 2**20:.0f} MiB above the loaded runtime"
+    )
 
 
-def compare(pixels: NDArray[np.uint8], target: Path, side: int) -> tuple[int, int]:
-    """Windows of the file against those parts of the picture enlarged by themselves.
+def compare_windows(pixels: NDArray[np.uint8], target: Path, *, count: int, window: int) -> tuple[int, int]:
+    """Compares windows of an upscaled file with the same parts of the picture upscaled separately.
+
+    Args:
+        pixels: The input picture, ``[side, side, 3]``.
+        target: The upscaled file.
+        count: Number of windows; the first two are in opposite corners, the others at random.
+        window: Side of a window in input pixels.
 
     Returns:
-        How many samples differ, and by how much at most.
+        The number of samples that differ, and the largest difference in steps of 1/255.
     """
+    factor, side = workload.FACTOR, len(pixels)
     rng = np.random.default_rng(0)
-    places = rng.integers(0, side - WINDOW, (WINDOWS, 2), endpoint=True)
-    places[:2] = (0, 0), (side - WINDOW, side - WINDOW)
+    corners = rng.integers(0, side - window, (count, 2), endpoint=True)
+    corners[:2] = (0, 0), (side - window, side - window)
     image = pyvips.Image.new_from_file(str(target))
-    assert (image.width, image.height, image.bands) == (side * subject.FACTOR, side * subject.FACTOR, 3)
+    assert (image.width, image.height, image.bands) == (side * factor, side * factor, 3)
     different = largest = 0
-    with subject.opened() as upscaler:
-        halo = upscaler.session(factor=subject.FACTOR).spec.halo
-        for top, left in places.tolist():
+    with workload.open_upscaler() as upscaler:
+        halo = upscaler.session(factor=factor).spec.halo
+        for top, left in corners.tolist():
             y, x = max(top - halo, 0), max(left - halo, 0)
-            part = np.ascontiguousarray(pixels[y : top + WINDOW + halo, x : left + WINDOW + halo])
-            want = upscaler.upscale_array(part, subject.FACTOR)
-            inner = want[(top - y) * subject.FACTOR :, (left - x) * subject.FACTOR :]
-            length = WINDOW * subject.FACTOR
-            got = image.crop(left * subject.FACTOR, top * subject.FACTOR, length, length).numpy()
+            part = np.ascontiguousarray(pixels[y : top + window + halo, x : left + window + halo])
+            want = upscaler.upscale_array(part, factor)
+            inner = want[(top - y) * factor :, (left - x) * factor :]
+            length = window * factor
+            got = image.crop(left * factor, top * factor, length, length).numpy()
             difference = np.abs(got.astype(np.int16) - inner[:length, :length])
             different += int(np.count_nonzero(difference))
             largest = max(largest, int(difference.max()))

@@ -1,4 +1,4 @@
-"""How long does `import tilewright` take in a fresh process, and how long until its names are there?"""
+"""Time of `import tilewright` in a fresh process, and of the import of its first name."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from interleaved import Baseline
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from turns import InTurns
+    from interleaved import InterleavedTimer
 
-# They take longer than all the rest, and must not be loaded before they are needed.
+# Slow to import; they must be loaded only when needed.
 HEAVY = ("onnx", "onnxruntime", "openvino", "pyvips", "PIL")
-
-
-def python(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-
 
 STATEMENTS = {
     "tilewright": "import tilewright",
@@ -28,18 +25,23 @@ STATEMENTS = {
 }
 
 
+def run_python(code: str) -> str:
+    """Runs code in a fresh interpreter and returns its standard output."""
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
 @pytest.mark.parametrize("what", STATEMENTS)
-def bench_import(benchmark: BenchmarkFixture, in_turns: InTurns, what: str) -> None:
+def bench_import(benchmark: BenchmarkFixture, time_interleaved: InterleavedTimer, what: str) -> None:
+    """An import statement, compared with an empty program."""
     statement = STATEMENTS[what]
-    loaded = python(f"{statement}\nimport sys; print(*sys.modules)").split()
+    loaded = run_python(f"{statement}\nimport sys; print(*sys.modules)").split()
     assert statement.split()[1] in loaded
     assert not set(HEAVY) & set(loaded)
 
     benchmark.group = "import, fresh process"
-    in_turns(
-        lambda _: python(statement),
+    time_interleaved(
+        lambda _: run_python(statement),
         label=statement,
-        against=lambda _: python("pass"),
-        named="python -c pass",
+        baseline=Baseline("python -c pass", lambda _: run_python("pass")),
         rounds=20,
     )

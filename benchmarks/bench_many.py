@@ -1,4 +1,4 @@
-"""Many small pictures: at which part of the bare network's rate do they go through?"""
+"""Throughput of many small pictures, relative to the bare network."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import subject
+import workload
+from interleaved import Baseline
 from peers.arrays import batch_of, pixels_of
-from peers.openvino_bare import NAMED, BareNetwork
+from peers.openvino_bare import NAME, BareNetwork
 from tilewright import ImageStore, new_task, raise_for_errors
 
 if TYPE_CHECKING:
@@ -21,21 +22,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytest_benchmark.fixture import BenchmarkFixture
 
+    from interleaved import InterleavedTimer
     from tilewright import Upscaler
-    from turns import InTurns
 
     Pictures = list[NDArray[np.uint8]]
 
-SIDE = 128
-MEAN, MOST = 0.3, 4  # as in bench_pipeline.py
+MEAN, LARGEST = 0.3, 4  # as in bench_pipeline.py
 
 
 @pytest.fixture
 def pictures(smoke: bool) -> Pictures:
-    whole = subject.photo(1024)
-    across = len(whole) // SIDE
-    corners = [(SIDE * (i // across), SIDE * (i % across)) for i in range(4 if smoke else 64)]
-    return [np.ascontiguousarray(whole[top : top + SIDE, left : left + SIDE]) for top, left in corners]
+    """Square parts of the photograph, row by row."""
+    side, count, whole = (32, 4, 128) if smoke else (128, 64, 1024)
+    photo = workload.photo(whole)
+    across = whole // side
+    corners = [(side * (i // across), side * (i % across)) for i in range(count)]
+    return [np.ascontiguousarray(photo[top : top + side, left : left + side]) for top, left in corners]
 
 
 def measure(
@@ -45,38 +47,57 @@ def measure(
     label: str,
     pictures: Pictures,
     benchmark: BenchmarkFixture,
-    in_turns: InTurns,
+    time_interleaved: InterleavedTimer,
 ) -> None:
-    """`results` are those of a first `step`. The bare network takes the pictures one after the other."""
-    batches = [batch_of(picture) for picture in pictures]
-    bare = BareNetwork(subject.network_path(), threads=subject.THREADS)
-    for got, batch in zip(results, batches, strict=True):
-        subject.check_alike(got, pixels_of(bare.run(batch)[0]), mean=MEAN, most=MOST)
+    """Checks and times a method, interleaved with the bare network on one picture after the other.
 
-    def floor(_: int) -> None:
+    Args:
+        step: Upscales all pictures.
+        results: The results of a first call of `step`.
+        label: Name of the method.
+        pictures: The inputs.
+        benchmark: The benchmark.
+        time_interleaved: The timer.
+    """
+    batches = [batch_of(picture) for picture in pictures]
+    bare = BareNetwork(workload.network_path(), threads=workload.THREADS)
+    for got, batch in zip(results, batches, strict=True):
+        workload.assert_close(got, pixels_of(bare.run(batch)[0]), mean=MEAN, largest=LARGEST)
+
+    def run_bare(_: int) -> None:
         for batch in batches:
             bare.run(batch)
 
-    benchmark.group = f"{len(pictures)} pictures of {SIDE} × {SIDE}, × {subject.FACTOR}"
-    benchmark.extra_info["megapixels"] = len(pictures) * SIDE * SIDE / 1e6
-    in_turns(lambda _: step(), label=label, against=floor, named=NAMED, rounds=5, warm=True)
+    side = len(pictures[0])
+    benchmark.group = f"{len(pictures)} pictures of {side} × {side}, × {workload.FACTOR}"
+    benchmark.extra_info["megapixels"] = len(pictures) * side * side / 1e6
+    time_interleaved(lambda _: step(), label=label, baseline=Baseline(NAME, run_bare), rounds=5, warmed_up=True)
 
 
-def bench_arrays(benchmark: BenchmarkFixture, in_turns: InTurns, pictures: Pictures) -> None:
-    """`upscale_array` for one after the other."""
-    with subject.opened() as upscaler:
+def bench_arrays(benchmark: BenchmarkFixture, time_interleaved: InterleavedTimer, pictures: Pictures) -> None:
+    """`upscale_array`, called for one picture after the other."""
+    with workload.open_upscaler() as upscaler:
 
         def step() -> Pictures:
-            return [upscaler.upscale_array(picture, subject.FACTOR) for picture in pictures]
+            return [upscaler.upscale_array(picture, workload.FACTOR) for picture in pictures]
 
-        measure(step, step(), label="upscale_array", pictures=pictures, benchmark=benchmark, in_turns=in_turns)
+        measure(
+            step,
+            step(),
+            label="upscale_array",
+            pictures=pictures,
+            benchmark=benchmark,
+            time_interleaved=time_interleaved,
+        )
 
 
-def bench_tasks(benchmark: BenchmarkFixture, in_turns: InTurns, pictures: Pictures, tmp_path: Path) -> None:
-    """`Upscaler.run` for all at once: stored PNG files in, stored PNG files out."""
+def bench_tasks(
+    benchmark: BenchmarkFixture, time_interleaved: InterleavedTimer, pictures: Pictures, tmp_path: Path
+) -> None:
+    """One `Upscaler.run` with a task per picture, from stored PNG files to stored PNG files."""
     store = ImageStore(tmp_path)
-    with subject.opened(store=store) as upscaler:
-        tasks = [task_of(upscaler, picture) for picture in pictures]
+    with workload.open_upscaler(store=store) as upscaler:
+        tasks = [upload_task(upscaler, picture) for picture in pictures]
 
         def step() -> list[str]:
             envelope = upscaler.run(tasks)
@@ -84,11 +105,19 @@ def bench_tasks(benchmark: BenchmarkFixture, in_turns: InTurns, pictures: Pictur
             return [result["imageUUID"] for result in envelope["data"]]
 
         results = [np.asarray(Image.open(io.BytesIO(store.get(uuid)))) for uuid in step()]
-        measure(step, results, label="run", pictures=pictures, benchmark=benchmark, in_turns=in_turns)
+        measure(
+            step,
+            results,
+            label="run",
+            pictures=pictures,
+            benchmark=benchmark,
+            time_interleaved=time_interleaved,
+        )
 
 
-def task_of(upscaler: Upscaler, picture: NDArray[np.uint8]) -> dict[str, object]:
+def upload_task(upscaler: Upscaler, picture: NDArray[np.uint8]) -> dict[str, object]:
+    """Uploads a picture as PNG, and returns a task that upscales it to PNG."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", compress_level=1)
     uuid = upscaler.upload(file.getvalue())["data"][0]["imageUUID"]
-    return new_task(uuid, subject.FACTOR, outputFormat="PNG")
+    return new_task(uuid, workload.FACTOR, outputFormat="PNG")

@@ -1,13 +1,11 @@
-"""How fast are the PNG writer and its two kernels, and how large are its files?
+"""Speed of the PNG encoder and its two kernels, and the size of its files.
 
-The picture is what is mostly written: a photograph enlarged by a network.
+The pictures are typical of the encoder's input: a photograph upscaled by a network.
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +15,10 @@ from isal import isal_zlib
 from PIL import Image
 
 import memcpy
+import workload
+from interleaved import Baseline
 from support import reference
-from tilewright import Settings, Upscaler, _core
+from tilewright import _core
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
 from tilewright.picture import Picture
@@ -29,31 +29,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from turns import InTurns
+    from interleaved import InterleavedTimer
 
     Encoder = Callable[[NDArray[np.uint8]], bytes]
 
-# A photograph by Stefan van der Walt, CC0.
-SOURCE = Path(__file__).resolve().parents[1] / "docs" / "images" / "chelsea.png"
-NETWORK = "realesr-animevideov3"
-FACTOR = 4
 PICTURES = 5
 
 
 @pytest.fixture(scope="module")
 def pictures(smoke: bool) -> list[NDArray[np.uint8]]:
-    small = decode(SOURCE.read_bytes()).pixels
+    """Pictures, ``[1200, 1804, 3]``."""
+    small = decode(workload.PHOTO.read_bytes()).pixels
     if smoke:
         small = small[:24, :40]
-    settings = replace(Settings.from_environment(), threads=2)
-    with Upscaler(model=NETWORK, device="cpu", settings=settings) as upscaler:
-        large = upscaler.upscale_array(small, FACTOR)
-    return [np.roll(large, (37 * i, 91 * i), axis=(0, 1)) for i in range(PICTURES)]
+    with workload.open_upscaler() as upscaler:
+        large = upscaler.upscale_array(small, workload.FACTOR)
+    return workload.rolled_copies(large, PICTURES)
 
 
 @pytest.mark.parametrize("isa", _core.available_isas())
-def bench_filter(benchmark: BenchmarkFixture, in_turns: InTurns, pictures: list[NDArray[np.uint8]], isa: str) -> None:
-    """RGB of 8 bits."""
+def bench_filter(
+    benchmark: BenchmarkFixture, time_interleaved: InterleavedTimer, pictures: list[NDArray[np.uint8]], isa: str
+) -> None:
+    """The row filter on RGB of 8 bits."""
     height, width, channels = pictures[0].shape
     above = np.zeros(width * channels, np.uint8)
     filtered = [np.empty((height, 1 + width * channels), np.uint8) for _ in pictures]
@@ -69,34 +67,38 @@ def bench_filter(benchmark: BenchmarkFixture, in_turns: InTurns, pictures: list[
 
     benchmark.group = f"PNG filter uint8, {width} × {height}"
     moved = pictures[0].nbytes + filtered[0].nbytes
-    against = memcpy.copy_of(moved, PICTURES)
-    in_turns(step, label=isa, against=against, named=memcpy.NAMED, rounds=20, bytes_moved=moved)
+    baseline = memcpy.copy_baseline(moved, PICTURES)
+    time_interleaved(step, label=isa, baseline=baseline, rounds=20, bytes_moved=moved)
 
 
-def bench_deflate(benchmark: BenchmarkFixture, in_turns: InTurns, pictures: list[NDArray[np.uint8]]) -> None:
-    """What the filter leaves of the pictures, on one core."""
+def bench_deflate(
+    benchmark: BenchmarkFixture, time_interleaved: InterleavedTimer, pictures: list[NDArray[np.uint8]]
+) -> None:
+    """Compression of filtered rows on one core."""
     height, width, channels = pictures[0].shape
     rows = [np.empty((height, 1 + width * channels), np.uint8) for _ in pictures]
     for picture, filtered in zip(pictures, rows, strict=True):
         _core.png_filter(picture, np.zeros(width * channels, np.uint8), filtered)
 
-    def runs(number: int) -> bytes:
+    def deflate(number: int) -> bytes:
         return _core.deflate_runs(rows[number % PICTURES].reshape(-1))
 
-    def isal(number: int) -> bytes:
+    def deflate_by_isal(number: int) -> bytes:
         compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15)
         return compressor.compress(rows[number % PICTURES].data) + compressor.flush()
 
     for number, filtered in enumerate(rows):
-        assert isal_zlib.decompress(runs(number) + b"\3\0", -15) == filtered.tobytes()
-        assert isal_zlib.decompress(isal(number), -15) == filtered.tobytes()
+        assert isal_zlib.decompress(deflate(number) + b"\3\0", -15) == filtered.tobytes()
+        assert isal_zlib.decompress(deflate_by_isal(number), -15) == filtered.tobytes()
 
     benchmark.group = f"deflate filtered rows, {width} × {height}"
-    benchmark.extra_info["size_ratio"] = len(runs(0)) / len(isal(0))
-    in_turns(runs, label="runs", against=isal, named="ISA-L level 1", rounds=15)
+    benchmark.extra_info["size_ratio"] = len(deflate(0)) / len(deflate_by_isal(0))
+    time_interleaved(deflate, label="runs", baseline=Baseline("ISA-L level 1", deflate_by_isal), rounds=15)
 
 
-def pillow(level: int) -> Encoder:
+def pillow_encoder(level: int) -> Encoder:
+    """Returns Pillow's encoder at a compression level."""
+
     def save(picture: NDArray[np.uint8]) -> bytes:
         file = io.BytesIO()
         Image.fromarray(picture).save(file, "PNG", compress_level=level)
@@ -105,24 +107,25 @@ def pillow(level: int) -> Encoder:
     return save
 
 
-def libvips(picture: NDArray[np.uint8]) -> bytes:
+def encode_by_libvips(picture: NDArray[np.uint8]) -> bytes:
+    """Encodes by libvips at level 2 with the filter "up"."""
     height, width, channels = picture.shape
     image = pyvips.Image.new_from_memory(picture.data, width, height, channels, "uchar")
     return bytes(image.copy(interpretation="srgb").pngsave_buffer(compression=2, filter="up"))
 
 
 OTHERS: dict[str, Encoder] = {
-    "Pillow's default": pillow(6),
-    "Pillow at level 1": pillow(1),
-    "libvips at level 2, filter up": libvips,
+    "Pillow's default": pillow_encoder(6),
+    "Pillow at level 1": pillow_encoder(1),
+    "libvips at level 2, filter up": encode_by_libvips,
 }
 
 
 @pytest.mark.parametrize("other", OTHERS)
 def bench_encoder(
-    benchmark: BenchmarkFixture, in_turns: InTurns, pictures: list[NDArray[np.uint8]], other: str
+    benchmark: BenchmarkFixture, time_interleaved: InterleavedTimer, pictures: list[NDArray[np.uint8]], other: str
 ) -> None:
-    """As `encode` writes it: compression "fast", two threads."""
+    """`encode` with its default compression, "fast", on two threads."""
     encode_other = OTHERS[other]
     for picture in pictures:
         np.testing.assert_array_equal(decode(encode(Picture(picture), "PNG")).pixels, picture)
@@ -131,10 +134,9 @@ def bench_encoder(
     height, width, _ = pictures[0].shape
     benchmark.group = f"PNG file, {width} × {height}"
     benchmark.extra_info["size_ratio"] = len(encode(Picture(pictures[0]), "PNG")) / len(encode_other(pictures[0]))
-    in_turns(
+    time_interleaved(
         lambda number: encode(Picture(pictures[number % PICTURES]), "PNG"),
         label="ours",
-        against=lambda number: encode_other(pictures[number % PICTURES]),
-        named=other,
+        baseline=Baseline(other, lambda number: encode_other(pictures[number % PICTURES])),
         rounds=9,
     )

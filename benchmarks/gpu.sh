@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
-# Proves and measures the CUDA path on a machine with a GPU, offline: benchmarks/gpu.sh [OPTION...] [STEP...]
+# Tests and measures the CUDA path on an offline machine with a GPU.
+#
+# usage: benchmarks/gpu.sh [OPTION...] [STEP...]
 #
 #   --dry-run      print the commands of the steps, run nothing
-#   --wheels DIR   install the wheels in this folder first; what they need beyond each other must be there already
-#   --site DIR     where wheels and build go (default: build/gpu-site); the Python in use is left as it is
-#   --json FILE    where results go (default: benchmarks/results/gpu.json)
-#   --python EXE   which Python (default: python3)
+#   --wheels DIR   first install the wheels in this folder, without their dependencies
+#   --site DIR     where wheels and build are installed (default: build/gpu-site);
+#                  the Python environment is not changed
+#   --json FILE    result file (default: benchmarks/results/gpu.json)
+#   --python EXE   Python interpreter (default: python3)
 #
-# Without steps, all of them in order. One that fails does not keep the others from running, unless nothing can be run
-# without it; the script fails in the end. What a step finds is added to the file of results, so they can also be run one by
-# one, where a command may only take so long.
+# Runs all steps in order by default. After a failed step the others still run, except after
+# packages, build or check; the exit status is then 1. Every step adds its results to the result
+# file, so steps can also run one by one where the time of a command is limited.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 STEPS=(machine packages build check tests memcheck initcheck ceilings kernels network-compact network-rrdb torch-compact
-  torch-rrdb questions files table)
+  torch-rrdb runtime files table)
 
 python=python3
 site=$PWD/build/gpu-site
@@ -30,11 +33,11 @@ machine() {
 
 packages() {
   if [ -z "$wheels" ]; then
-    echo "# no --wheels: the packages that are installed are used"
+    echo "# no --wheels: using the installed packages"
     return
   fi
   run "$python" -m pip install --quiet --no-index --no-deps --target "$site" "$wheels"/*.whl
-  # ONNX Runtime looks for the CUDA libraries beside itself.
+  # ONNX Runtime looks for the CUDA libraries in a folder next to itself.
   run "$python" -c "
 import importlib.util, os, sys
 found = importlib.util.find_spec('nvidia')
@@ -42,7 +45,7 @@ if found and not os.path.lexists(sys.argv[1]):
     os.symlink(list(found.submodule_search_locations)[0], sys.argv[1])" "$site/nvidia"
 }
 
-# Nothing but the architecture of the device at hand, which takes a fifth of the time.
+# Builds for the architecture of this device only, which takes a fifth of the time.
 build() {
   run env TILEWRIGHT_CUDA=ON TILEWRIGHT_CUDA_EMULATED=ON CMAKE_ARGS=-DCMAKE_CUDA_ARCHITECTURES=native \
     "$python" -m pip install --quiet --no-index --no-deps --no-build-isolation --upgrade --target "$site" .
@@ -50,19 +53,19 @@ build() {
 
 check() {
   run "$python" -c "
-from tilewright.engine.sessions import cuda_problem, kernels_problem
+from tilewright.engine.sessions.cuda_check import cuda_problem, kernels_problem
 assert cuda_problem() is None, cuda_problem()
 assert kernels_problem() is None, kernels_problem()
-print('CUDA runs a convolution, and the kernels can run')"
+print('CUDA runs a convolution, and the kernels are usable')"
 }
 
 tests() {
-  # Other versions of packages may warn of other things.
+  # Warnings are not errors here: other package versions have other warnings.
   run "$python" -m pytest -q -p no:cacheprovider -W default tests/cuda
 }
 
-# The kernels alone: under these tools everything takes many times as long. They share no memory between threads, so
-# there is no race that racecheck would see.
+# Only the kernels, because these tools are slow. There is no racecheck, because the kernels use no
+# shared memory.
 memcheck() { sanitize memcheck; }
 initcheck() { sanitize initcheck; }
 
@@ -78,7 +81,7 @@ network-compact() { measure gpu.networks --network realesr-animevideov3 --sizes 
 network-rrdb() { measure gpu.networks --network realesrgan-x4plus --sizes --options; }
 torch-compact() { measure gpu.networks --network realesr-animevideov3 --torch; }
 torch-rrdb() { measure gpu.networks --network realesrgan-x4plus --torch; }
-questions() { measure gpu.questions; }
+runtime() { measure gpu.runtime; }
 files() { measure gpu.files; }
 
 table() {
@@ -107,7 +110,7 @@ while [ $# -gt 0 ]; do
     --json) json=$(realpath -m "$2") && shift ;;
     --python) python=$2 && shift ;;
     --*)
-      sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+      sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
       exit 2
       ;;
     *) steps+=("$1") ;;
@@ -122,7 +125,7 @@ for step in "${steps[@]}"; do
   fi
 done
 
-# The benchmarks' modules, and the tests' references, beside what was built.
+# The modules of the benchmarks, and the reference implementations of the tests.
 export PYTHONPATH=$site:$PWD/benchmarks:$PWD/tests${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 failed=()
 for step in "${steps[@]}"; do

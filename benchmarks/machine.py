@@ -1,4 +1,4 @@
-"""What a result was measured on and with: only what explains figures, nothing that names the machine or its user."""
+"""Describes hardware and software of a run, but nothing that identifies machine or user."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from tilewright import Settings, _core
 
 _PACKAGES = ("tilewright", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "ncnn", "torch", "pillow", "isal")
 _GENERAL = ("system", "machine", "python_implementation", "python_version")
+# Names of pytest-benchmark → names in the results.
 _CPU = {"brand_raw": "name", "family": "family", "model": "model", "stepping": "stepping", "count": "count"}
 
 
 def describe(generated: dict[str, Any]) -> dict[str, Any]:
-    """The wanted part of pytest-benchmark's machine info, and what the project has to add."""
+    """Selects from pytest-benchmark's machine info; adds instruction sets, compiler and versions."""
     cpu = {name: generated["cpu"].get(key) for key, name in _CPU.items()}
     return {key: generated[key] for key in _GENERAL} | {
         "cpu": cpu,
@@ -28,7 +29,7 @@ def describe(generated: dict[str, Any]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that figures depend on, as far as they are installed."""
+    """Returns the versions of the installed packages that can affect a result."""
     return {name: found for name in _PACKAGES if (found := _version(name))}
 
 
@@ -40,6 +41,6 @@ def _version(package: str) -> str | None:
 
 
 def _compiler() -> str | None:
-    """What built the kernels, from the note that GCC and Clang leave in what they build; None where there is none."""
+    """Compiler of the kernels, from the note of GCC or Clang in the binary; `None` without one."""
     note = re.search(rb"(GCC: \([^\0]*|clang version [^\0]*)", Path(_core.__file__).read_bytes())
     return note[0].decode(errors="replace") if note else None

@@ -1,28 +1,29 @@
-"""The roof for kernels that do little but move bytes."""
+"""A plain copy: the upper limit for kernels that do little but move bytes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from turns import Step
+from interleaved import Baseline
 
-NAMED = "copying as many bytes"
+# Stored in result files; `table` prints it as "memcpy".
+NAME = "copying as many bytes"
 
 
-def copy_of(bytes_moved: int, sets: int) -> Step:
-    """A plain copy that reads and writes `bytes_moved` bytes together, on one core.
+def copy_baseline(bytes_moved: int, buffers: int) -> Baseline:
+    """Returns a copy on one core, with the memory traffic of the kernel under test.
 
-    It goes through as many buffers in turn as the kernel does, so that neither finds more in the caches.
+    Args:
+        bytes_moved: Bytes read plus bytes written by one call.
+        buffers: Number of buffers used in rotation. It must be that of the kernel, so that both
+            benefit equally from caches.
     """
-    sources = np.ones((sets, bytes_moved // 2), np.uint8)
+    sources = np.ones((buffers, bytes_moved // 2), np.uint8)
     targets = np.zeros_like(sources)
 
     def step(number: int) -> None:
-        np.copyto(targets[number % sets], sources[number % sets])
+        np.copyto(targets[number % buffers], sources[number % buffers])
 
-    for number in range(sets):  # memory is only there once it was written
+    for number in range(buffers):  # the system allocates pages at the first write
         step(number)
-    return step
+    return Baseline(NAME, step)

@@ -1,11 +1,12 @@
-"""How far a tiled result strays from the untiled one, by halo: the measurement behind the catalog's halos.
+"""Measures the difference between tiled and untiled results by halo.
 
     python benchmarks/seam_error.py PICTURE... [--model NAME ...] [--factor N] [--size 256] [--kept 128]
 
-From the middle of each picture a square crop is taken and run whole. Then it is run again without its left part (and, a
-second time, without its upper part), as a tile would be cut there. What lies `halo` pixels or more from the cut is what
-a tile with that halo would keep; the table gives the largest difference there, in steps of 1/255, over all pictures and
-both directions, in float32 on onnxruntime's CPU provider.
+A square crop from the middle of each picture runs whole. Then it runs again without its left part,
+and without its upper part, as if a tile began there. Pixels at a distance of `halo` or more from
+the cut are those that a tile with this halo would keep. The table shows the largest difference
+among them in steps of 1/255, over both directions, in float32 on onnxruntime's CPU provider. The
+halos of the catalog are based on it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ Batch = npt.NDArray[np.float32]
 
 
 def middle_crop(path: Path, size: int, multiple: int) -> Batch:
-    """``[1, 3, size, size]`` in 0..1, smaller where the picture is; sides are multiples."""
+    """Reads the middle of a picture.
+
+    Args:
+        path: The picture.
+        size: Width and height in pixels, if the picture is large enough.
+        multiple: Width and height are rounded down to a multiple of this.
+
+    Returns:
+        ``[1, 3, height, width]`` in 0..1.
+    """
     picture = np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) / 255
     height, width = (min(side, size) // multiple * multiple for side in picture.shape[:2])
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
@@ -37,7 +47,18 @@ def middle_crop(path: Path, size: int, multiple: int) -> Batch:
 
 
 def error_by_distance(session: ort.InferenceSession, crop: Batch, kept: int, factor: int) -> Batch:
-    """Largest difference in each input column (and row), by its distance from the cut: ``[kept]``."""
+    """Compares results with and without the pixels beyond a cut.
+
+    Args:
+        session: The network.
+        crop: ``[1, 3, height, width]`` in 0..1.
+        kept: Number of columns, and of rows, that remain.
+        factor: Factor of the network.
+
+    Returns:
+        ``[kept]``: the largest difference by distance from the cut in input pixels, in steps of
+        1/255.
+    """
 
     def run(batch: Batch) -> Batch:
         return np.asarray(session.run(None, {"input": np.ascontiguousarray(batch)})[0])
@@ -49,13 +70,14 @@ def error_by_distance(session: ort.InferenceSession, crop: Batch, kept: int, fac
 
 
 def main() -> None:
+    """Runs the command."""
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", nargs="+", type=Path)
-    parser.add_argument("--model", action="append", choices=installed, help="repeatable; all installed by default")
-    parser.add_argument("--factor", type=int, help="the network's own by default")
-    parser.add_argument("--size", type=int, default=256, help="side of the crop (default: 256)")
-    parser.add_argument("--kept", type=int, default=128, help="pixels that remain beyond the cut (default: 128)")
+    parser.add_argument("--model", action="append", choices=installed, help="may be repeated (default: all installed)")
+    parser.add_argument("--factor", type=int, help="default: the factor of the network")
+    parser.add_argument("--size", type=int, default=256, help="side of the crop (default: %(default)s)")
+    parser.add_argument("--kept", type=int, default=128, help="pixels that remain after the cut (default: %(default)s)")
     arguments = parser.parse_args()
 
     halos = [halo for halo in HALOS if halo < arguments.kept]

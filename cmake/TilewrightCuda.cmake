@@ -25,6 +25,7 @@ function(tilewright_add_cuda_module name)
   target_link_libraries(${name} PRIVATE tilewright_core)
   target_compile_definitions(${name} PRIVATE TILEWRIGHT_CUDA_MODULE=${name})
   tilewright_configure(${name})
+  tilewright_unite_bindings(${name})
   install(TARGETS ${name} DESTINATION tilewright)
 endfunction()
 

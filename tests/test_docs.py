@@ -1,4 +1,4 @@
-"""What the pages show works: their Python is run, and so are their command lines."""
+"""Runs the Python code and the command lines of the pages, and checks their links."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(page, language):
+def code_blocks(page, language):
     return [code for kind, code in BLOCK.findall(page.read_text()) if kind == language]
 
 
-def pages_with(language, mark=""):
-    found = [page for page in PAGES if any(mark in code for code in blocks(page, language))]
+def pages_with(language, text=""):
+    found = [page for page in PAGES if any(text in code for code in code_blocks(page, language))]
     assert found, f"no page has {language} blocks"
     return [pytest.param(page, id=page.name) for page in found]
 
 
 @pytest.fixture
-def a_desk(tmp_path, monkeypatch):
-    """A folder with the files that the pages speak of."""
+def example_files(tmp_path, monkeypatch):
+    """Makes the working directory a folder with the files that the pages mention."""
     photo = Image.fromarray(make_picture(24, 32))
     for name in ("photo.jpg", "holiday/one.png", "holiday/two.jpg", "photos/a.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -38,33 +38,33 @@ def a_desk(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.usefixtures("a_desk")
+@pytest.mark.usefixtures("example_files")
 @pytest.mark.parametrize("page", pages_with("python"))
-def test_python_on_the_pages_runs(page):
+def test_python_code_runs(page):
     names = {}
-    for code in blocks(page, "python"):
+    for code in code_blocks(page, "python"):
         exec(compile(code, page.name, "exec"), names)
 
 
-@pytest.mark.usefixtures("a_desk")
+@pytest.mark.usefixtures("example_files")
 @pytest.mark.parametrize("page", pages_with("console", "$ tilewright "))
-def test_command_lines_on_the_pages_run(page, capsys):
-    for code in blocks(page, "console"):
+def test_command_lines_run(page, capsys):
+    for code in code_blocks(page, "console"):
         for line in re.findall(r"^\$ tilewright (.*)$", code, re.MULTILINE):
             expected = 1 if " failed" in code else 0
             overwrite = ["--overwrite"] if line.startswith("upscale") else []
             assert main([*shlex.split(line), *overwrite]) == expected, (line, capsys.readouterr().err)
 
 
-def test_links_between_the_pages_lead_somewhere():
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+def test_links_have_targets():
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "training").glob("*.md"))]:
         for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^):]*))?\)", page.read_text()):
-            place = page.parent / target if target else page
-            assert place.exists(), f"{page.name} links to {target}"
-            assert not anchor or anchor in anchors(place), f"{page.name} links to {target}#{anchor}"
+            linked = page.parent / target if target else page
+            assert linked.exists(), f"{page.name} links to {target}"
+            assert not anchor or anchor in heading_anchors(linked), f"{page.name} links to {target}#{anchor}"
 
 
-def anchors(page):
-    """As GitHub makes them of headings."""
+def heading_anchors(page):
+    """Returns the anchors that GitHub derives from the headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

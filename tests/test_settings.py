@@ -1,4 +1,4 @@
-"""Settings, and that the pages about settings and error codes tell the whole truth."""
+"""Settings from environment variables, and that the documentation lists them and all error codes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 
 from support.paths import DOCS
 from tilewright.errors import ERROR_CODES, SettingsError
-from tilewright.limits import Limits
+from tilewright.limits import InputLimits
 from tilewright.settings import Settings
 
 
 def test_defaults():
     settings = Settings.from_environment({})
+    assert settings == Settings()
     assert (settings.model, settings.device, settings.precision) == ("auto", "auto", "auto")
     assert (settings.memory_budget, settings.max_input_pixels) == (None, 200_000_000)
     assert (settings.store_ttl, settings.store_public_url) == (None, None)
@@ -25,7 +26,7 @@ def test_defaults():
     assert settings.fetch_urls == "off"
     assert not settings.tta
     assert not settings.true_colour
-    assert settings.limits == Limits(pixels=200_000_000, file_bytes=2**29, frames=1000)
+    assert settings.limits == InputLimits(pixels=200_000_000, file_bytes=2**29, frames=1000)
     assert (settings.jpg_progressive, settings.webp_lossless, settings.keep_metadata) == (False, False, False)
 
 
@@ -83,11 +84,11 @@ def test_every_variable_is_read(tmp_path):
     ("text", "size"),
     [("512M", 2**29), ("2g", 2**31), ("2GiB", 2**31), ("64 KB", 2**16), ("1048576", 2**20), ("1T", 2**40)],
 )
-def test_memory_budget_takes_units_of_1024(text, size):
+def test_sizes_have_binary_units(text, size):
     assert Settings.from_environment({"TILEWRIGHT_MEMORY_BUDGET": text}).memory_budget == size
 
 
-def test_an_empty_variable_counts_as_unset():
+def test_empty_variable_counts_as_unset():
     assert Settings.from_environment({"TILEWRIGHT_THREADS": " ", "TILEWRIGHT_DEVICE": ""}) == (
         Settings.from_environment({})
     )
@@ -114,20 +115,20 @@ def test_an_empty_variable_counts_as_unset():
         ("TILEWRIGHT_FETCH_URLS", "on"),
     ],
 )
-def test_a_bad_value_is_an_error_that_names_variable_and_value(name, value):
+def test_invalid_value_is_an_error_that_names_variable_and_value(name, value):
     with pytest.raises(SettingsError, match=name) as caught:
         Settings.from_environment({name: value})
     assert value in caught.value.message
 
 
-def test_the_configuration_page_lists_every_setting_and_no_other():
+def test_configuration_page_lists_exactly_the_settings():
     text = (DOCS / "configuration.md").read_text("utf-8")
     listed = re.findall(r"^\| `(TILEWRIGHT_\w+)`", text, re.MULTILINE)
     fields = [f"TILEWRIGHT_{field.name.upper()}" for field in dataclasses.fields(Settings)]
-    assert sorted(listed) == sorted([*fields, "TILEWRIGHT_ISA"])  # the last is read by the compiled core
+    assert sorted(listed) == sorted([*fields, "TILEWRIGHT_ISA"])  # TILEWRIGHT_ISA is read by the compiled core
 
 
-def test_every_registered_code_occurs_in_the_package():
+def test_every_error_code_occurs_in_the_package():
     package = DOCS.parent / "python" / "tilewright"
     source = "".join(path.read_text("utf-8").split("ERROR_CODES = ")[0] for path in package.rglob("*.py"))
     for code in ERROR_CODES:
@@ -136,6 +137,6 @@ def test_every_registered_code_occurs_in_the_package():
         assert f'"{code}"' in source or f'"{stem}"' in source, code
 
 
-def test_the_scheme_of_the_public_url_is_written_small():
+def test_scheme_of_the_public_url_becomes_lower_case():
     settings = Settings.from_environment({"TILEWRIGHT_STORE_PUBLIC_URL": "HTTPS://Img.example.org/A"})
     assert settings.store_public_url == "https://Img.example.org/A"

@@ -1,1 +1,1 @@
-"""How the network `tilewright-photo` is made; see README.md."""
+"""Training of the network `tilewright-photo`; see README.md."""

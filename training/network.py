@@ -1,7 +1,7 @@
-"""The network: all 3×3 convolutions, pixel shuffle at the end, the enlarged input added.
+"""The network: 3 × 3 convolutions with PReLU, a pixel shuffle, and the nearest-neighbour input added.
 
-The layers are those of realesr-animevideov3 (SRVGGNetCompact), whose weights training starts from; there may be more
-of them.
+Its layers are those of realesr-animevideov3 (SRVGGNetCompact), whose weights training starts from;
+the body may have more of them.
 """
 
 from __future__ import annotations
@@ -18,60 +18,73 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from tilewright.models.graph.subgraph import part_making
-from tilewright.models.graph.widen import read_widened
+from tilewright.models.graph.float16 import load_with_float32_weights
+from tilewright.models.graph.subgraph import extract_subgraph
 from tilewright.models.loader import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-START = "realesr-animevideov3"
+    Weights = Mapping[str, torch.Tensor]
+
+PUBLISHED = "realesr-animevideov3"
 CHANNELS = 64
 BODY = 16
 
 
 class Network(nn.Module):
-    """``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * scale, w * scale]``."""
+    """The network of one factor."""
 
     def __init__(self, scale: int, *, channels: int = CHANNELS, body: int = BODY) -> None:
+        """Makes a network with random weights.
+
+        Args:
+            scale: The factor.
+            channels: Channels of all hidden layers.
+            body: Number of convolutions between the first and the head.
+        """
         super().__init__()
         self.scale = scale
         layers: list[nn.Module] = []
-        for planes in (3, *[channels] * body):
-            layers += [nn.Conv2d(planes, channels, 3, padding=1), nn.PReLU(channels)]
+        for inputs in (3, *[channels] * body):
+            layers += [nn.Conv2d(inputs, channels, 3, padding=1), nn.PReLU(channels)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Maps ``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * scale, w * scale]``."""
         details = self.head(self.body(pictures)).float()
-        enlarged = functional.interpolate(pictures.float(), scale_factor=self.scale, mode="nearest")
-        return functional.pixel_shuffle(details, self.scale) + enlarged
+        nearest = functional.interpolate(pictures.float(), scale_factor=self.scale, mode="nearest")
+        return functional.pixel_shuffle(details, self.scale) + nearest
 
 
-def network_of(weights: Mapping[str, torch.Tensor]) -> Network:
-    """The network that has these weights."""
+def network_from(weights: Weights) -> Network:
+    """Returns a network with the given weights."""
     network = Network(scale_of(weights), channels=channels_of(weights), body=body_of(weights))
     network.load_state_dict(weights)
     return network
 
 
-def channels_of(weights: Mapping[str, torch.Tensor]) -> int:
-    """How many channels the layers of a network with these weights have."""
+def channels_of(weights: Weights) -> int:
+    """Returns the number of channels of the hidden layers."""
     return weights["head.weight"].shape[1]
 
 
-def body_of(weights: Mapping[str, torch.Tensor]) -> int:
-    """How many convolutions a network with these weights has between the first and the head."""
+def body_of(weights: Weights) -> int:
+    """Returns the number of convolutions between the first and the head."""
     return len([name for name in weights if name.startswith("body.") and name.endswith(".bias")]) - 1
 
 
-def scale_of(weights: Mapping[str, torch.Tensor]) -> int:
-    """The factor of a network with these weights."""
+def scale_of(weights: Weights) -> int:
+    """Returns the factor."""
     return math.isqrt(weights["head.bias"].numel() // 3)
 
 
-def new_weights(scale: int, *, channels: int, body: int, seed: int) -> dict[str, torch.Tensor]:
-    """Weights by chance, of a network that repeats pixels at first."""
+def random_weights(scale: int, *, channels: int, body: int, seed: int) -> dict[str, torch.Tensor]:
+    """Returns random weights with a head of zeros.
+
+    With these weights, the network is nearest-neighbour interpolation.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = Network(scale, channels=channels, body=body)
@@ -80,22 +93,23 @@ def new_weights(scale: int, *, channels: int, body: int, seed: int) -> dict[str,
     return network.state_dict()
 
 
-def start_weights() -> dict[str, torch.Tensor]:
-    """The weights of realesr-animevideov3 under the names of a factor-4 `Network`."""
+def published_weights() -> dict[str, torch.Tensor]:
+    """Returns the weights of realesr-animevideov3 under the names of a `Network` of factor 4."""
     with tempfile.TemporaryDirectory() as cache:
-        return weights_of(onnx.load(load_model(START, 4, cache_dir=Path(cache)).path))
+        return weights_from_onnx(onnx.load(load_model(PUBLISHED, 4, cache_dir=Path(cache)).path))
 
 
-def weights_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
-    """The weights of an ONNX file with these layers, float16 ones widened, under the names of a `Network`.
+def weights_from_onnx(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
+    """Returns the weights of an ONNX model under the names of a `Network`, whose layers it must have.
 
-    Of several heads the one of the largest factor is taken.
+    float16 weights are converted to float32. If there are several heads, that of the largest factor
+    is taken.
     """
     largest = max(output.name for output in model.graph.output)
-    graph = part_making(read_widened(model.SerializeToString()), largest).graph
+    graph = extract_subgraph(load_with_float32_weights(model.SerializeToString()), largest).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     weights: dict[str, torch.Tensor] = {}
-    # Convolutions and slopes in the order of the graph, which is the order of the network's own parameters.
+    # The nodes are in the order of the layers of `Network`.
     layers = [node for node in graph.node if node.op_type in ("Conv", "PRelu")]
     for index, node in enumerate(layers):
         name = "head" if node is layers[-1] else f"body.{index}"
@@ -105,16 +119,17 @@ def weights_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
     return weights
 
 
-def with_head_for(weights: Mapping[str, torch.Tensor], scale: int) -> dict[str, torch.Tensor]:
-    """Weights of another factor: the body as it is, and a head that makes the area averages of what this one makes.
+def with_head_for(weights: Weights, scale: int) -> dict[str, torch.Tensor]:
+    """Returns weights with the same body and a head for another factor.
 
-    Every input pixel becomes ``scale`` squared pixels; one of those covers parts of the pixels that the old head made
-    of the same input pixel, and starts as their mean.
+    The head computes a block of ``scale * scale`` pixels for every input pixel. Every pixel of the
+    new block covers parts of pixels of the old block; the new head computes their mean, weighted by
+    area.
     """
     old = scale_of(weights)
     edges, old_edges = np.arange(scale + 1) / scale, np.arange(old + 1) / old
-    shared = np.minimum(edges[1:, None], old_edges[None, 1:]) - np.maximum(edges[:-1, None], old_edges[None, :-1])
-    share = torch.from_numpy(shared.clip(0) * scale).float()
+    overlap = np.minimum(edges[1:, None], old_edges[None, 1:]) - np.maximum(edges[:-1, None], old_edges[None, :-1])
+    share = torch.from_numpy(overlap.clip(0) * scale).float()
     changed = dict(weights)
     for name in ("head.weight", "head.bias"):
         head = weights[name]
@@ -123,27 +138,32 @@ def with_head_for(weights: Mapping[str, torch.Tensor], scale: int) -> dict[str, 
     return changed
 
 
-def deepened(weights: Mapping[str, torch.Tensor], body: int) -> dict[str, torch.Tensor]:
-    """Weights of a network with more layers, spread evenly among those there are, that makes the same.
+def deepen(weights: Weights, body: int) -> dict[str, torch.Tensor]:
+    """Adds layers to the body, evenly spaced, without a change of the results.
 
-    A new layer gives on what it reads: its middle weights are 1 on their own channel, and its slopes are 1.
+    An added layer is the identity: its kernel is 1 at the centre of its own channel, and its slopes
+    are 1.
+
+    Args:
+        weights: Weights of a `Network`.
+        body: Number of convolutions that the body is to have.
 
     Raises:
-        ValueError: fewer layers than there are.
+        ValueError: The body already has more.
     """
-    old = network_of(weights)
+    old = network_from(weights)
     before = body_of(weights)
     if body < before:
-        raise ValueError(f"the network has {before} layers, which cannot become {body}")
+        raise ValueError(f"the network has {before} layers, which cannot be reduced to {body}")
     new = Network(old.scale, channels=channels_of(weights), body=body)
     new.head.load_state_dict(old.head.state_dict())
-    # Of the new network's layers, the one that every old layer becomes; the first reads pixels and stays the first.
-    places = {0: 0, **{1 + (index * body) // before: 1 + index for index in range(before)}}
+    # New index → old index. The first layer stays the first, because its inputs are pixels.
+    sources = {0: 0, **{1 + (index * body) // before: 1 + index for index in range(before)}}
     for index in range(1 + body):
         layer, activation = new.body[2 * index], new.body[2 * index + 1]
-        if index in places:
-            layer.load_state_dict(old.body[2 * places[index]].state_dict())
-            activation.load_state_dict(old.body[2 * places[index] + 1].state_dict())
+        if index in sources:
+            layer.load_state_dict(old.body[2 * sources[index]].state_dict())
+            activation.load_state_dict(old.body[2 * sources[index] + 1].state_dict())
         else:
             nn.init.dirac_(layer.weight)
             nn.init.zeros_(layer.bias)

@@ -1,6 +1,7 @@
-"""Pairs of input and target on disk: a shard is two arrays of a few pairs, mapped into memory when read.
+"""Pairs of input and target on disk.
 
-A shard is there when its inputs are: those are written last.
+A shard is two arrays with the inputs and the targets of some pairs. Inputs are written last, so it
+is complete if its inputs exist.
 """
 
 from __future__ import annotations
@@ -9,31 +10,47 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright.store.atomic import whole_file
+from tilewright.store.atomic import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
 
-Pictures = "NDArray[np.uint8]"
+    Pictures = NDArray[np.uint8]
 
 
 def exists(folder: Path, number: int) -> bool:
-    """Whether all of a shard is there."""
+    """Returns whether a shard is complete."""
     return _path(folder, number, "inputs").exists()
 
 
 def write(folder: Path, number: int, inputs: Pictures, targets: Pictures) -> None:
-    """Stores pairs: ``[n, h, w, 3]`` and ``[n, 4h, 4w, 3]``, uint8."""
+    """Writes a shard.
+
+    Args:
+        folder: Folder of the shards.
+        number: Number of the shard.
+        inputs: ``[n, h, w, 3]``.
+        targets: ``[n, 4h, 4w, 3]``.
+    """
     for kind, pictures in (("targets", targets), ("inputs", inputs)):
-        with whole_file(_path(folder, number, kind)) as file:
+        with atomic_write(_path(folder, number, kind)) as file:
             np.save(file, pictures)
 
 
 class Shards:
-    """All pairs of a folder, in the order of their numbers; the length is known when it is opened."""
+    """The pairs of all shards that a folder has when it is opened, in the order of their numbers.
+
+    Arrays are mapped into memory, not read.
+    """
 
     def __init__(self, folder: Path) -> None:
+        """Opens the shards.
+
+        Raises:
+            FileNotFoundError: There are none.
+        """
         names = sorted(folder.glob("*.inputs.npy"))
         if not names:
             raise FileNotFoundError(f"there are no shards in {folder}: run training.targets first")
@@ -47,7 +64,7 @@ class Shards:
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> tuple[Pictures, Pictures]:
-        """Input ``[h, w, 3]`` and target ``[4h, 4w, 3]``."""
+        """Returns an input ``[h, w, 3]`` and its target ``[4h, 4w, 3]``."""
         shard, row = self._pairs[index]
         return self._inputs[shard][row], self._targets[shard][row]
 

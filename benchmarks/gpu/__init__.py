@@ -1,1 +1,1 @@
-"""Programmes for a machine with a CUDA device, which `gpu.sh` runs one after the other; see docs/benchmarks.md."""
+"""Benchmarks for a machine with a CUDA device, run by `gpu.sh`; see docs/benchmarks.md."""

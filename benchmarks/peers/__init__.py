@@ -1,4 +1,5 @@
-"""The same network by other ways, each as its users run it: one module per way, with a function `opened`.
+"""Other implementations of the same network, one module each, as their users run them.
 
-`opened` gives a function from pixels uint8 ``[H, W, 3]`` to pixels uint8 ``[H * 4, W * 4, 3]``.
+Each module has a function ``load``, which returns a function from uint8 pixels
+``[height, width, 3]`` to uint8 pixels ``[height * 4, width * 4, 3]``.
 """

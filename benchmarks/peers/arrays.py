@@ -1,4 +1,4 @@
-"""What scripts round a network do by NumPy: pixels to floats and back, and the loop over tiles."""
+"""Conversions between pixels and floats, and tiling, as scripts do them in NumPy."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ if TYPE_CHECKING:
 
 
 def batch_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """``[H, W, 3]`` of 0..255 to ``[1, 3, H, W]`` of 0..1."""
+    """Converts ``[height, width, 3]`` in 0..255 to ``[1, 3, height, width]`` in 0..1."""
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255)
 
 
 def pixels_of(planes: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """``[3, H, W]`` of 0..1 to ``[H, W, 3]`` of 0..255."""
+    """Converts ``[3, height, width]`` in 0..1 to ``[height, width, 3]`` in 0..255."""
     levels = (planes.transpose(1, 2, 0).clip(0, 1) * 255).round()
     return np.ascontiguousarray(levels.astype(np.uint8))
 
 
-def tiled(
+def run_in_tiles(
     pixels: NDArray[np.uint8], run: Callable[[NDArray[np.uint8]], NDArray], scale: int, *, tile: int, pad: int
 ) -> NDArray:
-    """Square tiles, each with `pad` pixels of its surroundings, which are cut off its result.
+    """Runs a network on square tiles with padding, and crops and joins their results.
 
     Args:
-        pixels: ``[H, W, 3]``.
-        run: makes ``[h * scale, w * scale, 3]`` of a part ``[h, w, 3]``; its dtype is that of the whole.
-        scale: the network's.
-        tile: side of what is kept of a tile, in input pixels.
-        pad: in input pixels.
+        pixels: ``[height, width, 3]``.
+        run: Takes a part ``[h, w, 3]`` and returns ``[h * scale, w * scale, 3]`` of any dtype.
+        scale: Factor of the network.
+        tile: Side of a tile without its padding, in input pixels.
+        pad: Padding on each side inside the picture, in input pixels.
+
+    Returns:
+        ``[height * scale, width * scale, 3]`` of the dtype of `run`.
     """
     height, width, _ = pixels.shape
     whole = None

@@ -1,6 +1,7 @@
-"""ncnn with the weights' own files, float32 and Winograd, which is its default: tiles of 200 with 10 pixels of padding.
+"""ncnn with the original weight files, in tiles of 200 with 10 pixels of padding.
 
-Tile and padding are those of realesrgan-ncnn, which has no build for CPUs.
+Its defaults are float32 and Winograd convolutions. Tile and padding are those of realesrgan-ncnn,
+which has no build for CPUs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import ncnn
 import numpy as np
 
-from peers.arrays import pixels_of, tiled
+from peers.arrays import pixels_of, run_in_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LABEL = "ncnn"
 TILE, PAD, SCALE = 200, 10, 4
 
 
-def network(param: Path, **options: object) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """The weights' own files, for a whole picture; `options` are those of `ncnn.Net`."""
+def load_network(param: Path, **options: object) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Returns the network as a function of whole pictures.
+
+    Args:
+        param: The ``.param`` file; the ``.bin`` file must be next to it.
+        options: Attributes of ``ncnn.Net.opt``.
+    """
     net = ncnn.Net()
     for name, value in options.items():
         setattr(net.opt, name, value)
@@ -43,6 +48,7 @@ def network(param: Path, **options: object) -> Callable[[NDArray[np.uint8]], NDA
     return run
 
 
-def opened(param: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    run = network(param, num_threads=threads)
-    return lambda pixels: tiled(pixels, run, SCALE, tile=TILE, pad=PAD)
+def load(param: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Loads the network; see `peers`."""
+    run = load_network(param, num_threads=threads)
+    return lambda pixels: run_in_tiles(pixels, run, SCALE, tile=TILE, pad=PAD)

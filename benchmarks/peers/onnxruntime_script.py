@@ -1,4 +1,4 @@
-"""The script that is commonly written round an ONNX file: tiles of 512 with 10 pixels of padding, floats by NumPy."""
+"""A common script for ONNX files: tiles of 512 with 10 pixels of padding, conversions in NumPy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from peers.arrays import tiled
+from peers.arrays import run_in_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LABEL = "onnxruntime script"
 TILE, PAD, SCALE = 512, 10, 4
 
 
-def opened(path: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+def load(path: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Loads the network; see `peers`."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -30,7 +30,7 @@ def opened(path: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray
         return np.transpose(session.run(None, {name: np.ascontiguousarray(batch)})[0][0], (1, 2, 0))
 
     def upscale(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        canvas = tiled(pixels, run, SCALE, tile=TILE, pad=PAD)  # of floats
-        return (np.clip(canvas, 0, 1) * 255).round().astype(np.uint8)
+        result = run_in_tiles(pixels, run, SCALE, tile=TILE, pad=PAD)  # float32, as such scripts have it
+        return (np.clip(result, 0, 1) * 255).round().astype(np.uint8)
 
     return upscale

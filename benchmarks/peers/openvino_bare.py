@@ -1,6 +1,6 @@
-"""The bare network: the whole graph on the best runtime of this CPU, without a line of ours round it.
+"""The bare network: the whole ONNX graph on OpenVINO, without any code of the project.
 
-This is the floor that everything is compared with.
+It is the baseline of most benchmarks, and with conversions in NumPy one of the peers.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LABEL = "OpenVINO bf16, whole picture"
-NAMED = "the bare network"
+# Stored in result files.
+NAME = "the bare network"
 
 
 class BareNetwork:
-    """The ONNX file as it is, in bf16 where the CPU has it."""
+    """An ONNX file on OpenVINO, in bf16 if the CPU supports it.
+
+    Attributes:
+        precision: ``"bf16"`` or ``"f32"``.
+    """
 
     def __init__(self, path: Path, *, threads: int) -> None:
         core = openvino.Core()
@@ -36,11 +40,19 @@ class BareNetwork:
         self._request = core.compile_model(core.read_model(path), "CPU", hints).create_infer_request()
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 ``[1, 3, H, W]`` to float32 ``[1, 3, H * 4, W * 4]``, which holds until the next run."""
+        """Runs the network.
+
+        Args:
+            batch: ``[1, 3, height, width]`` in 0..1.
+
+        Returns:
+            ``[1, 3, height * 4, width * 4]``; valid until the next call.
+        """
         result: NDArray[np.float32] = self._request.infer([batch], share_inputs=True, share_outputs=True)[0]
         return result
 
 
-def opened(path: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+def load(path: Path, *, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Loads the network; see `peers`."""
     network = BareNetwork(path, threads=threads)
     return lambda pixels: pixels_of(network.run(batch_of(pixels))[0])

@@ -1,6 +1,7 @@
-"""PyTorch: the network written as its authors do (SRVGGNetCompact), with the weights of the ONNX file.
+"""PyTorch with SRVGGNetCompact, the network as its authors wrote it, and the weights of the ONNX file.
 
-The whole picture is one batch, which is PyTorch at its best; in bf16 its memory is laid out channels last.
+The whole picture is one batch, which is the fastest way in PyTorch. In bf16 the memory format is
+channels-last.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SCALE = 4
 
 
 class Compact(nn.Module):
-    """3 × 3 convolutions with PReLU between them, a pixel shuffle, and the picture added, each pixel repeated."""
+    """SRVGGNetCompact: 3 × 3 convolutions with PReLU, pixel shuffle, nearest-neighbour residual."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -45,17 +46,19 @@ class Compact(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        enlarged = functional.interpolate(x, scale_factor=SCALE, mode="nearest")
-        return functional.pixel_shuffle(self.body(x), SCALE) + enlarged
+        """Maps ``[n, 3, h, w]`` in 0..1 to ``[n, 3, h * 4, w * 4]``."""
+        nearest = functional.interpolate(x, scale_factor=SCALE, mode="nearest")
+        return functional.pixel_shuffle(self.body(x), SCALE) + nearest
 
 
-def opened(path: Path, *, threads: int, bf16: bool) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+def load(path: Path, *, threads: int, bf16: bool) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Loads the network; see `peers`."""
     torch.set_num_threads(threads)
-    how = {"dtype": torch.bfloat16, "memory_format": torch.channels_last} if bf16 else {"dtype": torch.float32}
-    network = Compact(path).eval().to(**how)
+    form = {"dtype": torch.bfloat16, "memory_format": torch.channels_last} if bf16 else {"dtype": torch.float32}
+    network = Compact(path).eval().to(**form)
 
     @torch.inference_mode()
     def upscale(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return pixels_of(network(torch.from_numpy(batch_of(pixels)).to(**how))[0].float().numpy())
+        return pixels_of(network(torch.from_numpy(batch_of(pixels)).to(**form))[0].float().numpy())
 
     return upscale

@@ -6,7 +6,7 @@
 namespace tilewright::bindings {
 namespace {
 
-constexpr const char* kDoc = R"(Compresses filtered rows of a picture with deflate (RFC 1951).
+constexpr const char* kDeflateRunsDoc = R"(Compresses filtered rows of a picture with deflate (RFC 1951).
 
 It uses Huffman codes and runs of equal bytes, and does not search for other repetitions.
 
@@ -38,6 +38,6 @@ py::bytes deflate(const py::array& data) {
 
 }  // namespace
 
-void bind_deflate_runs(py::module_& module) { module.def("deflate_runs", &deflate, py::arg("data"), kDoc); }
+void bind_deflate_runs(py::module_& module) { module.def("deflate_runs", &deflate, py::arg("data"), kDeflateRunsDoc); }
 
 }  // namespace tilewright::bindings

@@ -9,7 +9,7 @@
 namespace tilewright::bindings {
 namespace {
 
-constexpr const char* kDoc = R"(Fills a batch with consecutive tiles of a picture.
+constexpr const char* kGatherDoc = R"(Fills a batch with consecutive tiles of a picture.
 
 Where a tile extends beyond the picture, the picture is mirrored at its edge pixels.
 
@@ -57,7 +57,7 @@ void gather_tiles(const py::array& picture, const TilePlan& plan, index_t first,
 void bind_gather(py::module_& module) {
   module.def("gather", &gather_tiles, py::arg("picture"), py::arg("plan"), py::arg("first"), py::arg("batch"),
              py::kw_only(), py::arg("channels") = std::vector<index_t>{0, 1, 2},
-             py::arg("value_range") = std::pair{0.0F, 1.0F}, py::arg("isa") = py::none(), kDoc);
+             py::arg("value_range") = std::pair{0.0F, 1.0F}, py::arg("isa") = py::none(), kGatherDoc);
 }
 
 }  // namespace tilewright::bindings

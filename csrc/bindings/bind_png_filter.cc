@@ -8,7 +8,7 @@
 namespace tilewright::bindings {
 namespace {
 
-constexpr const char* kDoc = R"(Filters rows for a PNG file.
+constexpr const char* kPngFilterDoc = R"(Filters rows for a PNG file.
 
 Each row gets the filter with the smallest sum of absolute values of its filtered bytes as signed numbers.
 
@@ -76,7 +76,7 @@ void filter_rows(const py::array& pixels, py::array& above, py::array& filtered,
 
 void bind_png_filter(py::module_& module) {
   module.def("png_filter", &filter_rows, py::arg("pixels"), py::arg("above"), py::arg("filtered"), py::kw_only(),
-             py::arg("alpha") = py::none(), py::arg("isa") = py::none(), kDoc);
+             py::arg("alpha") = py::none(), py::arg("isa") = py::none(), kPngFilterDoc);
 }
 
 }  // namespace tilewright::bindings

@@ -1,4 +1,4 @@
-"""Makes before_after.jpg: a part of chelsea.png, enlarged by bicubic interpolation and by realesrgan-x4plus.
+"""Makes before_after.jpg: a crop of chelsea.png, upscaled bicubically and by realesrgan-x4plus.
 
 python docs/images/before_after.py
 """
@@ -18,7 +18,7 @@ FACTOR = 4
 
 
 def main() -> None:
-    """Crops, enlarges both ways, and writes them side by side."""
+    """Crops, upscales both ways, and writes the results side by side."""
     crop = pyvips.Image.new_from_file(str(HERE / "chelsea.png")).crop(LEFT, TOP, WIDTH, HEIGHT)
     before = crop.resize(FACTOR, kernel="cubic")
     pixels = np.ascontiguousarray(crop.numpy())

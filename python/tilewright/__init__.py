@@ -6,9 +6,9 @@
     uploaded = tilewright.upload(Path("photo.jpg"))["data"][0]
     tilewright.upscale(tilewright.new_task(uploaded["imageUUID"], 2))
 
-`upscale` and `upload` run on an `Upscaler` made at first use from the environment's settings; make one of your own to
-choose network, device or store. The runtimes and the codec are loaded at first use too, and what is named here when it
-is first asked for: importing this module alone costs next to nothing.
+`upscale` and the other functions share one `Upscaler`, made at first use from the environment's
+settings. Make your own to choose network, device or store. Runtimes, codecs and the names below are
+loaded at first use, so importing this module alone costs almost nothing.
 """
 
 import importlib
@@ -21,18 +21,36 @@ if TYPE_CHECKING:
     from tilewright.picture import Picture
     from tilewright.pricing import Price
     from tilewright.service.responses import raise_for_errors
-    from tilewright.service.tasks import new_task
+    from tilewright.service.tasks import (
+        Envelope,
+        ErrorItem,
+        GetResponseTask,
+        TaskResult,
+        UploadResult,
+        UploadTask,
+        UpscaleResult,
+        UpscaleTask,
+        new_task,
+    )
     from tilewright.settings import Settings
-    from tilewright.store.image_store import ImageStore
+    from tilewright.store import ImageStore
     from tilewright.upscaler import Upscaler
 
 __all__ = [
+    "Envelope",
+    "ErrorItem",
+    "GetResponseTask",
     "ImageStore",
     "Picture",
     "Price",
     "Settings",
     "TaskError",
+    "TaskResult",
     "TilewrightError",
+    "UploadResult",
+    "UploadTask",
+    "UpscaleResult",
+    "UpscaleTask",
     "Upscaler",
     "arun",
     "astream",
@@ -46,17 +64,18 @@ __all__ = [
 ]
 
 
-# Where each of them is.
+# The module of each name.
 _HOMES = {
     **dict.fromkeys(("arun", "astream", "aupscale", "run", "upload", "upscale"), "default"),
     **dict.fromkeys(("TaskError", "TilewrightError"), "errors"),
+    **dict.fromkeys(("Envelope", "ErrorItem", "TaskResult", "UploadResult", "UpscaleResult"), "service.tasks"),
+    **dict.fromkeys(("GetResponseTask", "UploadTask", "UpscaleTask", "new_task"), "service.tasks"),
     "ImageStore": "store",
     "Picture": "picture",
     "Price": "pricing",
     "Settings": "settings",
     "Upscaler": "upscaler",
     "list_models": "models.loader",
-    "new_task": "service.tasks",
     "raise_for_errors": "service.responses",
 }
 
@@ -66,10 +85,9 @@ def __getattr__(name: str) -> object:
         value = getattr(importlib.import_module(f"tilewright.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
-    if name == "models":  # callable for the sake of old callers
+    if name == "models":  # a deprecated function, which is now the package itself
         return importlib.import_module("tilewright.models")
-    # Reading the metadata takes time, and few ask for it.
-    if name == "__version__":
+    if name == "__version__":  # reading the metadata is slow
         from importlib.metadata import version
 
         return version("tilewright")

@@ -1,57 +1,48 @@
-"""The module-level calls, on an `Upscaler` that is made when it is first needed.
+"""Module-level functions that share one `Upscaler`, which the first call makes.
 
-Its first use can raise what making one can: `SettingsError` and `DeviceError`.
+The first call can also raise what `Upscaler` raises: `SettingsError` and `DeviceError`.
 """
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tilewright.lazy import Lazy
 from tilewright.upscaler import Upscaler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
-    from tilewright.service.runner import Tasks
+    from tilewright.service.tasks import Envelope, Task, TaskResult, UploadResult, UpscaleResult, UpscaleTask
 
-_lock = threading.Lock()
-_upscaler: Upscaler | None = None
-
-
-def _default() -> Upscaler:
-    global _upscaler
-    with _lock:
-        if _upscaler is None:
-            _upscaler = Upscaler()
-        return _upscaler
+_upscaler = Lazy(Upscaler)
 
 
-def upscale(task: Tasks) -> dict[str, Any]:
-    """Runs ``imageUpscale`` requests: see `Upscaler.upscale`."""
-    return _default().upscale(task)
+def upscale(task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
+    """Runs ``imageUpscale`` tasks; see `Upscaler.upscale`."""
+    return _upscaler.get().upscale(task)
 
 
-def run(tasks: Tasks) -> dict[str, Any]:
-    """Runs requests of any kind: see `Upscaler.run`."""
-    return _default().run(tasks)
+def run(tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
+    """Runs tasks of any type; see `Upscaler.run`."""
+    return _upscaler.get().run(tasks)
 
 
-async def aupscale(task: Tasks) -> dict[str, Any]:
-    """`upscale` for asyncio: see `Upscaler.aupscale`."""
-    return await _default().aupscale(task)
+async def aupscale(task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
+    """Runs ``imageUpscale`` tasks without blocking the event loop; see `Upscaler.aupscale`."""
+    return await _upscaler.get().aupscale(task)
 
 
-async def arun(tasks: Tasks) -> dict[str, Any]:
-    """`run` for asyncio: see `Upscaler.arun`."""
-    return await _default().arun(tasks)
+async def arun(tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
+    """Runs tasks of any type without blocking the event loop; see `Upscaler.arun`."""
+    return await _upscaler.get().arun(tasks)
 
 
-def astream(tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
-    """Yields the envelope of each request as it is finished: see `Upscaler.astream`."""
-    return _default().astream(tasks)
+def astream(tasks: Task | Sequence[Task]) -> AsyncIterator[Envelope[TaskResult]]:
+    """Yields the envelope of each task when it is finished; see `Upscaler.astream`."""
+    return _upscaler.get().astream(tasks)
 
 
-def upload(image: object) -> dict[str, Any]:
-    """Stores a picture for later requests: see `Upscaler.upload`."""
-    return _default().upload(image)
+def upload(image: object) -> Envelope[UploadResult]:
+    """Stores a picture for later tasks; see `Upscaler.upload`."""
+    return _upscaler.get().upload(image)

@@ -1,22 +1,23 @@
-"""Every error the library raises on purpose.
+"""All errors that the library raises on purpose.
 
     TilewrightError
-    ├── SourceError          a picture cannot be found, or its bytes cannot be fetched
-    ├── DecodeError          bytes that are no picture, are corrupt, or of a kind we do not read
-    ├── ImageTooLargeError   a picture beyond a limit
-    ├── EncodeError          a result the chosen file format cannot hold
-    ├── StoreError           the image store, or the cache of networks, cannot be read or written
-    ├── ModelError           an unknown network, absent weights, or a graph we do not understand
+    ├── SourceError          a picture is missing, or its bytes cannot be fetched
+    ├── DecodeError          bytes that are not a picture, are corrupt, or have an unsupported format
+    ├── ImageTooLargeError   a picture exceeds a limit
+    ├── EncodeError          the output format cannot hold the result
+    ├── StoreError           the image store or the network cache cannot be read or written
+    ├── ModelError           an unknown network, missing weights, or an unsupported graph
     ├── DeviceError          the requested device cannot run
     ├── InferenceError       the network failed while running
-    ├── CancelledError       the caller asked to stop
-    ├── SettingsError        an environment variable with a value that is not understood
-    ├── ParameterError       one parameter of a task that is missing, malformed, or not offered
-    ├── InvalidTaskError     a task with one or more such faults, all of them
-    └── TaskError            an envelope with errors, raised by `raise_for_errors`
+    ├── CancelledError       the caller cancelled
+    ├── SettingsError        an environment variable has an invalid value
+    ├── ParameterError       one parameter of a task is missing, malformed or unsupported
+    ├── InvalidTaskError     a task is invalid; holds all its ParameterErrors
+    └── TaskError            an envelope has errors; raised by `raise_for_errors`
 
-Each class carries a stable ``code`` (the wire format's error code), and each instance the ``parameter`` it is about
-where there is one. Foreign exceptions (codec, runtime, file system) are mapped where they arise, with ``raise … from``.
+Each class has a stable ``code``, the error code of the wire format. Each instance names the
+``parameter`` at fault, if there is one. Foreign exceptions (codec, runtime, file system) are mapped
+where they arise, with ``raise … from``.
 """
 
 from __future__ import annotations
@@ -26,30 +27,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
 
-def shown(value: object) -> str:
-    """A value for a message: one line, never long, whatever it is."""
+_MAX_REPR_LENGTH = 60
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 2 * _MAX_REPR_LENGTH
+
+
+def short_repr(value: object) -> str:
+    """Returns the repr of any value for a message: one line of at most 60 characters."""
     try:
         text = _REPR.repr(value)
-    except ValueError:  # an integer of more digits than Python turns to text
+    except ValueError:  # an integer with more digits than Python converts to text
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
-_SHOWN = 60
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 2 * _SHOWN
+    return text if len(text) <= _MAX_REPR_LENGTH else f"{text[: _MAX_REPR_LENGTH - 3]}..."
 
 
 class TilewrightError(Exception):
-    """Base of all errors raised on purpose.
+    """Base class of all errors raised on purpose.
 
     Args:
-        message: what is wrong, with the offending value, and what to do about it.
-        code: overrides the class's stable code.
-        parameter: the request parameter at fault, where one is.
-        allowed_values: the values that would have been accepted, where they can be listed.
+        message: What is wrong, with the offending value, and what to do about it.
+        code: Error code of the wire format; None for the class's code.
+        parameter: Name of the request parameter at fault, if there is one.
+        allowed_values: Accepted values, if they can be listed.
     """
 
     code = "internalServerError"
@@ -68,37 +70,52 @@ class TilewrightError(Exception):
         self.parameter = parameter
         self.allowed_values = list(allowed_values) if allowed_values is not None else None
 
+    def for_parameter(self, parameter: str, code: str | None = None) -> Self:
+        """Returns a copy of this error that names a request parameter.
+
+        Class, message, cause, traceback and all other attributes are kept.
+
+        Args:
+            parameter: Name of the request parameter at fault.
+            code: Error code of the copy; None to keep this error's code.
+        """
+        # Not copy.copy: it calls the constructor, and the constructors of subclasses differ.
+        copy = type(self).__new__(type(self), *self.args)
+        copy.__dict__.update(self.__dict__, parameter=parameter, code=code or self.code)
+        copy.__cause__ = self.__cause__
+        return copy.with_traceback(self.__traceback__)
+
 
 class SourceError(TilewrightError):
-    """A picture cannot be found, or its bytes cannot be fetched."""
+    """A picture is missing, or its bytes cannot be fetched."""
 
     code = "failedToTransferImage"
 
 
 class DecodeError(TilewrightError):
-    """Bytes that are no picture, are corrupt, or are of a kind that is not read."""
+    """Bytes that are not a picture, are corrupt, or have an unsupported format."""
 
     code = "invalidInputImage"
 
 
 class ImageTooLargeError(TilewrightError):
-    """A picture beyond a limit; the message gives both numbers."""
+    """A picture exceeds a limit; the message gives both numbers."""
 
     code = "imageTooLarge"
 
 
 class EncodeError(TilewrightError):
-    """A result the chosen file format cannot hold."""
+    """The output format cannot hold the result."""
 
     code = "unsupportedOutputFormat"
 
 
 class StoreError(TilewrightError):
-    """The image store, or the cache of converted networks, cannot be read or written."""
+    """The image store or the cache of converted networks cannot be read or written."""
 
 
 class ModelError(TilewrightError):
-    """An unknown network, absent weights, or a graph that is not understood."""
+    """An unknown network, missing weights, or an unsupported graph."""
 
     code = "invalidModel"
 
@@ -108,22 +125,23 @@ class DeviceError(TilewrightError):
 
 
 class InferenceError(TilewrightError):
-    """The network failed while running, or gave values that are not finite even in float32."""
+    """The network failed while running, or its result has non-finite values even in float32."""
 
 
 class CancelledError(TilewrightError):
-    """The caller asked to stop; no result of the task that was at work was stored."""
+    """The caller cancelled; no result of the running task was stored."""
 
 
 class SettingsError(TilewrightError):
-    """An environment variable with a value that is not understood; the message names it."""
+    """An environment variable has an invalid value; the message names the variable."""
 
 
 class ParameterError(TilewrightError):
-    """One parameter of a task that is missing, malformed, or not offered.
+    """One parameter of a task is missing, malformed or unsupported.
 
     Attributes:
-        expected_type: what the wire format wants there, such as ``"integer"``; None where the type was right.
+        expected_type: Type that the wire format expects, such as ``"integer"``; None if the type was
+            right.
     """
 
     def __init__(
@@ -140,10 +158,10 @@ class ParameterError(TilewrightError):
 
 
 class InvalidTaskError(TilewrightError):
-    """A task that cannot be run.
+    """A task cannot be run.
 
     Attributes:
-        faults: everything that is wrong with it, in the order of the wire format's fields; at least one.
+        faults: All its errors, in the order of the wire format's fields; at least one.
     """
 
     def __init__(self, faults: Sequence[ParameterError]) -> None:
@@ -157,7 +175,7 @@ class TaskError(TilewrightError):
     """One or more tasks of an envelope failed.
 
     Attributes:
-        errors: the error items, exactly as in the envelope.
+        errors: The error items, exactly as in the envelope.
     """
 
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
@@ -213,4 +231,4 @@ ERROR_CODES = frozenset(
         "unsupportedUpscaleFactor",
     }
 )
-"""Every code an error item can carry; each is explained in ``docs/errors.md``."""
+"""All error codes; ``docs/errors.md`` explains each."""

@@ -1,4 +1,4 @@
-"""How large what comes in may be."""
+"""Limits on the size of input pictures."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import Any
 
 from tilewright.errors import ImageTooLargeError, SourceError
 
-_PART = 1 << 24
+# Bytes asked for in one read of a file object.
+_CHUNK = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one input, each None for none. They are judged before memory is taken for what they limit.
+class InputLimits:
+    """Limits of one input picture; None means no limit.
+
+    They are checked before memory is allocated for what they limit.
 
     Attributes:
-        pixels: width times height, and for an animation times its frames.
-        file_bytes: of the file.
-        frames: of an animation.
+        pixels: Width times height, and for an animation times its frames.
+        file_bytes: Size of the file in bytes.
+        frames: Frames of an animation.
     """
 
     pixels: int | None = None
@@ -26,7 +29,16 @@ class Limits:
     frames: int | None = None
 
     def check_size(self, width: int, height: int, frames: int = 1) -> None:
-        """Raises `ImageTooLargeError` for too many frames, or pixels of them together."""
+        """Checks the size of a picture or animation.
+
+        Args:
+            width: Width in pixels.
+            height: Height in pixels.
+            frames: Number of frames; 1 for a still picture.
+
+        Raises:
+            ImageTooLargeError: There are too many frames, or too many pixels in total.
+        """
         if self.frames is not None and frames > self.frames:
             raise ImageTooLargeError(
                 f"the animation has {frames} frames, the limit is {self.frames}; "
@@ -41,7 +53,14 @@ class Limits:
             )
 
     def check_bytes(self, count: int) -> None:
-        """Raises `ImageTooLargeError` for a file of too many bytes."""
+        """Checks the size of a file.
+
+        Args:
+            count: Size in bytes.
+
+        Raises:
+            ImageTooLargeError: The file has too many bytes.
+        """
         if self.file_bytes is not None and count > self.file_bytes:
             raise ImageTooLargeError(
                 f"the picture's file has {count} bytes, the limit is {self.file_bytes}; "
@@ -49,25 +68,33 @@ class Limits:
             )
 
     def read(self, file: Any) -> bytes:
-        """All of a file object opened in binary mode, and hardly more than the limit of one that goes on.
+        """Reads a file object to its end, but at most one byte beyond the limit.
+
+        Args:
+            file: File object opened in binary mode. It is read from its current position.
+
+        Returns:
+            The bytes from there to the end.
 
         Raises:
-            ImageTooLargeError: too many bytes.
-            SourceError: it gives something else than bytes.
+            ImageTooLargeError: The file has too many bytes.
+            SourceError: The file object returned something other than bytes.
         """
-        parts, count, most = [], 0, sys.maxsize - 1 if self.file_bytes is None else self.file_bytes
-        # Raw files and sockets may give less than they are asked for.
-        while count <= most and (part := file.read(min(_PART, most + 1 - count))):
-            if not isinstance(part, bytes):
+        limit = sys.maxsize - 1 if self.file_bytes is None else self.file_bytes
+        chunks, count = [], 0
+        # Raw files and sockets may return less than they are asked for.
+        while count <= limit and (chunk := file.read(min(_CHUNK, limit + 1 - count))):
+            if not isinstance(chunk, bytes):
                 raise SourceError(
-                    f"the file object {file!r} gave {type(part).__name__} instead of bytes; "
+                    f"the file object {file!r} gave {type(chunk).__name__} instead of bytes; "
                     "open it in binary mode ('rb')",
                     code="invalidInputImage",
                 )
-            parts.append(part)
-            count += len(part)
+            chunks.append(chunk)
+            count += len(chunk)
         self.check_bytes(count)
-        return b"".join(parts)
+        return b"".join(chunks)
 
 
-UNLIMITED = Limits()
+UNLIMITED = InputLimits()
+"""No limits."""

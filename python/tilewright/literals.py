@@ -1,4 +1,4 @@
-"""The strings that options accept. Type checkers see them as `Literal` types."""
+"""Literal types of the strings that options accept."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Format = Literal["PNG", "JPG", "WEBP"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 Compression = Literal["fast", "balanced", "small"]
-"""How hard PNG files are compressed."""
+"""Compression effort of PNG files."""
 
 Fit = Literal["inside", "exact"]
-"""How a requested size is met: keep the aspect ratio, or match the size exactly."""
+"""How a requested size is met: keep the aspect ratio within it, or match it exactly."""
 
 OutputType = Literal["URL", "base64Data", "dataURI"]
 ImageParameter = Literal["inputImage", "inputs.image", "image"]

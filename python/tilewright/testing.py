@@ -1,8 +1,8 @@
-"""Stand-ins for tests, ours and yours: a network without weights, and pictures without files."""
+"""Fakes for tests: a network without weights, and pictures without files."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 
 class FakeSession:
-    """A session that repeats every pixel ``spec.scale`` times: what goes in comes out, larger.
+    """A session that repeats every pixel ``spec.scale`` times along both axes.
 
-    It is pointwise, so that however a picture is tiled the result is exactly the picture, repeated.
+    It works pixel by pixel, so the result does not depend on how the picture is tiled.
+
+    Attributes:
+        batches: Shapes of all batches that were run.
     """
 
     device = "cpu"
+    tensor_memory: Literal["host", "cuda"] = "host"
     runtime = "fake"
+    ensemble = 1
     tail = None
 
     def __init__(
@@ -33,12 +38,13 @@ class FakeSession:
         precision: str = "fp32",
         spoil: Callable[[int, NDArray[np.floating]], None] | None = None,
     ) -> None:
-        """Makes one.
+        """Makes a session.
 
         Args:
-            spec: facts it should claim; by default a network of scale 2 without a halo.
-            precision: what it should claim.
-            spoil: called with the number of the run, from 0, and the result, which it may change in place.
+            spec: Spec of the network; None for a network of scale 2 without a halo.
+            precision: Precision that the session reports.
+            spoil: Called with the number of the run, from 0, and the result, which it may change in
+                place; None to leave results as they are.
         """
         self.spec = spec or ModelSpec(name="fake", scale=2)
         self.precision = precision
@@ -47,7 +53,7 @@ class FakeSession:
         self._spoil = spoil
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
-        """See `tilewright.engine.sessions.Session.run`; the shapes of all batches are kept in ``batches``."""
+        """See `tilewright.engine.sessions.base.Session.run`."""
         result = self.new_result(batch.shape) if result is None else result
         result[...] = batch.repeat(self.spec.scale, axis=2).repeat(self.spec.scale, axis=3)
         if self._spoil is not None:
@@ -56,21 +62,21 @@ class FakeSession:
         return result
 
     def new_result(self, shape: tuple[int, ...]) -> NDArray[np.floating]:
-        """See `tilewright.engine.sessions.Session.new_result`."""
+        """See `tilewright.engine.sessions.base.Session.new_result`."""
         return new_result(shape, self.spec)
 
 
 def make_picture(height: int, width: int, channels: int = 3, dtype: Any = np.uint8) -> NDArray[Any]:
-    """A natural-looking picture, the same on every call.
+    """Makes a natural-looking picture, the same on every call.
 
     Args:
-        height: in pixels.
-        width: in pixels.
+        height: Height in pixels.
+        width: Width in pixels.
         channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
         dtype: uint8 or uint16.
 
     Returns:
-        ``[height, width, channels]``; alpha is a soft disc.
+        ``[height, width, channels]``. The alpha channel is a soft disc.
     """
     colour = natural_patch(height, width)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)

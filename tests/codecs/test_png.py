@@ -1,4 +1,4 @@
-"""The PNG writer: three independent readers agree, and the bytes depend on nothing but the picture."""
+"""The PNG writer: independent readers agree, and bytes depend on picture and compression only."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ import pytest
 import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image
 
 from support.grid import SAMPLES, random_picture
+from support.picture_files import SRGB_PROFILE
 from tilewright.codecs import png
 from tilewright.codecs.encode import encode
+from tilewright.codecs.formats import EncodeOptions
 from tilewright.codecs.png import PngWriter, adler32_combine
 from tilewright.codecs.png_chunks import chunk
 from tilewright.errors import EncodeError, TilewrightError
 from tilewright.picture import Picture
 
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 COMPRESSIONS = ["fast", "balanced", "small"]
 
 
 def smooth(height, width, channels, dtype=np.uint8):
-    """Like a photograph: slopes and a little noise."""
+    """Returns samples like those of a photograph: gradients and a little noise."""
     y, x = np.mgrid[:height, :width]
     planes = np.stack([100 + 60 * np.sin(x / (31 + 5 * c)) + 60 * np.cos(y / 47) for c in range(channels)], axis=2)
     planes += np.random.default_rng(0).normal(0, 1.5, planes.shape)
@@ -38,14 +39,15 @@ def smooth(height, width, channels, dtype=np.uint8):
 
 
 def lettering(height, width, channels):
-    """Few colours, and shapes that come again."""
+    """Returns a page of few colours and repeated shapes."""
     glyphs = np.random.default_rng(0).integers(0, 2, (8, 12, 8), np.uint8) * np.uint8(200)
-    which = np.random.default_rng(1).integers(0, 8, (height // 12 + 1, width // 8 + 1))
-    page = glyphs[which].transpose(0, 2, 1, 3).reshape(len(which) * 12, -1)[:height, :width]
+    indices = np.random.default_rng(1).integers(0, 8, (height // 12 + 1, width // 8 + 1))
+    page = glyphs[indices].transpose(0, 2, 1, 3).reshape(len(indices) * 12, -1)[:height, :width]
     return np.repeat(page[:, :, None], channels, axis=2)
 
 
 def write(pixels, alpha=None, portion=None, **options):
+    """Returns a PNG file written in portions of rows; all rows at once by default."""
     height, width, channels = pixels.shape
     file = io.BytesIO()
     with PngWriter(file, width, height, channels + (alpha is not None), pixels.dtype, **options) as writer:
@@ -57,6 +59,7 @@ def write(pixels, alpha=None, portion=None, **options):
 
 
 def chunks(data):
+    """Yields name and data of every chunk; checks signature, lengths and checksums."""
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     at = 8
     while at < len(data):
@@ -69,11 +72,11 @@ def chunks(data):
 
 
 def check_readers(data, whole):
-    """libvips and Pillow read `whole` [H,W,C]; zlib takes the stream, its checksum included; pngcheck has no word."""
+    """Checks that libvips and Pillow read `whole` ``[H, W, C]`` and zlib accepts the stream."""
     image = pyvips.Image.new_from_buffer(data, "", fail_on="warning")
-    got = image.numpy().reshape(whole.shape)
-    assert got.dtype == whole.dtype
-    np.testing.assert_array_equal(got, whole)
+    samples = image.numpy().reshape(whole.shape)
+    assert samples.dtype == whole.dtype
+    np.testing.assert_array_equal(samples, whole)
     with Image.open(io.BytesIO(data)) as picture:
         picture.load()
         if whole.dtype == np.uint8 or whole.shape[2] == 1:
@@ -108,7 +111,7 @@ def test_readers_agree_for_every_colour_type_depth_and_size(sample, channels, wi
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("kind", [smooth, lettering])
-def test_every_compression_of_every_kind_of_picture(kind, compression):
+def test_readers_agree_for_every_compression(kind, compression):
     pixels = kind(600, 900, 3)
     check_readers(write(pixels, compression=compression), pixels)
 
@@ -116,18 +119,18 @@ def test_every_compression_of_every_kind_of_picture(kind, compression):
 @pytest.mark.skipif(shutil.which("pngcheck") is None, reason="pngcheck is not installed")
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_pngcheck_has_nothing_to_say(tmp_path, sample, channels):
+def test_pngcheck_accepts_the_file(tmp_path, sample, channels):
     path = tmp_path / "picture.png"
-    profile = chunk(b"iCCP", b"icc\0\0" + zlib.compress(SRGB))
+    profile = chunk(b"iCCP", b"icc\0\0" + zlib.compress(SRGB_PROFILE))
     path.write_bytes(write(smooth(700, 500, channels, sample), ancillary=profile if channels > 2 else b""))
     result = subprocess.run(["pngcheck", "-q", path], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_searching_is_chosen_where_it_is_worth_it():
+def test_match_search_is_chosen_for_repetitive_pictures():
     page = lettering(900, 900, 3)
     fast, balanced, small = (len(write(page, compression=compression)) for compression in COMPRESSIONS)
-    runs = len(png._core.deflate_runs(np.frombuffer(zlib.decompress(idat(write(page))), np.uint8)))
+    runs = len(png.deflate_runs(np.frombuffer(zlib.decompress(idat(write(page))), np.uint8)))
     assert small < balanced < fast < 0.9 * runs
 
 
@@ -135,36 +138,37 @@ def idat(data):
     return b"".join(body for kind, body in chunks(data) if kind == b"IDAT")
 
 
-def test_photographs_come_out_as_small_as_zlib_makes_them(photo):
+def test_photograph_is_as_small_as_with_zlib(photo):
     data = idat(write(photo))
     assert len(data) < 1.01 * len(zlib.compress(zlib.decompress(data), 6))
 
 
-def test_the_profile_returns():
-    data = write(smooth(20, 30, 3), ancillary=chunk(b"iCCP", b"icc\0\0" + zlib.compress(SRGB)))
-    assert pyvips.Image.new_from_buffer(data, "").get("icc-profile-data") == SRGB
+def test_icc_profile_is_written():
+    data = write(smooth(20, 30, 3), ancillary=chunk(b"iCCP", b"icc\0\0" + zlib.compress(SRGB_PROFILE)))
+    assert pyvips.Image.new_from_buffer(data, "").get("icc-profile-data") == SRGB_PROFILE
     with Image.open(io.BytesIO(data)) as image:
-        assert image.info["icc_profile"] == SRGB
+        assert image.info["icc_profile"] == SRGB_PROFILE
     assert [kind for kind, _ in chunks(data)][:2] == [b"IHDR", b"iCCP"]
 
 
 @pytest.mark.parametrize("compression", ["fast", "balanced"])
-def test_bytes_depend_on_neither_portions_nor_threads(compression):
+def test_bytes_do_not_depend_on_portions_or_threads(compression):
     top, bottom = smooth(700, 700, 3), lettering(400, 700, 3)
     pixels = np.concatenate([top, bottom])
     alpha = smooth(1100, 700, 1)[:, :, 0]
-    once = write(pixels, alpha, threads=1, compression=compression)
+    expected = write(pixels, alpha, threads=1, compression=compression)
     assert len(pixels) * 700 * 4 > 2 * png._STRIP_BYTES
     for portion in (1, 2, 7, 1100):
-        assert write(pixels, alpha, portion, compression=compression) == once
+        assert write(pixels, alpha, portion, compression=compression) == expected
     for threads in (2, 4):
-        assert write(pixels, alpha, 50, threads=threads, compression=compression) == once
-    assert write(np.dstack([pixels, alpha]), compression=compression) == once
+        assert write(pixels, alpha, 50, threads=threads, compression=compression) == expected
+    assert write(np.dstack([pixels, alpha]), compression=compression) == expected
+    assert write(pixels, alpha[:, :, np.newaxis], 50, compression=compression) == expected
 
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_any_picture_in_any_portions_returns(data):
+def test_any_picture_in_any_portions_round_trips(data):
     sample = data.draw(st.sampled_from(SAMPLES))
     channels, with_alpha = data.draw(
         st.sampled_from([(1, False), (2, False), (3, False), (4, False), (1, True), (3, True)])
@@ -181,8 +185,8 @@ def test_any_picture_in_any_portions_returns(data):
     check_readers(written, pixels if alpha is None else np.dstack([pixels, alpha]))
 
 
-def test_chunks_of_more_bytes_than_fit_are_cut(monkeypatch):
-    monkeypatch.setattr(png, "_LONGEST_CHUNK", 1000)
+def test_data_beyond_the_chunk_limit_is_split(monkeypatch):
+    monkeypatch.setattr(png, "_MAX_CHUNK_BYTES", 1000)
     pixels = random_picture(30, 200, 3, np.uint8)
     data = write(pixels)
     assert max(len(body) for _, body in chunks(data)) == 1000
@@ -191,12 +195,12 @@ def test_chunks_of_more_bytes_than_fit_are_cut(monkeypatch):
 
 @given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 70_000))
 @settings(deadline=None)
-def test_checksums_of_parts_combine(first, second, repeated):
+def test_adler32_of_parts_combines(first, second, repeated):
     second = second + b"\xff" * repeated
     assert adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
 
 
-def test_the_callers_array_may_be_used_again_at_once():
+def test_callers_array_can_be_reused_immediately():
     pixels = smooth(1500, 800, 3)
     file, rows = io.BytesIO(), np.empty((100, 800, 3), np.uint8)
     with PngWriter(file, 800, 1500, 3, np.uint8) as writer:
@@ -208,7 +212,7 @@ def test_the_callers_array_may_be_used_again_at_once():
     assert file.getvalue() == write(pixels)
 
 
-def test_rows_reach_the_target_while_others_are_still_to_come():
+def test_rows_reach_the_target_before_the_last_row_is_written():
     file = io.BytesIO()
     rows = random_picture(64, 4096, 3, np.uint8)  # 0.75 MiB
     with PngWriter(file, 4096, 64 * 20, 3, np.uint8, threads=1) as writer:
@@ -217,30 +221,31 @@ def test_rows_reach_the_target_while_others_are_still_to_come():
             assert file.tell() >= (count - 4) * rows.nbytes
 
 
-def our_threads():
+def writer_threads():
+    """Returns the live threads of all PNG writers."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("tilewright-png")]
 
 
-def test_no_thread_is_left_when_finished_abandoned_or_dropped():
+def test_threads_end_when_the_writer_is_finished_closed_or_collected():
     rows = random_picture(700, 1000, 3, np.uint8)
     write(rows)
-    assert not our_threads()
+    assert not writer_threads()
     with PngWriter(io.BytesIO(), 1000, 1400, 3, np.uint8) as writer:
         writer.write(rows)
-        assert our_threads()
-    assert not our_threads()
+        assert writer_threads()
+    assert not writer_threads()
     writer = PngWriter(io.BytesIO(), 1000, 1400, 3, np.uint8)
     writer.write(rows)
-    left = our_threads()
+    threads = writer_threads()
     del writer
     gc.collect()
-    for thread in left:
+    for thread in threads:
         thread.join(10)
-    assert not our_threads()
+    assert not writer_threads()
 
 
-class Full:
-    """A disk that takes so many bytes."""
+class FullDisk:
+    """A target that raises OSError beyond a number of bytes."""
 
     def __init__(self, room):
         self.room = room
@@ -253,22 +258,22 @@ class Full:
 
 
 @pytest.mark.parametrize("room", [0, 100, 1_000_000, 6_298_000])
-def test_a_failing_target_reaches_the_caller_and_ends_the_threads(room):
+def test_error_of_the_target_is_raised_and_ends_the_threads(room):
     pixels = random_picture(2100, 1000, 3, np.uint8)
 
-    def attempt():
-        writer = PngWriter(Full(room), 1000, 2100, 3, np.uint8)
+    def write_all():
+        writer = PngWriter(FullDisk(room), 1000, 2100, 3, np.uint8)
         for top in range(0, 2100, 300):
             writer.write(pixels[top : top + 300])
         writer.finish()
 
     with pytest.raises(OSError, match="no space"):
-        attempt()
-    assert not our_threads()
+        write_all()
+    assert not writer_threads()
 
 
-def test_a_writer_that_failed_says_so():
-    writer = PngWriter(Full(100), 1000, 2000, 3, np.uint8)
+def test_writer_is_closed_after_an_error():
+    writer = PngWriter(FullDisk(100), 1000, 2000, 3, np.uint8)
     rows = random_picture(2000, 1000, 3, np.uint8)
     with pytest.raises(OSError, match="no space"):
         writer.write(rows)
@@ -278,26 +283,26 @@ def test_a_writer_that_failed_says_so():
         writer.finish()
 
 
-def test_a_target_that_takes_less_is_an_error():
+def test_partial_write_of_the_target_is_an_error():
     class Raw(io.BytesIO):
         def write(self, data):
             return super().write(data[:5])
 
-    with pytest.raises(TilewrightError, match="took 5 of"):
+    with pytest.raises(TilewrightError, match="wrote only 5 of"):
         PngWriter(Raw(), 4, 4, 3, np.uint8)
 
 
-def test_a_failing_worker_reaches_the_caller_and_ends_the_threads(monkeypatch):
+def test_error_of_a_deflate_thread_is_raised_and_ends_the_threads(monkeypatch):
     def fail(*_):
         raise MemoryError("no room")
 
     monkeypatch.setattr(png, "_deflate", fail)
     with pytest.raises(MemoryError, match="no room"):
         write(random_picture(2000, 1000, 3, np.uint8))
-    assert not our_threads()
+    assert not writer_threads()
 
 
-def test_too_few_and_too_many_rows():
+def test_too_few_and_too_many_rows_are_refused():
     writer = PngWriter(io.BytesIO(), 5, 8, 3, np.uint8)
     rows = np.zeros((5, 5, 3), np.uint8)
     writer.write(rows)
@@ -324,7 +329,7 @@ def test_too_few_and_too_many_rows():
         (np.zeros((2, 5, 8), np.uint8)[:, :, ::2], None, "must have adjacent samples"),
     ],
 )
-def test_rows_that_do_not_fit_are_refused(pixels, alpha, message):
+def test_rows_of_wrong_shape_dtype_or_layout_are_refused(pixels, alpha, message):
     with PngWriter(io.BytesIO(), 5, 8, 4, np.uint8) as writer, pytest.raises(TilewrightError, match=message):
         writer.write(pixels, alpha)
 
@@ -332,7 +337,7 @@ def test_rows_that_do_not_fit_are_refused(pixels, alpha, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"width": 0}, "1 to 2147483647 pixels a side, not 0 x 2"),
+        ({"width": 0}, "1 to 2147483647 pixels per side, not 0 x 2"),
         ({"height": 2**31}, "not 2 x 2147483648"),
         ({"channels": 5}, "1 to 4 channels, not 5"),
         ({"dtype": np.float32}, "uint8 or uint16, not float32"),
@@ -341,13 +346,15 @@ def test_rows_that_do_not_fit_are_refused(pixels, alpha, message):
         ({"threads": 0}, "at least 1, not 0"),
     ],
 )
-def test_files_that_do_not_exist_are_refused(arguments, message):
+def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(EncodeError, match=message):
         PngWriter(io.BytesIO(), **{"width": 2, "height": 2, "channels": 3, "dtype": np.uint8} | arguments)
 
 
-def test_encode_passes_the_compression_on():
+def test_encode_uses_the_compression_of_its_options():
     picture = Picture(lettering(200, 300, 3))
     for compression in COMPRESSIONS:
-        assert encode(picture, "PNG", compression=compression) == write(picture.pixels, compression=compression)
+        assert encode(picture, "PNG", EncodeOptions(compression=compression)) == write(
+            picture.pixels, compression=compression
+        )
     assert encode(picture, "PNG") == write(picture.pixels)

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from support.device import module_of
 from support.emulated_runtime import EmulatedRuntime, small_network
-from tilewright.engine.cuda import pipeline as cuda_pipeline
-from tilewright.engine.cuda.bands import BandForm, BandMemory, BandRing
+from support.jobs import run_layers, run_picture
+from tilewright.engine.buffers import BufferPool
+from tilewright.engine.cuda import executor as cuda_executor
+from tilewright.engine.cuda.bands import BandFormat, BandRing
+from tilewright.engine.cuda.executor import CudaExecutor
 from tilewright.engine.cuda.planner import RING
-from tilewright.engine.host import pipeline as host_pipeline
-from tilewright.engine.host.pipeline import alpha_layers, colour_layers
+from tilewright.engine.layers import alpha_layers, colour_layers
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.report import Report
 from tilewright.engine.sessions import cuda as cuda_session
@@ -42,6 +44,7 @@ def runtime(kernels):
     emulated = EmulatedRuntime(kernels)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cuda_session, "import_runtime", lambda _: emulated)
+        patch.setattr(cuda_session, "open_onnx", emulated.open_onnx)
         patch.setattr(cuda_session, "cuda_kernels", lambda: kernels)
         yield emulated
 
@@ -82,22 +85,14 @@ def on_host(picture, model, plan, heard=None):
     session = OnnxRuntimeSession(model, threads=1)
     target = larger(picture, model.spec.scale)
     listener = None if heard is None else heard.append
-    layers = colour_layers(picture, model.spec)
-    host_pipeline.run(layers, plan, session, ArraySink(target), exact_session=lambda: session, on_progress=listener)
+    run_picture(picture, plan, session, ArraySink(target), on_progress=listener)
     return target
 
 
 def on_device(picture, session, plan, *, sink=None, exact=None, **options):
     target = larger(picture, session.spec.scale)
-    options.setdefault("memory_budget", PLENTY)
-    cuda_pipeline.run(
-        colour_layers(picture, session.spec),
-        plan,
-        session,
-        sink or ArraySink(target),
-        exact_session=lambda: exact or session,
-        **options,
-    )
+    options = {"memory_budget": PLENTY, "executor": CudaExecutor(), **options}
+    run_picture(picture, plan, session, sink or ArraySink(target), exact_session=lambda: exact or session, **options)
     return target
 
 
@@ -140,7 +135,7 @@ def test_alpha_of_its_own_goes_along(model):
     targets = larger(colour, 2), larger(alpha[:, :, None], 2)
     session = opened(model)
     layers = colour_layers(colour, model.spec) + alpha_layers(alpha[:, :, None], model.spec, target=1)
-    cuda_pipeline.run(layers, plan, session, ArraySink(*targets), exact_session=lambda: session)
+    run_layers(layers, plan, session, ArraySink(*targets), executor=CudaExecutor())
     np.testing.assert_array_equal(np.concatenate(targets, axis=2), on_host(picture, model, plan))
 
 
@@ -321,7 +316,7 @@ def test_a_tile_that_stays_not_finite_is_an_error_that_says_where(runtime, model
 
     runtime.spoil = spoil
     sink = Bands(160)
-    with pytest.raises(InferenceError, match=rf"small gave \d+ values that are not finite .* \({x[0]}, {x[1]}\), in"):
+    with pytest.raises(InferenceError, match=rf"small returned \d+ non-finite values .* \({x[0]}, {x[1]}\), even"):
         on_device(picture, opened(model, "fp16"), plan, sink=sink, exact=opened(model), memory_budget=1)
     assert len(sink.bands) <= 1, "nothing below the row above"
 
@@ -364,7 +359,7 @@ def test_bands_that_are_on_their_way_when_the_work_is_stopped_go_nowhere(model, 
         if progress.done == 2 * plan.columns + 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cuda_pipeline, "ThreadPoolExecutor", Executor)
+    monkeypatch.setattr(cuda_executor, "ThreadPoolExecutor", Executor)
     with pytest.raises(KeyboardInterrupt):
         on_device(picture, opened(model), plan, sink=Slow(larger(picture, 2)), on_progress=stop, memory_budget=1)
     assert len(taken) <= 1
@@ -396,17 +391,17 @@ def test_a_failure_of_the_device_is_an_inference_error(kernels, model):
 
 
 def test_a_picture_that_is_begun_during_another_has_memory_of_its_own(model):
-    session, memory = opened(model), BandMemory()
+    session, executor = opened(model), CudaExecutor()
     inner, outer = make_picture(40, 44), make_picture(60, 64) // 2
     plans = [plan_tiles(each.shape[1], each.shape[0], model.spec, tile=34) for each in (inner, outer)]
     wanted = [on_host(picture, model, plan) for picture, plan in zip((inner, outer), plans, strict=True)]
 
     def meanwhile(progress):
         if progress.done == 1:
-            got = on_device(inner, session, plans[0], buffers=memory, memory_budget=1)
+            got = on_device(inner, session, plans[0], executor=executor, memory_budget=1)
             np.testing.assert_array_equal(got, wanted[0])
 
-    got = on_device(outer, session, plans[1], on_progress=meanwhile, buffers=memory, memory_budget=1)
+    got = on_device(outer, session, plans[1], on_progress=meanwhile, executor=executor, memory_budget=1)
     np.testing.assert_array_equal(got, wanted[1])
 
 
@@ -423,13 +418,13 @@ class Later:
 
 def test_bands_are_taken_in_order_and_no_more_than_a_few_are_on_their_way(kernels):
     sink = Bands(4, channels=2)
-    form = BandForm(rows=6, width=4, dtype=np.dtype(np.uint8), channels={0: 2})
-    memory = BandMemory()
+    form = BandFormat(rows=6, width=4, dtype=np.dtype(np.uint8), channels={0: 2})
+    pool = BufferPool()
 
     def complete(band, begin):
         band[0][:, :, 1] = begin
 
-    ring = BandRing(kernels, form, sink, complete, memory, 100)
+    ring = BandRing(kernels, form, sink, complete, pool, 100)
     stream, wanted = kernels.Stream(), []
     for number in range(7):
         rows = 6 - number % 2
@@ -447,22 +442,26 @@ def test_bands_are_taken_in_order_and_no_more_than_a_few_are_on_their_way(kernel
     sink.finish()
     np.testing.assert_array_equal(sink.rows, np.concatenate(wanted))
     ring.close(keep=True)
-    kept = memory.take(kernels, 1, RING)
-    assert len(kept) == RING
-    assert memory.take(kernels, 1, 1)[0] not in kept, "somebody has them"
+    assert len(pool.take()) == RING
+    assert pool.take() == [], "they are in use"
 
 
 def slot_of(ring):
     return ring._slot
 
 
-def test_memory_of_bands_is_kept_where_it_is_large_enough(kernels):
-    memory = BandMemory()
-    slots = memory.take(kernels, 100, 2)
-    memory.keep(slots)
-    assert memory.take(kernels, 60, 2) is slots
-    memory.keep(slots)
-    assert memory.take(kernels, 101, 2)[0] not in slots
+@pytest.mark.parametrize(("rows", "kept"), [(8, True), (7, True), (9, False)])
+def test_memory_of_bands_is_kept_while_it_is_large_enough(kernels, rows, kept):
+    pool = BufferPool()
+
+    def ring(rows):
+        form = BandFormat(rows=rows, width=256, dtype=np.dtype(np.uint8), channels={0: 1})
+        return BandRing(kernels, form, Bands(256, channels=1), lambda *_: None, pool, 1)
+
+    first = ring(8)
+    slot = first._slots[0]
+    first.close(keep=True)
+    assert (ring(rows)._slots[0] is slot) == kept
 
 
 @pytest.mark.usefixtures("runtime")

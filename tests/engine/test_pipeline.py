@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.engine.host.pipeline import Buffers, alpha_layers, colour_layers, run
+from support.jobs import run_layers, run_picture
+from tilewright.engine.buffers import BufferPool
+from tilewright.engine.host.executor import HostExecutor
+from tilewright.engine.layers import alpha_layers, colour_layers
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import InferenceError
@@ -24,8 +27,7 @@ def enlarge(picture, session, **plan_options):
     heard = []
     plan = plan_tiles(width, height, session.spec, **plan_options)
     exact = FakeSession(session.spec)
-    layers = colour_layers(picture, session.spec)
-    run(layers, plan, session, ArraySink(target), exact_session=lambda: exact, on_progress=heard.append)
+    run_picture(picture, plan, session, ArraySink(target), exact_session=lambda: exact, on_progress=heard.append)
     return target, heard, exact, plan
 
 
@@ -101,8 +103,8 @@ def test_a_tile_that_stays_not_finite_is_an_error_that_says_where():
     plan = plan_tiles(100, 64, session.spec, tile=32)
     target = np.zeros((128, 200, 3), np.uint8)
     exact = FakeSession(spoil=spoil_tile(0, np.nan))
-    with pytest.raises(InferenceError, match=r"fake gave 1 values that are not finite for the tile at \(68, 0\)"):
-        run(colour_layers(picture, session.spec), plan, session, ArraySink(target), exact_session=lambda: exact)
+    with pytest.raises(InferenceError, match=r"fake returned 1 non-finite values for the tile at \(68, 0\)"):
+        run_picture(picture, plan, session, ArraySink(target), exact_session=lambda: exact)
 
 
 def test_bands_come_from_top_to_bottom_each_when_it_is_finished():
@@ -118,7 +120,7 @@ def test_bands_come_from_top_to_bottom_each_when_it_is_finished():
     colour, alpha = picture[:, :, :3].copy(), picture[:, :, 3:].copy()
     layers = colour_layers(colour, session.spec) + alpha_layers(alpha, session.spec, target=1)
     plan = plan_tiles(70, 90, session.spec, tile=32)
-    run(layers, plan, session, sink, exact_session=lambda: session)
+    run_layers(layers, plan, session, sink)
     assert len(bands) == plan.rows == 3
     result = np.concatenate([np.concatenate(planes, axis=2) for planes in bands])
     np.testing.assert_array_equal(result, picture.repeat(2, 0).repeat(2, 1))
@@ -138,12 +140,11 @@ def test_the_network_never_waits_for_the_blend():
 
     session = Watched()
     picture = make_picture(64, 64)
-    run(
-        colour_layers(picture, session.spec),
+    run_picture(
+        picture,
         plan_tiles(64, 64, session.spec, tile=32),
         session,
         ArraySink(np.empty((128, 128, 3), np.uint8)),
-        exact_session=lambda: session,
         on_progress=lambda progress: events.append(progress.done),
     )
     for done in range(1, 4):
@@ -160,30 +161,20 @@ def test_an_exception_from_the_listener_stops_the_work():
         if progress.done == 2:
             raise KeyboardInterrupt
 
+    plan = plan_tiles(64, 64, session.spec, tile=16)
     with pytest.raises(KeyboardInterrupt):
-        run(
-            colour_layers(picture, session.spec),
-            plan_tiles(64, 64, session.spec, tile=16),
-            session,
-            ArraySink(target),
-            exact_session=lambda: session,
-            on_progress=stop,
-        )
+        run_picture(picture, plan, session, ArraySink(target), on_progress=stop)
     assert len(session.batches) == 3, "the one that was in the network is let finish"
 
 
-def test_a_picture_that_is_begun_during_another_has_buffers_of_its_own():
-    session, buffers = FakeSession(), Buffers()
+def test_a_picture_that_starts_during_another_gets_its_own_buffers():
+    session, executor = FakeSession(), HostExecutor()
     inner, outer = make_picture(40, 40), make_picture(64, 64) // 2
 
     def enlarged(picture, on_progress=None):
         target = np.zeros((picture.shape[0] * 2, picture.shape[1] * 2, 3), np.uint8)
         plan = plan_tiles(picture.shape[1], picture.shape[0], session.spec, tile=32)
-        layers = colour_layers(picture, session.spec)
-        run(
-            layers, plan, session, ArraySink(target), exact_session=lambda: session, on_progress=on_progress,
-            buffers=buffers,
-        )  # fmt: skip
+        run_picture(picture, plan, session, ArraySink(target), executor=executor, on_progress=on_progress)
         return target
 
     def meanwhile(progress):
@@ -193,14 +184,32 @@ def test_a_picture_that_is_begun_during_another_has_buffers_of_its_own():
     np.testing.assert_array_equal(enlarged(outer, meanwhile), outer.repeat(2, 0).repeat(2, 1))
 
 
-def test_buffers_are_kept_for_pictures_of_one_shape_and_network():
-    buffers, session = Buffers(), FakeSession()
-    first = buffers.take(session, (1, 3, 8, 8), 2)
-    buffers.keep(session, (1, 3, 8, 8), first)
-    again = buffers.take(session, (1, 3, 8, 8), 2)
-    assert again is first
-    assert buffers.take(session, (1, 3, 8, 8), 2) is not first, "somebody has them"
-    buffers.keep(session, (1, 3, 8, 8), first)
-    assert buffers.take(FakeSession(), (1, 3, 8, 8), 1)[0] is not first[0]
-    buffers.keep(session, (1, 3, 8, 8), first)
-    assert buffers.take(session, (1, 3, 8, 9), 1)[0].batch.shape == (1, 3, 8, 9)
+def test_a_pool_is_empty_while_its_buffers_are_in_use():
+    pool = BufferPool()
+    pool.keep([1, 2])
+    assert pool.take() == [1, 2]
+    assert pool.take() == []
+    pool.keep([3])
+    pool.clear()
+    assert pool.take() == []
+
+
+@pytest.mark.parametrize("change", ["nothing", "session", "shape"])
+def test_the_host_executor_keeps_buffers_for_one_shape_and_session(change):
+    """Results of a session may have another dtype, so buffers of another session are never used."""
+    executor, made = HostExecutor(), []
+
+    class Counted(FakeSession):
+        def new_result(self, shape):
+            made.append(shape)
+            return super().new_result(shape)
+
+    session = Counted()
+    for number, side in enumerate((64, 80 if change == "shape" else 64)):
+        picture = make_picture(side, 64)
+        target = np.zeros((2 * side, 128, 3), np.uint8)
+        plan = plan_tiles(64, side, session.spec, tile=side)
+        run_picture(picture, plan, session, ArraySink(target), executor=executor)
+        assert len(made) == (1 if number == 0 or change == "nothing" else 2)
+        if change == "session":
+            session = Counted()

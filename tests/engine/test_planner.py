@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilewright._core import TilePlan
-from tilewright.engine.planner import Demand, default_memory_budget, plan_tiles
+from tilewright.engine.memory import default_memory_budget
+from tilewright.engine.planner import Demand, plan_tiles
 from tilewright.errors import ModelError, TilewrightError
 from tilewright.models.spec import ModelSpec
 
@@ -128,7 +129,7 @@ def test_a_network_of_fixed_size_gets_its_size():
     plan = plan_tiles(200, 200, fixed)
     assert (plan.tile_width, plan.tile_height) == (96, 64)
     assert plan_tiles(5, 5, fixed).tile_width == 96
-    with pytest.raises(ModelError, match="fixed takes 96 × 64 pixels only: tile height 64 is too small for halo 40"):
+    with pytest.raises(ModelError, match="fixed takes only 96 × 64 pixels: tile height 64 is too small for halo 40"):
         plan_tiles(200, 200, ModelSpec(name="fixed", scale=4, halo=40, fixed_size=(64, 96)))
 
 

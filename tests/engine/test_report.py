@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from tilewright.engine.report import STAGES, Report, peak_memory
+from tilewright.engine.memory import peak_memory
+from tilewright.engine.report import STAGES, Report
 
 
 def test_a_stage_within_a_stage_counts_once():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from support.sampling import sampled
 from tilewright import Settings, Upscaler
 from tilewright.engine.sessions import select
 from tilewright.models.catalog import CATALOG
@@ -25,26 +26,26 @@ def need(name):
         pytest.skip(f"{CATALOG[name].package} is not installed")
 
 
-@pytest.mark.parametrize("tile", [64, 71, 128])
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
 @pytest.mark.parametrize("name", EXACT)
-def test_exact_networks_give_the_same_bytes_whatever_the_tile(upscaler_for, name, precision, tile):
+def test_exact_networks_give_the_same_bytes_whatever_the_tile(upscaler_for, name, precision):
     """OpenVINO computes a pixel alike in every shape, in float32 and in bf16."""
     need(name)
-    picture = make_picture(150, 210)
-    factor = CATALOG[name].scale
-    whole = upscaler_for(model=name, device="cpu", precision=precision).upscale_array(picture, factor)
-    tiled = upscaler_for(model=name, device="cpu", precision=precision, tile=tile).upscale_array(picture, factor)
-    np.testing.assert_array_equal(tiled, whole)
+    picture = make_picture(100, 140)
+    chosen = {"model": name, "device": "cpu", "precision": precision}
+    whole = upscaler_for(**chosen).upscale_array(picture, CATALOG[name].scale)
+    for tile in (64, 71, 96):
+        tiled = upscaler_for(**chosen, tile=tile).upscale_array(picture, CATALOG[name].scale)
+        np.testing.assert_array_equal(tiled, whole, err_msg=f"tile {tile}")
 
 
 @pytest.mark.parametrize("name", EXACT)
 def test_the_same_bytes_on_onnxruntime_and_for_any_number_of_threads(monkeypatch, name):
     need(name)
     monkeypatch.setattr(select, "_openvino_installed", lambda: False)
-    picture = make_picture(100, 130)
+    picture = make_picture(70, 100)
     results = []
-    for tile, threads in [(None, 1), (None, 2), (70, 2)]:
+    for tile, threads in [(None, 1), (None, 2), (64, 2)]:
         settings = replace(Settings.from_environment(), threads=threads)
         upscaler = Upscaler(model=name, device="cpu", tile=tile, settings=settings, store="memory://threads")
         results.append(upscaler.upscale_array(picture, CATALOG[name].scale))
@@ -55,7 +56,7 @@ def test_the_same_bytes_on_onnxruntime_and_for_any_number_of_threads(monkeypatch
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_a_rescaled_factor_is_exact_too(upscaler_for, factor):
-    picture = make_picture(150, 210)
+    picture = make_picture(100, 140)
     chosen = {"model": "realesr-animevideov3", "device": "cpu", "precision": "fp32"}
     whole = upscaler_for(**chosen).upscale_array(picture, factor)
     tiled = upscaler_for(**chosen, tile=90).upscale_array(picture, factor)
@@ -73,11 +74,11 @@ def seam_error(upscaler_for, name, picture, tile):
 
 def test_a_deep_network_keeps_its_promise(upscaler_for):
     entry = CATALOG["realesrgan-x4plus-anime"]
-    error = seam_error(upscaler_for, entry.name, make_picture(90, 300), 200)
+    error = seam_error(upscaler_for, entry.name, make_picture(48, 200), 176)
     assert 0 < error <= entry.networks[0].seam_error
 
 
-@pytest.mark.parametrize("name", AVERAGING)
+@pytest.mark.parametrize("name", sampled(AVERAGING, lambda name: name == "realcugan-se"))
 def test_tiles_of_a_network_that_averages_differ_as_the_page_says(upscaler_for, photo, name):
     need(name)
     error = seam_error(upscaler_for, name, photo[:200, :320], 200)

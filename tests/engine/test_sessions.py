@@ -10,9 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tilewright import Settings, Upscaler
-from tilewright.engine.sessions import open_session, select
+from tilewright.engine.sessions import select
 from tilewright.engine.sessions.cuda_host import CudaHostSession
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
+from tilewright.engine.sessions.select import open_session
 from tilewright.errors import DeviceError, InferenceError, ModelError
 from tilewright.models.loader import load_model
 from tilewright.models.spec import Model, ModelSpec
@@ -47,15 +48,15 @@ def test_bf16_is_used_only_where_it_agrees(model, monkeypatch):
     from tilewright.engine.sessions import precision as precision_gate
 
     if not openvino.cpu_has_bf16():
-        assert openvino.open_best(model, threads=2).precision == "fp32"
+        assert openvino.open_fastest(model, threads=2).precision == "fp32"
         pytest.skip("this CPU has no bf16")
-    session = openvino.open_best(model, threads=2)
+    session = openvino.open_fastest(model, threads=2)
     assert session.precision == "bf16"
     exact = openvino_session(model, "fp32").run(batch()).copy()
     assert 1e-4 < np.abs(session.run(batch()) - exact).max() < 0.05, "bf16 is really what runs"
 
     monkeypatch.setattr(precision_gate, "GATE_DB", 100.0)
-    assert openvino.open_best(model, threads=2).precision == "fp32"
+    assert openvino.open_fastest(model, threads=2).precision == "fp32"
 
 
 def test_precision_fp32_is_obeyed(model):
@@ -64,7 +65,7 @@ def test_precision_fp32_is_obeyed(model):
 
 def test_without_openvino_onnxruntime_serves_and_says_once_what_it_costs(model, monkeypatch, caplog):
     monkeypatch.setattr(select, "_openvino_installed", lambda: False)
-    select._say_what_openvino_would_bring.cache_clear()
+    select._recommend_openvino.cache_clear()
     with caplog.at_level(logging.WARNING, "tilewright"):
         for _ in range(2):
             session = open_session(model, device="cpu", precision="auto", threads=2)
@@ -73,7 +74,7 @@ def test_without_openvino_onnxruntime_serves_and_says_once_what_it_costs(model, 
 
 
 def test_cuda_that_does_not_start_is_an_error_not_a_slow_answer(model):
-    from tilewright.engine.sessions import cuda_problem
+    from tilewright.engine.sessions.cuda_check import cuda_problem
 
     if cuda_problem() is None:
         pytest.skip("CUDA runs here")
@@ -83,7 +84,8 @@ def test_cuda_that_does_not_start_is_an_error_not_a_slow_answer(model):
 
 def test_cuda_counts_as_able_only_when_it_has_convolved(monkeypatch):
     """A driver that starts, a device and all libraries are not enough."""
-    from tilewright.engine.sessions import cuda_check, cuda_problem
+    from tilewright.engine.sessions import cuda_check
+    from tilewright.engine.sessions.cuda_check import cuda_problem
 
     if cuda_problem() is None:
         pytest.skip("CUDA runs here")
@@ -97,7 +99,7 @@ def test_cuda_counts_as_able_only_when_it_has_convolved(monkeypatch):
 
     monkeypatch.setattr(cuda_check.ctypes, "CDLL", lambda _: Driver())
     monkeypatch.setattr(cuda_check, "_missing_cuda_libraries", lambda: None)
-    assert cuda_problem.__wrapped__().startswith("CUDA does not run a convolution: ")
+    assert cuda_problem.__wrapped__().startswith("CUDA cannot run a convolution: ")
     monkeypatch.setattr(cuda_check, "_missing_cuda_libraries", lambda: "Failed to load libcudnn.so.9")
     assert cuda_problem.__wrapped__() == "Failed to load libcudnn.so.9; install tilewright[cuda]"
 
@@ -137,10 +139,10 @@ def test_a_network_of_unknown_operators_is_a_model_error(tmp_path):
     path = tmp_path / "odd.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     odd = Model(path, ModelSpec(name="odd", scale=4))
-    with pytest.raises(ModelError, match="ONNX Runtime does not take"):
+    with pytest.raises(ModelError, match="ONNX Runtime does not accept"):
         OnnxRuntimeSession(odd, threads=1)
     pytest.importorskip("openvino")
-    with pytest.raises(ModelError, match="OpenVINO does not take"):
+    with pytest.raises(ModelError, match="OpenVINO does not accept"):
         openvino_session(odd, "fp32")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from support import reference
-from tilewright.engine.alpha import FLAT_RADIUS
-from tilewright.engine.host.pipeline import colour_layers, run
+from support.jobs import run_picture
+from tilewright.engine.layers import FLAT_RADIUS
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink
 from tilewright.models.spec import ModelSpec
@@ -90,7 +90,7 @@ def test_tiles_of_flat_alpha_do_not_go_through_the_network(halo, skips):
         for t in (plan[i] for i in range(len(plan)))
     )
     result = np.empty((400, 400, 4), np.uint8)
-    run(colour_layers(picture, session.spec), plan, session, ArraySink(result), exact_session=lambda: session)
+    run_picture(picture, plan, session, ArraySink(result))
     assert flat > 5
     assert len(session.batches) == 2 * len(plan) - (flat if skips else 0)
     np.testing.assert_array_equal(result, picture.repeat(2, 0).repeat(2, 1))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tilewright.engine.host.pipeline import colour_layers, run
+from support.jobs import run_picture
 from tilewright.engine.planner import plan_tiles
-from tilewright.engine.sessions.true_colour import REACH, TrueColourSession
+from tilewright.engine.sessions.true_colour import FILTER_RADIUS, TrueColourSession
 from tilewright.engine.sinks import ArraySink
 from tilewright.models.spec import ModelSpec
 from tilewright.testing import FakeSession, make_picture
@@ -74,16 +74,16 @@ def test_the_halo_is_wide_enough_and_no_wider():
 
     def enlarged(halo, tile):
         session = TrueColourSession(Wild(spec))
-        assert session.spec.halo == REACH
+        assert session.spec.halo == FILTER_RADIUS
         cut = ModelSpec(name="fake", scale=3, halo=halo)
         plan = plan_tiles(100, 90, cut, tile=tile)
         target = np.empty((270, 300, 3), np.uint8)
-        run(colour_layers(picture, cut), plan, session, ArraySink(target), exact_session=lambda: session)
+        run_picture(picture, plan, session, ArraySink(target))
         return target
 
-    whole = enlarged(REACH, 200)
-    np.testing.assert_array_equal(enlarged(REACH, 40), whole)
-    assert (enlarged(REACH - 2, 40) != whole).any()
+    whole = enlarged(FILTER_RADIUS, 200)
+    np.testing.assert_array_equal(enlarged(FILTER_RADIUS, 40), whole)
+    assert (enlarged(FILTER_RADIUS - 2, 40) != whole).any()
 
 
 def low_frequencies(picture, side=16):
@@ -120,7 +120,7 @@ def test_flat_tones_stay_that(upscaler_for, level):
 
 @pytest.mark.parametrize("factor", [3, 4])
 def test_tiled_equals_whole(upscaler_for, factor):
-    picture = make_picture(150, 210)
+    picture = make_picture(90, 120)
     chosen = {"model": "realesr-animevideov3", "device": "cpu", "true_colour": True}
     whole = upscaler_for(**chosen).upscale_array(picture, factor)
     tiled = upscaler_for(**chosen, tile=80).upscale_array(picture, factor)

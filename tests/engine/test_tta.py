@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tilewright.engine.sessions.tta import AugmentedSession
+from tilewright.engine.sessions.tta import SelfEnsembleSession
 from tilewright.models.spec import ModelSpec
 from tilewright.testing import FakeSession, make_picture
 
@@ -42,7 +42,7 @@ def test_is_the_mean_of_eight_runs_each_turned_back(planes):
     batch = np.random.default_rng(0).random((2, planes, 5, 7), np.float32)
     want = np.mean([back(Lopsided(spec).run(turned)) for turned, back in ways(batch)], axis=0)
     inner = Lopsided(spec)
-    result = AugmentedSession(inner).run(batch)
+    result = SelfEnsembleSession(inner).run(batch)
     assert (result.shape, result.dtype) == ((2, planes, 10, 14), np.float32)
     np.testing.assert_allclose(result, want, rtol=1e-6)
     assert sorted(inner.batches) == 4 * [(2, planes, 5, 7)] + 4 * [(2, planes, 7, 5)]
@@ -52,7 +52,7 @@ def test_a_network_of_one_fixed_size_is_turned_as_far_as_it_fits():
     spec = ModelSpec(name="fake", scale=2, fixed_size=(5, 7))
     inner = FakeSession(spec)
     batch = np.random.default_rng(0).random((1, 3, 5, 7), np.float32)
-    np.testing.assert_allclose(AugmentedSession(inner).run(batch), batch.repeat(2, 2).repeat(2, 3), rtol=1e-6)
+    np.testing.assert_allclose(SelfEnsembleSession(inner).run(batch), batch.repeat(2, 2).repeat(2, 3), rtol=1e-6)
     assert inner.batches == 4 * [(1, 3, 5, 7)]
 
 
@@ -60,9 +60,9 @@ def test_a_network_of_one_fixed_size_is_turned_as_far_as_it_fits():
 @pytest.mark.parametrize("factor", [3, 4])
 def test_tiled_equals_whole_and_a_mirrored_picture_gives_the_mirrored_result(upscaler_for, name, factor):
     """With its own tail on the canvas, or taken off for a rescale."""
-    picture = make_picture(90, 120)
+    picture = make_picture(52, 60)
     whole = upscaler_for(model=name, device="cpu", tta=True).upscale_array(picture, factor)
-    tiled = upscaler_for(model=name, device="cpu", tta=True, tile=70).upscale_array(picture, factor)
+    tiled = upscaler_for(model=name, device="cpu", tta=True, tile=48).upscale_array(picture, factor)
     np.testing.assert_array_equal(tiled, whole)
     mirrored = upscaler_for(model=name, device="cpu", tta=True).upscale_array(picture[:, ::-1], factor)[:, ::-1]
     plain = upscaler_for(model=name, device="cpu").upscale_array(picture, factor)

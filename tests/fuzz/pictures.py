@@ -15,7 +15,7 @@ from PIL import Image
 import tilewright
 from fuzz.mutations import mutated
 from fuzz.seeds import seeds
-from fuzz.weightless import without_weights
+from support.fake_networks import with_fake_networks
 from tilewright import Settings, Upscaler
 from tilewright.codecs.decode import decode_any
 from tilewright.picture import Animation
@@ -35,7 +35,9 @@ def _upscaler(plain: bool) -> Upscaler:
         **{f"TILEWRIGHT_{name}": "off" if plain else "on" for name in switches},
     }
     # Files are tried here, and a network takes a hundred times as long as all the rest.
-    return without_weights(Upscaler(settings=Settings.from_environment(variables), device="cpu", store="memory://fuzz"))
+    return with_fake_networks(
+        Upscaler(settings=Settings.from_environment(variables), device="cpu", store="memory://fuzz")
+    )
 
 
 def check(data: bytes) -> str:

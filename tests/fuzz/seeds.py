@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from tilewright.codecs import vips
+from tilewright.codecs.libvips import vips
 from tilewright.testing import make_picture
 
 _ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

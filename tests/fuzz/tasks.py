@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz.requests import answer_anything, mutated_tasks, requests
-from fuzz.weightless import without_weights
+from support.fake_networks import with_fake_networks
 from tilewright import Settings, Upscaler
 
 
 @cache
 def _upscaler() -> Upscaler:
     limits = Settings.from_environment({"TILEWRIGHT_CACHE_DIR": os.environ["TILEWRIGHT_CACHE_DIR"]})
-    return without_weights(Upscaler(settings=limits, device="cpu", store="memory://fuzz-tasks"))
+    return with_fake_networks(Upscaler(settings=limits, device="cpu", store="memory://fuzz-tasks"))
 
 
 @settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.inputs import load_picture
 from tilewright.codecs.decode import decode
 from tilewright.errors import DecodeError, ImageTooLargeError, SourceError
-from tilewright.inputs.resolve import form_problem, load_picture
-from tilewright.limits import Limits
+from tilewright.inputs.forms import form_problem
+from tilewright.limits import InputLimits
 from tilewright.store.image_store import ImageStore
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
@@ -109,11 +110,11 @@ def test_a_file_object_is_read_from_where_it_stands(store):
         ("https://example.com/a.png", "not enabled"),
         ("HTTP://example.com/a.png", "not enabled"),
         ("file:///tmp/a.png", "file URL"),
-        (str(uuid.uuid1()), "version 4"),
+        ("e9f7fa64-ec8e-11f1-97a6-02fc00000001", "version 4"),
         ("data:text/plain;base64,aGVsbG8=", "data:image/"),
         ("data:image/png,abc", "base64"),
-        ("", "no picture"),
-        ("hello world", "no picture"),
+        ("", "not a picture"),
+        ("hello world", "not a picture"),
         (TEXT.rstrip("=")[:-1], "padding"),
         (TEXT.replace("/", "_").replace("+", "-"), "URL-safe"),
         (TEXT[:76] + "\n" + TEXT[76:], "line breaks"),
@@ -129,7 +130,7 @@ def test_a_text_that_is_no_picture_is_told_what_it_looks_like(store, text, hint)
 
 def test_a_fault_deep_inside_base64_is_found(store):
     long = base64.b64encode(bytes(3000)).decode()
-    with pytest.raises(DecodeError, match="no base64") as caught:
+    with pytest.raises(DecodeError, match="not base64") as caught:
         load_picture(long[:2000] + "!" + long[2001:], store)
     assert caught.value.code == "invalidInputImage"
 
@@ -195,9 +196,9 @@ def test_errors_carry_the_parameter_they_came_by(store, parameter, code):
     "value", [PNG, PIXELS, Image.fromarray(PIXELS), TEXT], ids=["bytes", "array", "pillow", "text"]
 )
 def test_the_pixel_limit_holds_for_every_form(store, value):
-    assert load_picture(value, store, limits=Limits(pixels=35))[0].width == 7
+    assert load_picture(value, store, limits=InputLimits(pixels=35))[0].width == 7
     with pytest.raises(ImageTooLargeError, match=r"7 x 5 = 35 .* 34") as caught:
-        load_picture(value, store, limits=Limits(pixels=34))
+        load_picture(value, store, limits=InputLimits(pixels=34))
     assert (caught.value.code, caught.value.parameter) == ("imageTooLarge", "inputImage")
 
 
@@ -222,11 +223,11 @@ def test_files_larger_than_the_limit_are_refused_in_every_form(store, tmp_path):
     for value in forms(PNG, tmp_path):
         with contextlib.closing(value) if hasattr(value, "close") else contextlib.nullcontext():
             with pytest.raises(ImageTooLargeError, match=r"bytes, the limit is \d+; .*MAX_INPUT_BYTES") as caught:
-                load_picture(value, store, limits=Limits(file_bytes=len(PNG) - 1))
+                load_picture(value, store, limits=InputLimits(file_bytes=len(PNG) - 1))
             assert (caught.value.code, caught.value.parameter) == ("imageTooLarge", "inputImage")
     for value in forms(PNG, tmp_path):
         with contextlib.closing(value) if hasattr(value, "close") else contextlib.nullcontext():
-            assert load_picture(value, store, limits=Limits(file_bytes=len(PNG))).picture.source_format == "PNG"
+            assert load_picture(value, store, limits=InputLimits(file_bytes=len(PNG))).picture.source_format == "PNG"
 
 
 def test_an_endless_file_object_is_not_read_to_its_end(store):
@@ -239,5 +240,5 @@ def test_an_endless_file_object_is_not_read_to_its_end(store):
 
     endless = Endless()
     with pytest.raises(ImageTooLargeError):
-        load_picture(endless, store, limits=Limits(file_bytes=12_345))
+        load_picture(endless, store, limits=InputLimits(file_bytes=12_345))
     assert endless.given == 12_346

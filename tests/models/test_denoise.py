@@ -1,4 +1,4 @@
-"""Networks that come in strengths of denoising, and give less than the picture: Real-CUGAN and waifu2x."""
+"""Networks with denoising levels and unpadded convolutions: Real-CUGAN and waifu2x."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NETWORKS = [
 
 @pytest.fixture(autouse=True)
 def _weights(request):
-    """Those of the network that a test names, else of all."""
+    """Skips a test if weights are missing: of its parameter `name`, or else of any network."""
     named = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
     for entry in [CATALOG[named]] if named in CATALOG else CATALOG.values():
         if entry.denoise and not entry.installed:
@@ -29,20 +29,21 @@ def _weights(request):
 
 @pytest.mark.parametrize(("name", "factor"), NETWORKS)
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (19, 3), (33, 51)], ids=str)
-def test_results_have_their_size_and_the_picture_its_place(upscaler_for, photo, name, factor, size):
+def test_results_have_the_right_size_and_are_not_shifted(upscaler_for, photo, name, factor, size):
     height, width = size
     upscaler = upscaler_for(model=name, device="cpu", precision="fp32")
     picture = np.ascontiguousarray(photo[100 : 100 + height, 150 : 150 + width])
     result = upscaler.upscale_array(picture, factor)
     assert result.shape == (height * factor, width * factor, 3)
     shrunk = result.reshape(height, factor, width, factor, 3).mean(axis=(1, 3))
-    # Some sharpen, most of all where a picture of one row is mirrored; a shift by one pixel would make it 20 and more.
+    # Some networks sharpen, most where a picture of one row is mirrored. A shift by one pixel would
+    # give 20 or more.
     assert np.abs(shrunk - picture).mean() < 8
     assert np.abs(shrunk.mean(axis=(0, 1)) - picture.mean(axis=(0, 1))).max() < 4
 
 
 @pytest.mark.parametrize(("name", "factor"), NETWORKS)
-def test_grey_stays_grey_and_alpha_is_enlarged(upscaler_for, photo, name, factor):
+def test_grey_and_alpha_keep_their_channels(upscaler_for, photo, name, factor):
     upscaler = upscaler_for(model=name, device="cpu", precision="fp32")
     crop = photo[100:140, 150:200]
     picture = np.ascontiguousarray(np.concatenate([crop, crop[:, ::-1, :1]], axis=2))
@@ -58,22 +59,22 @@ def test_grey_stays_grey_and_alpha_is_enlarged(upscaler_for, photo, name, factor
 
 
 @pytest.mark.parametrize(
-    ("name", "strengths"), [("waifu2x-cunet", ("none", 1, 3)), ("realcugan-se", ("conservative", "1", "3"))]
+    ("name", "levels"), [("waifu2x-cunet", ("none", 1, 3)), ("realcugan-se", ("conservative", "1", "3"))]
 )
-def test_more_denoising_leaves_less_noise(name, strengths):
+def test_higher_denoising_levels_leave_less_noise(name, levels):
     noise = np.random.default_rng(5).normal(0, 9, (64, 64, 3))
     noisy = np.clip(128 + noise, 0, 255).astype(np.uint8)
     left = []
-    for strength in strengths:
-        upscaler = Upscaler(model=name, denoise=strength, device="cpu", precision="fp32", store="memory://denoise")
+    for level in levels:
+        upscaler = Upscaler(model=name, denoise=level, device="cpu", precision="fp32", store="memory://denoise")
         left.append(upscaler.upscale_array(noisy, 2).std())
-        assert upscaler.session(factor=2).spec.denoise == str(strength)
+        assert upscaler.session(factor=2).spec.denoise == str(level)
     assert left == sorted(left, reverse=True)
     assert left[-1] < left[0] / 2
 
 
 def test_pro_keeps_saturated_colours(upscaler_for):
-    """They need black at 0.15 and white at 0.85; without that, magenta turned out another colour altogether."""
+    """With black at 0 and white at 1, instead of 0.15 and 0.85, magenta became another colour."""
     upscaler = upscaler_for(model="realcugan-pro", device="cpu", precision="fp32")
     for factor in (2, 3):
         for colour in ((255, 0, 255), (255, 255, 255), (0, 0, 255), (0, 0, 0)):
@@ -91,13 +92,13 @@ def test_pro_keeps_saturated_colours(upscaler_for):
         ("waifu2x-cunet", True),
     ],
 )
-def test_a_strength_that_is_not_offered_is_known_at_once(name, denoise):
+def test_a_level_that_is_not_offered_is_an_error_at_once(name, denoise):
     with pytest.raises(ModelError, match="does not offer denoise") as caught:
         Upscaler(model=name, denoise=denoise, device="cpu", store="memory://denoise")
     assert caught.value.parameter == "denoise"
 
 
-def test_a_strength_that_is_not_offered_at_a_factor(photo):
+def test_a_level_that_is_not_offered_at_a_factor_is_an_error(photo):
     upscaler = Upscaler(model="realcugan-se", denoise=1, device="cpu", store="memory://denoise")
     with pytest.raises(ModelError, match="at factor 3; it offers conservative, none, 3") as caught:
         upscaler.upscale_array(photo[:8, :8], 3)
@@ -106,7 +107,7 @@ def test_a_strength_that_is_not_offered_at_a_factor(photo):
     assert [(error["code"], error["parameter"]) for error in envelope["errors"]] == [("invalidModel", "denoise")]
 
 
-def test_another_network_that_a_task_names_has_its_default(photo):
+def test_a_network_named_by_a_task_uses_its_default_level(photo):
     upscaler = Upscaler(model="waifu2x-cunet", denoise=3, device="cpu", store="memory://denoise")
     assert upscaler.find("waifu2x-upconv7-photo", 2).spec.denoise == "none"
     assert upscaler.find("waifu2x-cunet", 2).spec.denoise == "3"

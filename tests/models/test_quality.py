@@ -1,4 +1,4 @@
-"""Known figures of known networks, through the whole path: a wrong colour order, range or rounding shows at once."""
+"""Published PSNR of networks, end to end: detects wrong colour order, range or rounding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tilewright.models.catalog import CATALOG
 @pytest.mark.slow
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 0.03), ("auto", 0.1)])
 @pytest.mark.parametrize(("name", "factor", "known"), [("span-x2-ch48", 2, 38.07), ("span-x4-ch48", 4, 32.20)])
-def test_span_reaches_its_psnr_on_set5(upscaler_for, shared_data, name, factor, known, precision, tolerance):
+def test_span_reaches_its_published_psnr_on_set5(upscaler_for, shared_data, name, factor, known, precision, tolerance):
     if not CATALOG[name].installed:
         pytest.skip(f"{CATALOG[name].package} is not installed")
     upscaler = upscaler_for(model=name, device="cpu", precision=precision)

@@ -1,34 +1,32 @@
-"""What is cut off a network's end, and that the canvas does the same."""
+"""Cutting the tail off a network, and applying it as the canvas does."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
+from support import networks
+from support.networks import REPEAT, natural_batch, run
 from tilewright.models.catalog import CATALOG
-from tilewright.models.graph.tail import Tail, cut_tail
+from tilewright.models.graph.tail import cut_tail
 from tilewright.models.loader import load_model
-from tilewright.models.probe import natural_patch
+from tilewright.models.spec import Tail
 
 SCALE = 2
 WEIGHTS = {
     "w": np.random.default_rng(1).normal(0, 0.2, (3 * SCALE**2, 3, 3, 3)).astype(np.float32),
     "scales": np.array([1, 1, SCALE, SCALE], np.float32),
-    "others": np.array([1, 1, SCALE, 2 * SCALE], np.float32),
+    "other scales": np.array([1, 1, SCALE, 2 * SCALE], np.float32),
 }
+CONV = helper.make_node("Conv", ["x", "w"], ["head"], kernel_shape=[3, 3], pads=[1] * 4)
 
 
 def network(*nodes):
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["head"], kernel_shape=[3, 3], pads=[1] * 4), *nodes],
-        "test",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, "h", "w"])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, "oh", "ow"])],
-        [numpy_helper.from_array(value, name) for name, value in WEIGHTS.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return networks.network([CONV, *nodes], WEIGHTS)
 
 
 def shuffle(target="y", source="head", **attributes):
@@ -36,23 +34,14 @@ def shuffle(target="y", source="head", **attributes):
 
 
 def repeat(scales="scales", source="x", **attributes):
-    how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", **attributes}
-    return helper.make_node("Resize", [source, "", scales], ["repeated"], **how)
+    return networks.resize(source, "repeated", scales, **{**REPEAT, **attributes})
 
 
 def add(*sources):
     return helper.make_node("Add", sources, ["y"])
 
 
-def run(model, batch):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: batch})[0]
-
-
-def batch_of(height, width):
-    return np.ascontiguousarray(natural_patch(height, width).transpose(2, 0, 1)[None])
+relu = partial(helper.make_node, "Relu")
 
 
 @pytest.mark.parametrize(
@@ -62,17 +51,17 @@ def batch_of(height, width):
         ([shuffle("s"), repeat(), add("s", "repeated")], Tail(SCALE, adds_input=True)),
         ([repeat(), shuffle("s"), add("repeated", "s")], Tail(SCALE, adds_input=True)),
     ],
-    ids=["shuffle", "and the input", "the other way round"],
+    ids=["shuffle", "shuffle plus input", "input plus shuffle"],
 )
-def test_what_is_cut_off_gives_the_whole_again(nodes, tail):
+def test_applying_the_tail_restores_the_result(nodes, tail):
     model = network(*nodes)
     before = model.SerializeToString()
     head, found = cut_tail(model, SCALE)
-    assert model.SerializeToString() == before, "left as it was"
+    assert model.SerializeToString() == before, "not changed"
     assert found == tail
     assert [node.op_type for node in head.graph.node] == ["Conv"]
     onnx.checker.check_model(head, full_check=True)
-    batch = batch_of(9, 14)
+    batch = natural_batch(9, 14)
     np.testing.assert_array_equal(found.applied(run(head, batch), batch), run(model, batch))
 
 
@@ -81,25 +70,25 @@ def test_what_is_cut_off_gives_the_whole_again(nodes, tail):
     [
         [shuffle(mode="DCR")],
         [helper.make_node("DepthToSpace", ["head"], ["y"], blocksize=SCALE)],
-        [shuffle("s"), helper.make_node("Relu", ["s"], ["y"])],
+        [shuffle("s"), relu(["s"], ["y"])],
         [shuffle("s"), repeat(mode="linear"), add("s", "repeated")],
         [shuffle("s"), repeat(nearest_mode="ceil"), add("s", "repeated")],
         [shuffle("s"), repeat(coordinate_transformation_mode="half_pixel"), add("s", "repeated")],
-        [shuffle("s"), repeat("others"), add("s", "repeated")],
-        [helper.make_node("Relu", ["x"], ["r"]), shuffle("s"), repeat(source="r"), add("s", "repeated")],
+        [shuffle("s"), repeat("other scales"), add("s", "repeated")],
+        [relu(["x"], ["r"]), shuffle("s"), repeat(source="r"), add("s", "repeated")],
         [shuffle("s"), add("s", "s")],
-        [shuffle("s"), helper.make_node("Relu", ["s"], ["r"]), add("s", "r")],
+        [shuffle("s"), relu(["s"], ["r"]), add("s", "r")],
     ],
     ids=[
-        "another order", "the default order", "an activation", "a smooth base", "another neighbour", "another grid",
-        "another factor", "not the input", "itself", "read elsewhere",
+        "mode DCR", "default mode", "activation after the shuffle", "bilinear residual", "nearest by ceil",
+        "half-pixel grid", "other scales", "residual of another tensor", "sum with itself", "read by another node",
     ],
 )  # fmt: skip
-def test_what_the_canvas_would_not_do_stays(nodes):
+def test_a_tail_that_the_canvas_does_not_support_is_not_cut(nodes):
     assert cut_tail(network(*nodes), SCALE) is None
 
 
-def test_a_shuffle_by_another_factor_stays():
+def test_a_shuffle_by_another_factor_is_not_cut():
     assert cut_tail(network(shuffle()), 3) is None
 
 
@@ -107,21 +96,21 @@ def test_a_shuffle_by_another_factor_stays():
     ("name", "factor"),
     [(entry.name, factor) for entry in CATALOG.values() for factor in entry.factors if entry.installed],
 )
-def test_networks_of_the_catalog(name, factor, own_cache):
+def test_tails_of_catalog_networks(name, factor, own_cache):
     model = load_model(name, factor, cache_dir=own_cache)
     whole = onnx.load(model.path)
     found = cut_tail(whole, factor)
     if factor == 2 and CATALOG[name].network(factor).scale == 4:
-        assert found is None, "it ends in a convolution"
+        assert found is None, "the rescale to factor 2 ends in a convolution"
         return
     if CATALOG[name].denoise or (factor == 4 and name.startswith(("realesrgan", "realsr"))):
-        assert found is None, "likewise"
+        assert found is None, "the network does not end in a pixel shuffle"
         return
     head, tail = found
     assert tail == Tail(
         factor, adds_input=(name == "tilewright-photo" or (name == "realesr-animevideov3" and factor == 4))
     )
-    if factor == 3:  # the same pass behind every network; the deep ones take seconds
+    if factor == 3:  # all networks have the same rescale here, and running the deep ones takes seconds
         return
-    batch = batch_of(24, 31)
+    batch = natural_batch(24, 31)
     np.testing.assert_array_equal(tail.applied(run(head, batch), batch), run(whole, batch))

@@ -72,7 +72,7 @@ def broken_uri():
 def checked(upscaler, monkeypatch, request):
     """Every result is checked for being not safe for work, and this is found."""
     monkeypatch.setattr(upscaler, "settings", dataclasses.replace(upscaler.settings, check_nsfw=True))
-    monkeypatch.setattr(upscaler, "is_nsfw", lambda _: request.param)
+    monkeypatch.setattr(upscaler._classifier, "is_nsfw", lambda _: request.param)
     return request.param
 
 

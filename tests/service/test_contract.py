@@ -75,7 +75,7 @@ def equip(server, equipment, monkeypatch):
     if equipment is not None:
         problem = {"classifier": None, "no classifier": "no classifier is installed; install one"}[equipment]
         monkeypatch.setattr("tilewright.nsfw.nsfw_problem", lambda: problem)
-        monkeypatch.setattr(server, "is_nsfw", lambda _: False)
+        monkeypatch.setattr(server._classifier, "is_nsfw", lambda _: False)
 
 
 def check_reply(reply, request, expected, filled):

@@ -1,4 +1,4 @@
-"""Whatever JSON is sent, an envelope comes back: arbitrary values, and valid tasks with parts replaced."""
+"""Any JSON value as a request gets an envelope as response: arbitrary values, and valid tasks with changed fields."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from fuzz.requests import TASK, answer, answer_anything, mutated_tasks, requests, valid_tasks
+from support.fake_networks import with_fake_networks
 from tilewright import Settings, Upscaler
 
-# Derandomized, so that a run says the same of the same code; raise max_examples to search further.
+# Derandomised, so that a run on the same code gives the same result. Raise max_examples to search further.
 bounded = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    # Of the user's environment only the cache: whoever has switched web addresses on would have them fetched here.
+    # Only the cache comes from the environment: with URLs enabled there, the tests would fetch some.
     limits = Settings.from_environment({"TILEWRIGHT_CACHE_DIR": os.environ["TILEWRIGHT_CACHE_DIR"]})
     with Upscaler(settings=limits, device="cpu", store=tmp_path_factory.mktemp("fuzz")) as upscaler:
-        yield upscaler
+        yield with_fake_networks(upscaler)
 
 
 @settings(bounded, max_examples=200)
@@ -47,13 +48,13 @@ def test_mutated_arrays(server, tasks):
 
 @settings(bounded, max_examples=60)
 @given(task=valid_tasks)
-def test_valid_tasks_fit_the_schema_and_succeed(server, task):
+def test_valid_tasks_match_the_schema_and_succeed(server, task):
     assert TASK.is_valid(task)
     assert list(answer(server, task)) == ["data"]
 
 
 @settings(bounded, max_examples=200)
 @given(task=mutated_tasks())
-def test_what_the_schema_refuses_is_refused(server, task):
+def test_requests_that_violate_the_schema_are_refused(server, task):
     assume(not TASK.is_valid(task))
     assert "errors" in answer(server, task)

@@ -1,4 +1,4 @@
-"""The errors page: it has every code, and its examples are what is really answered."""
+"""The documentation of errors: it lists every code, and its examples match the actual responses."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ EXAMPLES = {
 }
 
 
-def test_the_table_explains_every_code_and_no_other():
+def test_table_lists_exactly_the_codes():
     assert sorted(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == sorted(ERROR_CODES)
 
 
-def test_there_is_an_example_of_every_code_and_no_other():
+def test_there_is_exactly_one_example_per_code():
     assert set(EXAMPLES) == ERROR_CODES
 
 
@@ -42,42 +42,43 @@ def server(tmp_path, monkeypatch):
     return Upscaler(settings=settings, device="cpu", store=tmp_path / "store")
 
 
-# What is said where it is not installed, on a machine that may have it.
+# The message without a classifier, on a machine that may have one.
 NO_CLASSIFIER = EXAMPLES["unsupportedCheckNSFW"][1]["message"].removeprefix("checkNSFW: ")
 
 
 @pytest.mark.parametrize("code", sorted(EXAMPLES))
-def test_the_example_is_what_is_answered(code, server):
+def test_example_matches_the_response(code, server):
     sent, item = EXAMPLES[code]
     Draft202012Validator(schema.load("envelope")).validate({"data": [], "errors": [item]})
     if sent.startswith("`{"):
         request = {key: value for key, value in {**REQUEST, **json.loads(sent.strip("`"))}.items() if value is not None}
-        reply = server.run(request)
+        response = server.run(request)
     else:
-        reply = IN_WORDS[code](server)
-    assert item in reply["errors"]
+        response = DESCRIBED[code](server)
+    assert item in response["errors"]
 
 
-def test_what_is_said_without_a_classifier(monkeypatch):
+def test_message_without_a_classifier(monkeypatch):
     from tilewright import nsfw
 
     monkeypatch.setattr(nsfw, "_weights", lambda: None)
     assert nsfw.nsfw_problem() == NO_CLASSIFIER
 
 
-def a_folder(server):
+def send_a_folder(server):
     Path("holiday").mkdir()
     return server.run({**REQUEST, "inputImage": Path("holiday")})
 
 
-def a_store_that_cannot_be(server):
+def use_an_impossible_store(server):
     with Upscaler(settings=server.settings, device="cpu", store="/dev/null/images") as storeless:
         return storeless.run({**REQUEST, "inputImage": make_picture(4, 4)})
 
 
-IN_WORDS = {
+# Requests that the page describes in words.
+DESCRIBED = {
     "conflictTaskUUID": lambda server: server.run([REQUEST, {**REQUEST, "inputImage": make_picture(4, 4)}]),
-    "failedToTransferImage": a_folder,
+    "failedToTransferImage": send_a_folder,
     "imageTooLarge": lambda server: server.run({**REQUEST, "inputImage": make_picture(51, 100), "upscaleFactor": 4}),
-    "internalServerError": a_store_that_cannot_be,
+    "internalServerError": use_an_impossible_store,
 }

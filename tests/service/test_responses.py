@@ -37,7 +37,7 @@ def request(**fields):
 
 def result(*, nsfw=None, status=None, **fields):
     task = parse_task(request(**fields))
-    upscaled = Upscaled(task=task, image_uuid=RESULT_UUID, input_image_uuid=IMAGE_UUID, nsfw=nsfw, cost=0.25)
+    upscaled = Upscaled(request=task, image_uuid=RESULT_UUID, input_image_uuid=IMAGE_UUID, nsfw=nsfw, cost=0.25)
     return upscale_result(upscaled, image_url=URL, data=b"picture", status=status)
 
 

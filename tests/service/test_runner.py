@@ -47,26 +47,26 @@ def test_the_envelope_keeps_the_order_of_the_tasks(upscaler):
 def test_one_picture_is_decoded_while_another_is_in_the_network(upscaler, monkeypatch):
     """Either network waits until both pictures are decoded; with one task after the other that would never be."""
     decoded = threading.Barrier(2, timeout=20)
-    upscale_picture = upscaler.upscale_picture
+    upscale_picture = upscaler._pictures.upscale_picture
 
     def when_both_are_decoded(*arguments, **options):
         decoded.wait()
         return upscale_picture(*arguments, **options)
 
-    monkeypatch.setattr(upscaler, "upscale_picture", when_both_are_decoded)
+    monkeypatch.setattr(upscaler._pictures, "upscale_picture", when_both_are_decoded)
     assert "errors" not in upscaler.run(tasks_of(2))
 
 
 def test_a_task_under_way_keeps_its_uuid_to_itself(upscaler, monkeypatch):
     task = tasks_of(1)[0]
     seen = []
-    upscale_picture = upscaler.upscale_picture
+    upscale_picture = upscaler._pictures.upscale_picture
 
     def meanwhile(*arguments, **options):
         seen.append(upscaler.run(dict(task))["errors"][0]["code"])
         return upscale_picture(*arguments, **options)
 
-    monkeypatch.setattr(upscaler, "upscale_picture", meanwhile)
+    monkeypatch.setattr(upscaler._pictures, "upscale_picture", meanwhile)
     assert "errors" not in upscaler.run(task)
     assert seen == ["conflictTaskUUID"]
     monkeypatch.undo()
@@ -107,25 +107,25 @@ def test_a_stream_gives_every_task_its_envelope(upscaler):
 
 def idle(upscaler):
     """Waits for the network to be free, and tells whether it soon is."""
-    got = upscaler._networks.running.acquire(timeout=20)
-    upscaler._networks.running.release()
+    got = upscaler._networks._running.acquire(timeout=20)
+    upscaler._networks._running.release()
     return got
 
 
 def at_rest(upscaler):
     """Waits for every task to be done with, and tells whether they soon are."""
     deadline = time.monotonic() + 20
-    while upscaler._runner._under_way and time.monotonic() < deadline:
+    while upscaler._runner._reserved and time.monotonic() < deadline:
         time.sleep(0.01)
-    return not upscaler._runner._under_way
+    return not upscaler._runner._reserved
 
 
 def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path, monkeypatch):
     began, cancelled = threading.Event(), threading.Event()
     heard = []
-    upscale_picture = small_tiles.upscale_picture
+    upscale_picture = small_tiles._pictures.upscale_picture
 
-    def watched(picture, factor, *, on_progress, **options):
+    def watched(picture, enlargement, *, on_progress, **options):
         def listen(progress):
             heard.append(progress.done)
             if progress.done == 2:
@@ -133,9 +133,9 @@ def test_cancelling_stops_within_a_tile_and_stores_nothing(small_tiles, tmp_path
                 assert cancelled.wait(timeout=20)
             on_progress(progress)
 
-        return upscale_picture(picture, factor, on_progress=listen, **options)
+        return upscale_picture(picture, enlargement, on_progress=listen, **options)
 
-    monkeypatch.setattr(small_tiles, "upscale_picture", watched)
+    monkeypatch.setattr(small_tiles._pictures, "upscale_picture", watched)
     small_tiles.session(factor=2)
 
     async def main():
@@ -166,7 +166,7 @@ def test_ctrl_c_in_one_of_several_tasks_stops_all(upscaler, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(upscaler, "upscale_picture", interrupted)
+    monkeypatch.setattr(upscaler._pictures, "upscale_picture", interrupted)
     with pytest.raises((KeyboardInterrupt, CancelledError)):
         upscaler.run(tasks_of(4))
 
@@ -298,7 +298,7 @@ def test_leaving_by_an_exception_stops_what_was_accepted(small_tiles):
         leave()
     replies = [small_tiles.run(poll_of(task)) for task in tasks]
     assert not any(item["status"] == "processing" for reply in replies for item in reply["data"])
-    assert "stopped" in replies[-1]["errors"][0]["message"]
+    assert "cancelled" in replies[-1]["errors"][0]["message"]
     [again] = [later(task) for task in tasks_of(1)]
     small_tiles.run(again)
     assert until_done(small_tiles, again)["data"][0]["status"] == "success", "still usable"
@@ -343,7 +343,7 @@ def test_a_task_that_cannot_be_accepted_is_a_fault_and_frees_its_uuid(upscaler, 
 
     task = later(tasks_of(1)[0])
     with monkeypatch.context() as patch:
-        patch.setattr(upscaler._runner._deliveries, "accept", refuse)
+        patch.setattr(upscaler._runner._background, "accept", refuse)
         [error] = upscaler.run(task)["errors"]
     assert (error["code"], error["taskUUID"]) == ("internalServerError", task["taskUUID"])
     upscaler.run(task)
@@ -356,7 +356,7 @@ def test_a_worker_that_wants_to_end_the_process_fails_its_task(upscaler, monkeyp
 
     task = later(tasks_of(1)[0])
     with monkeypatch.context() as patch:
-        patch.setattr(upscaler, "upscale_picture", leave)
+        patch.setattr(upscaler._pictures, "upscale_picture", leave)
         upscaler.run(task)
         [error] = until_done(upscaler, task)["errors"]
     assert (error["code"], error["status"]) == ("internalServerError", "error")
@@ -364,8 +364,8 @@ def test_a_worker_that_wants_to_end_the_process_fails_its_task(upscaler, monkeyp
 
 def test_no_more_than_a_few_pictures_are_decoded_at_a_time(upscaler, held_back, monkeypatch):
     entered = []
-    load = upscaler._runner._handlers._load
-    monkeypatch.setattr(upscaler._runner._handlers, "_load", lambda *a: (entered.append(1), load(*a))[1])
+    load = upscaler._runner._handler._read
+    monkeypatch.setattr(upscaler._runner._handler, "_read", lambda *a: (entered.append(1), load(*a))[1])
     results = []
     threads = [threading.Thread(target=lambda task=task: results.append(upscaler.run(task))) for task in tasks_of(12)]
     for thread in threads:
@@ -427,13 +427,13 @@ def test_a_stream_answers_first_what_needs_no_network(upscaler):
 
 def test_a_stream_does_not_run_ahead_of_its_reader(upscaler, monkeypatch):
     done = []
-    upscale_picture = upscaler.upscale_picture
+    upscale_picture = upscaler._pictures.upscale_picture
 
     def counted(*arguments, **options):
         done.append(1)
         return upscale_picture(*arguments, **options)
 
-    monkeypatch.setattr(upscaler, "upscale_picture", counted)
+    monkeypatch.setattr(upscaler._pictures, "upscale_picture", counted)
 
     async def main():
         async with contextlib.aclosing(upscaler.astream(tasks_of(12))) as stream:
@@ -461,7 +461,7 @@ def test_a_uuid_stays_taken_until_the_tile_of_a_stream_that_was_left_is_done(ups
         await stream.aclose()
 
     with monkeypatch.context() as patch:
-        patch.setattr(upscaler, "upscale_picture", slow)
+        patch.setattr(upscaler._pictures, "upscale_picture", slow)
         asyncio.run(leave())
         assert [item["code"] for item in upscaler.run(task)["errors"]] == ["conflictTaskUUID"]
         go.set()

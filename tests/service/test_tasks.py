@@ -16,7 +16,8 @@ from PIL import Image
 
 from tilewright.errors import ERROR_CODES, InvalidTaskError
 from tilewright.service.parsing import parse_task
-from tilewright.service.tasks import UploadTask, UpscaleTask, new_task
+from tilewright.service.requests import UploadRequest, UpscaleRequest
+from tilewright.service.tasks import new_task
 
 TASK_UUID = "19abad0d-6ec5-40a6-b7af-203775fa5b7f"
 IMAGE_UUID = "3f2b6c58-71d4-4e0b-b6d9-0a9c4e8f1d25"
@@ -45,7 +46,7 @@ def only_fault(task, **options):
 
 def test_the_shortest_request_takes_the_documented_defaults():
     task = parse_task(request())
-    assert isinstance(task, UpscaleTask)
+    assert isinstance(task, UpscaleRequest)
     assert (task.task_type, task.task_uuid, task.input_image) == ("imageUpscale", TASK_UUID, IMAGE_UUID)
     assert (task.upscale_factor, task.output_format, task.output_types) == (2, "JPG", ("URL",))
     assert (task.output_quality, task.include_cost, task.model) == (95, False, None)
@@ -71,7 +72,7 @@ def test_every_common_field_is_read():
 
 def test_upload_is_read():
     task = parse_task(upload())
-    assert isinstance(task, UploadTask)
+    assert isinstance(task, UploadRequest)
     assert (task.task_type, task.task_uuid, task.image) == ("imageUpload", TASK_UUID, IMAGE_UUID)
 
 
@@ -250,8 +251,8 @@ def test_nsfw_can_be_checked_only_where_there_is_a_classifier():
 
 
 def test_an_answer_can_be_wanted_later():
-    assert parse_task(request(deliveryMethod="async")).later
-    assert not parse_task(request(deliveryMethod="sync")).later
+    assert parse_task(request(deliveryMethod="async")).is_async
+    assert not parse_task(request(deliveryMethod="sync")).is_async
 
 
 def test_a_question_about_a_task_uses_a_uuid_that_is_taken():

@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Atomic writes: a file is complete or absent."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import stat
 
 import pytest
 
-from tilewright.store.atomic import whole_file
+from tilewright.store.atomic import atomic_write
 
 
-def write_whole(path, data):
-    with whole_file(path) as file:
+def write(path, data):
+    with atomic_write(path) as file:
         file.write(data)
 
 
-def test_a_file_is_written_with_its_folder_and_replaced(tmp_path):
+def test_write_creates_the_folder_and_replaces_the_file(tmp_path):
     path = tmp_path / "new" / "file.bin"
-    write_whole(path, b"one")
-    write_whole(path, b"two")
+    write(path, b"one")
+    write(path, b"two")
     assert path.read_bytes() == b"two"
     assert os.listdir(path.parent) == ["file.bin"]  # noqa: PTH208
 
 
-def test_it_has_the_mode_that_any_new_file_has(tmp_path):
+def test_new_file_has_the_default_mode(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
-    write_whole(tmp_path / "whole", b"")
-    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "whole")}
+    write(tmp_path / "atomic", b"")
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "atomic")}
     assert len(modes) == 1
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
+def test_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path, monkeypatch, step):
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
 
@@ -40,24 +40,24 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, s
 
     monkeypatch.setattr(step, fail)
     with pytest.raises(OSError, match="No space left"):
-        write_whole(path, b"new")
+        write(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file.bin"]  # noqa: PTH208
 
 
-def test_a_file_that_a_crash_left_is_in_nobodys_way(tmp_path):
+def test_partial_file_of_a_crash_is_not_in_the_way(tmp_path):
     (tmp_path / ".file.bin.partial").write_bytes(b"left over")
-    write_whole(tmp_path / "file.bin", b"new")
+    write(tmp_path / "file.bin", b"new")
     assert (tmp_path / "file.bin").read_bytes() == b"new"
     assert (tmp_path / ".file.bin.partial").read_bytes() == b"left over"
 
 
-def test_a_block_left_by_an_exception_leaves_nothing(tmp_path):
+def test_exception_in_the_block_leaves_nothing(tmp_path):
     path = tmp_path / "new" / "file.bin"
 
     def write_half():
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             file.write(b"half")
             raise KeyError
 

@@ -1,4 +1,4 @@
-"""The image store on S3, against a server on this machine that speaks its protocol."""
+"""The image store on S3, against a local moto server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
     reason='needs s3fs and moto: pip install s3fs "moto[server]"',
 )
 
-# It ends when its input does, so that it never outlives the tests.
+# Ends when its stdin is closed, so that it does not outlive the tests.
 SERVER = textwrap.dedent("""
     import sys
     from moto.server import ThreadedMotoServer
@@ -34,7 +34,7 @@ SERVER = textwrap.dedent("""
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Starts the server and points AWS's own variables at it, so that nothing of a user's own account is used."""
+    """Starts the server and sets the AWS variables, so that no account of the user is touched."""
     nowhere = str(tmp_path_factory.mktemp("aws") / "none")
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -42,7 +42,7 @@ def server(tmp_path_factory):
             [sys.executable, "-W", "ignore", "-c", SERVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # a line for each request
+            stderr=subprocess.DEVNULL,  # one line per request
             text=True,
         ) as process,
     ):
@@ -80,20 +80,20 @@ def location(bucket):
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg", "webp", "gif"])
-def test_what_is_put_comes_back(location, extension):
+def test_put_and_get(location, extension):
     data = bytes(range(256)) * 1000
     image_uuid = ImageStore(location).put(data, extension)
     assert ImageStore(location).get(image_uuid.upper()) == data
     assert ImageStore(f"{location}/").get(image_uuid) == data
 
 
-def test_a_whole_bucket_can_be_a_store(bucket):
+def test_bucket_as_store(bucket):
     store = ImageStore(f"s3://{bucket}", ttl=3600)
     assert store.get(store.put(b"x", "png")) == b"x"
     assert store.expire() == 0
 
 
-def test_an_unknown_image_is_a_fault_of_the_request(location):
+def test_unknown_image_raises_source_error(location):
     for store in (ImageStore(location), ImageStore(location, ttl=60)):
         for action in (store.get, store.url, store.delete):
             with pytest.raises(SourceError, match="no image") as caught:
@@ -102,7 +102,7 @@ def test_an_unknown_image_is_a_fault_of_the_request(location):
         store.put(b"x", "png")
 
 
-def test_a_url_is_signed_and_opens(location, server):
+def test_url_is_signed_and_works(location, server):
     store = ImageStore(location, ttl=120)
     url = store.url(store.put(b"content", "png"))
     assert url.startswith(f"{server}/")
@@ -113,14 +113,14 @@ def test_a_url_is_signed_and_opens(location, server):
         assert reply.read() == b"content"
 
 
-def test_a_public_url_goes_before_a_signed_one(location):
+def test_public_url_is_preferred(location):
     store = ImageStore(location, public_url="https://img.example.org")
     image_uuid = store.put(b"x", "png")
     assert store.url(image_uuid) == f"https://img.example.org/{image_uuid}.png"
 
 
-def test_what_another_process_does_is_seen(location):
-    """Nothing that the driver remembers about the bucket comes between."""
+def test_changes_by_another_process_are_seen(location):
+    """The driver must not cache listings."""
     store = ImageStore(location, ttl=3600)
     image_uuid = store.put(b"x", "png")
     assert store.expire() == 0
@@ -140,7 +140,7 @@ def test_what_another_process_does_is_seen(location):
     assert store.get(done.stdout.strip()) == b"y"
 
 
-def test_images_expire_from_their_upload(location, pass_time):
+def test_ttl_counts_from_the_upload(location, pass_time):
     store = ImageStore(location, ttl=3600)
     old = store.put(b"old", "png")
     assert store.get(old) == b"old"
@@ -157,7 +157,7 @@ def test_images_expire_from_their_upload(location, pass_time):
         ImageStore(location).get(old)
 
 
-def test_a_bucket_that_is_not_there_is_an_error_of_the_store(server):  # noqa: ARG001
+def test_missing_bucket_is_a_store_error(server):  # noqa: ARG001
     import s3fs
 
     name = f"no-such-bucket-{uuid.uuid4()}"
@@ -167,7 +167,7 @@ def test_a_bucket_that_is_not_there_is_an_error_of_the_store(server):  # noqa: A
     assert not s3fs.S3FileSystem(use_listings_cache=False).exists(name)
 
 
-def test_a_refused_request_is_an_error_of_the_store(location, monkeypatch):
+def test_refused_request_is_a_store_error(location, monkeypatch):
     from botocore.exceptions import ClientError
 
     store = ImageStore(location)
@@ -182,7 +182,7 @@ def test_a_refused_request_is_an_error_of_the_store(location, monkeypatch):
         store.url(image_uuid)
 
 
-def test_a_server_that_is_not_there_is_an_error_of_the_store(monkeypatch, server):  # noqa: ARG001
+def test_unreachable_server_is_a_store_error(monkeypatch, server):  # noqa: ARG001
     import s3fs
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

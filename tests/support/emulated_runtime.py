@@ -38,11 +38,15 @@ class EmulatedRuntime:
         runtime = self
 
         class InferenceSession(_Session):
-            def __init__(self, network: bytes, options: Any, *, providers: list[Any], **others: Any) -> None:
-                super().__init__(runtime, network, options, providers, others)
+            def __init__(self, network: bytes, options: Any, *, providers: list[Any]) -> None:
+                super().__init__(runtime, network, options, providers)
 
         self.InferenceSession = InferenceSession
         self.RunOptions = onnxruntime.RunOptions
+
+    def open_onnx(self, network: bytes, options: Any, *, providers: Any) -> Any:
+        """Stands in for `tilewright.runtimes.open_onnx`."""
+        return self.InferenceSession(network, options, providers=list(providers))
 
     @property
     def last(self) -> Any:
@@ -51,9 +55,9 @@ class EmulatedRuntime:
 
 
 class _Session:
-    def __init__(self, runtime: EmulatedRuntime, network: bytes, options: Any, providers: Any, others: Any) -> None:
+    def __init__(self, runtime: EmulatedRuntime, network: bytes, options: Any, providers: Any) -> None:
         self.runtime, self.network, self.options = runtime, onnx.load_from_string(network), options
-        self.providers, self.others = providers, others
+        self.providers = providers
         self.runs: list[Any] = []
         self._cpu = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
         self._arena: Any = None

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import tilewright
 from fuzz.mutations import mutated
 from fuzz.seeds import seeds
-from fuzz.weightless import without_weights
+from support.fake_networks import with_fake_networks
 from tilewright import Settings, Upscaler
 from tilewright.testing import make_picture
 
@@ -47,7 +47,7 @@ class Soak:
         limits = Settings.from_environment({**os.environ, "TILEWRIGHT_MAX_INPUT_PIXELS": "1000000"})
         self._folder = folder
         # OpenVINO keeps something for every shape that it has met, and here are hundreds: what is counted is ours.
-        self._upscaler = without_weights(Upscaler(settings=limits, device="cpu", store=folder))
+        self._upscaler = with_fake_networks(Upscaler(settings=limits, device="cpu", store=folder))
         self._random = Random(seed)
         self._kinds = [self._file, self._file, self._broken_file, self._array, self._upload, self._invalid, self._later]
         self.outcomes: Counter[str] = Counter()
@@ -59,7 +59,7 @@ class Soak:
             self._count(self._upscaler.run([self._task(), self._task()]))
         asyncio.run(self._in_a_loop())
         self._upscaler._runner.wait()
-        while self._upscaler._runner._under_way:  # what was cancelled ends with the tile at hand
+        while self._upscaler._runner._reserved:  # what was cancelled ends with the tile at hand
             time.sleep(0.01)
         for path in self._folder.iterdir():  # by hand, so that what has no UUID is counted
             if path.suffix != ".partial":

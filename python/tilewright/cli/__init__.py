@@ -1,4 +1,4 @@
-"""The command line: one module per command, each imported when its command runs, so that ``--help`` answers at once."""
+"""The command line. A command's module is imported when it runs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tilewright.cli.parser import parser
-from tilewright.cli.terminal import complain, error_console, log_records
+from tilewright.cli.terminal import error_console, log_records, print_error
 from tilewright.errors import TilewrightError
 
 if TYPE_CHECKING:
@@ -23,31 +23,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-        argv: the words after the program's name; by default those of the process.
+        argv: Arguments after the program's name; None for those of the process.
 
     Returns:
-        The exit status: 0 all done; 1 something failed; 2 the command line is not understood or cannot be carried
-        out, and nothing was done; 130 stopped with Ctrl-C.
+        The exit status: 0 on success; 1 if something failed; 2 if the command line is invalid or
+        impossible, with nothing written; 130 if stopped with Ctrl-C.
     """
     try:
         arguments = parser().parse_args(argv)
-    except SystemExit as stop:  # --help, --version, or words that are not understood
+    except SystemExit as stop:  # raised for --help, --version and invalid arguments
         return _OK if stop.code is None else int(stop.code)
     console = error_console()
     try:
         with log_records(console, _log_level(arguments)):
             command = importlib.import_module(f"tilewright.cli.{arguments.command}")
             status = int(command.run(arguments, console))
-            sys.stdout.flush()  # here, where a closed pipe can still be answered
+            sys.stdout.flush()  # here, where a closed pipe can still be handled
             return status
     except TilewrightError as error:
-        complain(console, error.message)
+        print_error(console, error.message)
         return _UNUSABLE
     except KeyboardInterrupt:
-        complain(console, "stopped; finished files are kept, none is half-written")
+        print_error(console, "stopped; finished files are kept, and none is incomplete")
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader of stdout has seen enough; Python would complain once more when it flushes stdout at exit.
+        # The reader of stdout has closed it. Without this, Python would fail again when it flushes
+        # stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
 

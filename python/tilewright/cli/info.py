@@ -1,4 +1,4 @@
-"""`tilewright info`: what would run here, and why not something faster."""
+"""The command `tilewright info`: what runs on this machine, and why a GPU is not used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import platform
 from typing import TYPE_CHECKING, Any
 
-from tilewright import _core
+from tilewright._core import available_isas, default_isa
 from tilewright.errors import DeviceError, TilewrightError
 from tilewright.runtimes import import_runtime
 from tilewright.settings import Settings
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace, _console: Console) -> int:
-    """Prints the facts on stdout.
+    """Prints the facts on stdout and returns the exit status.
 
     Raises:
-        SettingsError: an environment variable that is not understood.
-        TilewrightError: with ``--plan``, a network that cannot be opened.
+        SettingsError: An environment variable has an invalid value.
+        TilewrightError: With ``--plan``: the network cannot be opened.
     """
     if arguments.plan is not None:
         from tilewright.cli.plan import plan_facts, plan_lines
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
 
 
 def print_table(lines: Sequence[tuple[str, str]]) -> None:
-    """Names and values on stdout, in two columns."""
+    """Prints pairs of name and value on stdout, in two columns."""
     from rich.table import Table
     from rich.text import Text
 
@@ -57,9 +57,16 @@ def print_table(lines: Sequence[tuple[str, str]]) -> None:
 
 
 def gather_facts(settings: Settings) -> dict[str, Any]:
-    """What ``tilewright info --json`` prints: plain JSON values; sizes in bytes, absent things None.
+    """Returns what ``tilewright info --json`` prints.
 
-    Nothing is opened, converted or written. What cannot be loaded is told, not raised.
+    No network is opened or converted, and nothing is written. A module that cannot be loaded is
+    reported, not raised.
+
+    Args:
+        settings: The settings to report.
+
+    Returns:
+        JSON values by name: sizes in bytes, None for what is missing.
     """
     from tilewright.models.catalog import DEFAULT
 
@@ -85,8 +92,8 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "precision": settings.precision,
         "bf16": _has_bf16() if openvino else False,
         "threads": settings.threads,
-        "isa": _core.default_isa(),
-        "availableISAs": _core.available_isas(),
+        "isa": default_isa(),
+        "availableISAs": available_isas(),
         "model": settings.model,
         "autoModel": DEFAULT,
         "memoryBudget": settings.memory_budget or _default_budget(on_device=device == "cuda" and not kernels_problem),
@@ -102,10 +109,10 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("tilewright", facts["tilewright"]),
         ("Python", f"{facts['python']} on {facts['platform']}"),
         ("NumPy", facts["numpy"] or "cannot be loaded"),
-        ("ONNX Runtime", facts["onnxruntime"] or "cannot be loaded; install tilewright again"),
+        ("ONNX Runtime", facts["onnxruntime"] or "cannot be loaded; reinstall tilewright"),
         (
             "OpenVINO",
-            facts["openvino"] or "not installed; CPUs are 1.4 to 3 times slower without: install tilewright[cpu]",
+            facts["openvino"] or "not installed; it is 1.4 to 3 times faster on CPUs: install tilewright[cpu]",
         ),
         ("pyvips", _pyvips_line(facts)),
         ("Device", _device_line(facts)),
@@ -115,7 +122,7 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Threads", str(facts["threads"])),
         ("Kernels", f"{facts['isa']} (available: {', '.join(facts['availableISAs'])})"),
         ("Model", _model_line(facts)),
-        ("Memory budget", f"{budget:.0f} MiB for each picture on its way"),
+        ("Memory budget", f"{budget:.0f} MiB per picture"),
         ("Largest picture", f"{facts['maxInputPixels'] / 1e6:g} megapixels"),
         ("Cache", facts["cacheDir"]),
         ("Store", facts["store"]),
@@ -130,28 +137,28 @@ def _pyvips_line(facts: Mapping[str, Any]) -> str:
 
 def _device_line(facts: Mapping[str, Any]) -> str:
     if facts["deviceAsked"] == "cuda" and facts["device"] != "cuda":
-        return "none: TILEWRIGHT_DEVICE is cuda, which cannot run here"
-    return f"{facts['device']} (asked for: {facts['deviceAsked']})"
+        return "none: TILEWRIGHT_DEVICE is cuda, but CUDA cannot run here"
+    return f"{facts['device']} (requested: {facts['deviceAsked']})"
 
 
 def _gpu_line(facts: Mapping[str, Any]) -> str:
     if facts["gpuProblem"] is not None:
         return f"no: {facts['gpuProblem']}"
     if facts["gpuKernelsProblem"] is not None:
-        return f"CUDA can run, fed from the host's memory: {facts['gpuKernelsProblem']}"
-    return "CUDA can run, and tiles stay on it"
+        return f"CUDA works, but tiles pass through host memory: {facts['gpuKernelsProblem']}"
+    return "CUDA works, and tiles stay in GPU memory"
 
 
 def _precision_line(facts: Mapping[str, Any]) -> str:
     if facts["device"] == "cuda" and facts["gpuKernelsProblem"] is None:
         if facts["precision"] == "auto":
-            return "fp16 for networks that agree with fp32 when they are opened, fp32 for the others"
+            return "fp16 for networks whose result agrees with fp32 when opened, else fp32"
         return str(facts["precision"])
     if facts["precision"] == "fp32" or facts["runtime"] != "openvino":
         return "fp32"
     if not facts["bf16"]:
         return "fp32; this CPU has no bf16"
-    return "bf16 for networks that agree with fp32 when they are opened, fp32 for the others"
+    return "bf16 for networks whose result agrees with fp32 when opened, else fp32"
 
 
 def _model_line(facts: Mapping[str, Any]) -> str:
@@ -159,16 +166,16 @@ def _model_line(facts: Mapping[str, Any]) -> str:
 
 
 def _version(module: str) -> str | None:
-    """The version of a module, whichever distribution it came in; None when it cannot be imported."""
+    """Returns a module's version, whatever distribution it came in; None if it cannot be imported."""
     try:
         version = str(import_runtime(module).__version__)
     except DeviceError:
         return None
-    return version.split("-")[0]  # OpenVINO's goes on with build and branch
+    return version.split("-")[0]  # OpenVINO appends build and branch
 
 
 def _libvips_version() -> str | None:
-    from tilewright.codecs import vips
+    from tilewright.codecs.libvips import vips
 
     try:
         return ".".join(str(vips().version(part)) for part in range(3))
@@ -177,8 +184,8 @@ def _libvips_version() -> str | None:
 
 
 def _gpu_problem() -> str | None:
-    """Why CUDA cannot run, None when nothing speaks against it."""
-    from tilewright.engine.sessions import cuda_problem
+    """Returns why CUDA cannot run; None if it can."""
+    from tilewright.engine.sessions.cuda_check import cuda_problem
 
     try:
         return cuda_problem()
@@ -187,15 +194,15 @@ def _gpu_problem() -> str | None:
 
 
 def _kernels_problem() -> str | None:
-    """Why tiles cannot stay on the device, None when they can."""
-    from tilewright.engine.sessions import kernels_problem
+    """Returns why tiles cannot stay in GPU memory; None if they can."""
+    from tilewright.engine.sessions.cuda_check import kernels_problem
 
     return kernels_problem()
 
 
 def _default_budget(*, on_device: bool) -> int:
     from tilewright.engine.cuda.planner import default_device_budget
-    from tilewright.engine.planner import default_memory_budget
+    from tilewright.engine.memory import default_memory_budget
     from tilewright.engine.sessions.cuda_check import cuda_kernels
 
     return default_device_budget(cuda_kernels()) if on_device else default_memory_budget()

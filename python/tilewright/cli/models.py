@@ -1,4 +1,4 @@
-"""`tilewright models`: the networks that can be named."""
+"""The command `tilewright models`: lists the networks of the catalog."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace, _console: Console) -> int:
-    """Prints the catalog on stdout."""
+    """Prints the catalog on stdout and returns the exit status."""
     networks = list_models()
     if arguments.json:
         print(json.dumps(networks, indent=2))
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     from tilewright.cli.terminal import output_console
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    # What has to be typed or copied must be whole, however narrow the terminal.
+    # Names are typed and copied, so they are never wrapped.
     table.add_column("Network", overflow="fold", min_width=max(len(network["name"]) for network in networks))
     table.add_column("Factors", overflow="fold")
     table.add_column("Denoise", overflow="fold")

@@ -1,11 +1,10 @@
-"""The words that the command line understands."""
+"""The argument parser of the command line."""
 
 from __future__ import annotations
 
 import argparse
+from importlib.metadata import version
 from typing import TYPE_CHECKING
-
-from tilewright import __version__
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -17,8 +16,8 @@ examples:
   tilewright models
   tilewright info
 
-exit status: 0 all done; 1 something failed; 2 the command line is not understood
-or cannot be carried out, and nothing was done; 130 stopped with Ctrl-C.
+exit status: 0 success; 1 something failed; 2 invalid or impossible command line,
+nothing was written; 130 stopped with Ctrl-C.
 """
 
 _UPSCALE_EPILOG = """\
@@ -31,9 +30,8 @@ examples:
   tilewright upscale drawing.jpg -o drawing2.png -x 2 --model realcugan-pro --denoise 3
   tilewright upscale *.png -o screens/ --size 3840x2160
 
-A picture that fails is named on stderr and does not stop the others. A result
-appears under its name only when it is whole. What is not given here comes from the
-TILEWRIGHT_ environment variables, if they are set.
+A picture that fails is reported on stderr, and the others are still upscaled. Results
+are written atomically. Options override the TILEWRIGHT_ environment variables.
 """
 
 _RUN_EPILOG = """\
@@ -48,15 +46,18 @@ A task:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line. It gives ``command``, ``verbose``, ``quiet`` and the command's own."""
+    """Returns the parser of the whole command line.
+
+    Its result has ``command``, ``verbose``, ``quiet`` and the arguments of that command.
+    """
     result = argparse.ArgumentParser(
         prog="tilewright",
-        description="Makes pictures larger with a super-resolution network.",
+        description="Upscales pictures with a super-resolution network.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    result.add_argument("--version", action="version", version=f"tilewright {__version__}")
+    result.add_argument("--version", action="version", version=f"tilewright {version('tilewright')}")
     result.set_defaults(verbose=False, quiet=False)
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_upscale(commands)
@@ -75,121 +76,142 @@ def _add(commands: _Commands, name: str, help_text: str, epilog: str | None = No
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument("-v", "--verbose", action="store_true", help="say more on stderr: network, runtime, reasons")
+    command.add_argument("-v", "--verbose", action="store_true", help="print log messages: network, runtime, fallbacks")
     return command
 
 
 def _add_upscale(commands: _Commands) -> None:
     command = _add(commands, "upscale", "upscale picture files", _UPSCALE_EPILOG)
+    _add_files_and_size(command)
+    _add_network(command)
+    _add_format(command)
+    _add_quality(command)
+    command.add_argument(
+        "--report", action="store_true", help="print one line of JSON per picture: seconds by stage, tiles, memory"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace existing results, never an input picture")
+    command.add_argument(
+        "-r", "--recursive", action="store_true", help="search subfolders too; OUT gets the same subfolders"
+    )
+    command.add_argument("-q", "--quiet", action="store_true", help="print only errors")
+
+
+def _add_files_and_size(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "inputs",
         metavar="IN",
         nargs="+",
-        help="PNG, JPG, WEBP or GIF files, animated too; folders, for the pictures in them; patterns such as '*.png'",
+        help="PNG, JPG, WEBP or GIF files, animations included; folders of pictures; patterns such as '*.png'",
     )
     command.add_argument(
         "-o",
         "--out",
         metavar="OUT",
         required=True,
-        help="file to write, or folder: one that exists, or ends with a slash, or when there can be several pictures",
+        help="output file; or output folder, if it exists, ends with a slash, or IN can be several pictures",
     )
-    larger = command.add_mutually_exclusive_group(required=True)
-    larger.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), help="how much larger")
-    larger.add_argument(
-        "--size", metavar="WxH", type=_size, help="of the results in pixels, up to 4 times a picture; see --fit"
+    scale = command.add_mutually_exclusive_group(required=True)
+    scale.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), help="upscaling factor")
+    scale.add_argument(
+        "--size", metavar="WxH", type=_size, help="output size in pixels, up to 4 times the input; see --fit"
     )
     command.add_argument(
         "--fit",
         choices=("inside", "exact"),
         default="inside",
-        help="with --size: inside keeps each picture's proportions, exact does not (default: %(default)s)",
+        help="with --size: inside keeps the aspect ratio, exact does not (default: %(default)s)",
     )
+
+
+def _add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="a network that `tilewright models` names, or an .onnx file (default: tilewright-photo)",
+        help="network listed by `tilewright models`, or an .onnx file (default: tilewright-photo)",
     )
     command.add_argument(
-        "--denoise", metavar="LEVEL", help="strength of denoising, where the network offers it (`tilewright models`)"
+        "--denoise", metavar="LEVEL", help="denoising strength, if the network offers it (see `tilewright models`)"
     )
     command.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto, CUDA where it can)"
+        "--device", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto, CUDA if available)"
     )
+
+
+def _add_format(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--format",
         type=_format,
         choices=("png", "jpg", "webp"),
-        help="of the results (default: as OUT ends; in a folder as each picture is, PNG for GIF)",
+        help="output format (default: from the extension of OUT; in a folder, each input's own, PNG for GIF)",
     )
     command.add_argument(
-        "--quality", metavar="N", type=_quality, default=95, help="1 to 100, for JPG and WEBP (default: %(default)s)"
+        "--quality",
+        metavar="N",
+        type=_quality,
+        default=95,
+        help="quality of JPG and WEBP, 1 to 100 (default: %(default)s)",
     )
     command.add_argument(
-        "--compression", choices=("fast", "balanced", "small"), help="how hard PNG files are compressed (default: fast)"
+        "--compression", choices=("fast", "balanced", "small"), help="PNG compression effort (default: fast)"
     )
-    # None where they are not given: the settings decide then.
+    # None when not given, so that the settings decide.
     command.add_argument(
-        "--progressive", action="store_true", default=None, help="JPG files build up from coarse to fine as they load"
+        "--progressive", action="store_true", default=None, help="write progressive JPG: it loads from coarse to fine"
     )
     command.add_argument(
-        "--lossless", action="store_true", default=None, help="WEBP files keep every pixel; --quality has no say then"
+        "--lossless", action="store_true", default=None, help="write lossless WEBP; --quality is ignored"
     )
-    command.add_argument("--keep-metadata", action="store_true", help="results keep Exif and XMP: camera, date, place")
+    command.add_argument(
+        "--keep-metadata", action="store_true", help="keep Exif and XMP: camera, date, location and more"
+    )
+
+
+def _add_quality(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--precision",
         choices=("auto", "fp32", "fp16"),
-        help="auto may use bf16, or fp16 on CUDA, where it was seen to agree (default: auto)",
+        help="auto uses bf16, or fp16 on CUDA, if its result agrees with fp32 (default: auto)",
     )
     command.add_argument(
         "--tta",
         action="store_true",
         default=None,
-        help="show every tile to the network eight ways round and take the mean: a little better, 8 times as long",
+        help="self-ensemble: average the results of 8 flips and rotations; slightly better, 8 times slower",
     )
     command.add_argument(
         "--true-colour",
         action="store_true",
         default=None,
-        help="give results the broad colours of their pictures, which networks shift by some levels",
+        help="restore the input's low-frequency colours, which networks shift by a few levels",
     )
     command.add_argument(
-        "--tile", metavar="N", type=_positive, help="tile width and height in pixels (default: by the memory budget)"
+        "--tile", metavar="N", type=_positive, help="tile width and height in pixels (default: from the memory budget)"
     )
-    command.add_argument(
-        "--report", action="store_true", help="print a line of JSON for each: seconds by stage, tiles, memory"
-    )
-    command.add_argument("--overwrite", action="store_true", help="replace results that exist; never a picture of IN")
-    command.add_argument(
-        "-r",
-        "--recursive",
-        action="store_true",
-        help="search folders to their full depth; OUT gets the same subfolders",
-    )
-    command.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
 
 
 def _add_run(commands: _Commands) -> None:
     command = _add(commands, "run", "run tasks in the wire format and print the response", _RUN_EPILOG)
-    command.add_argument("tasks", metavar="FILE", help="JSON: a task object or an array of them; - for stdin")
+    command.add_argument("tasks", metavar="FILE", help="JSON file with a task or an array of tasks; - for stdin")
 
 
 def _add_models(commands: _Commands) -> None:
-    command = _add(commands, "models", "list the networks that --model can name")
-    command.add_argument("--json", action="store_true", help="as JSON, with what each is good for and its source")
+    command = _add(commands, "models", "list the networks for --model")
+    command.add_argument("--json", action="store_true", help="print JSON, with summary and source of each network")
 
 
 def _add_info(commands: _Commands) -> None:
     command = _add(
-        commands, "info", "tell what runs here: versions, device and why no GPU, precision, folders; or plan a picture"
+        commands, "info", "show versions, device, precision and folders, and why a GPU is not used; or plan a picture"
     )
-    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument(
-        "--plan", metavar="WxH", type=_size, help="tell how a picture of this size would be cut, and what it would take"
+        "--plan", metavar="WxH", type=_size, help="show tiles, memory and time for a picture of this size instead"
     )
     command.add_argument("--model", metavar="NAME|FILE", help="with --plan: as for upscale")
     command.add_argument("--denoise", metavar="LEVEL", help="with --plan: as for upscale")
-    command.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), default=4, help="with --plan (default: 4)")
+    command.add_argument(
+        "-x", "--factor", type=int, choices=(2, 3, 4), default=4, help="with --plan: upscaling factor (default: 4)"
+    )
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -197,7 +219,7 @@ def _size(text: str) -> tuple[int, int]:
     try:
         return _positive(width), _positive(height)
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 1920x1080") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1920x1080") from error
 
 
 def _format(text: str) -> str:
@@ -207,7 +229,7 @@ def _format(text: str) -> str:
 def _quality(text: str) -> int:
     value = _positive(text)
     if value > 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not from 1 to 100")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100")
     return value
 
 
@@ -217,5 +239,5 @@ def _positive(text: str) -> int:
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return value

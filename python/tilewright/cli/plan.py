@@ -1,4 +1,4 @@
-"""`tilewright info --plan`: how a picture would be cut, and what it would take."""
+"""`tilewright info --plan`: how a picture would be cut into tiles, and what it would take."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def plan_facts(size: tuple[int, int], factor: int, model: str | None, denoise: str | None) -> dict[str, Any]:
-    """What ``tilewright info --plan --json`` prints: plain JSON values; sizes in pixels and bytes.
+    """Returns what ``tilewright info --plan --json`` prints: plain JSON values, sizes in pixels and bytes.
 
     Raises:
-        TilewrightError: the network cannot be opened, or does not offer the factor.
+        TilewrightError: The network cannot be opened, or does not offer the factor.
     """
     width, height = size
     with Upscaler(model=model, denoise=denoise) as upscaler:
@@ -44,7 +44,7 @@ def plan_facts(size: tuple[int, int], factor: int, model: str | None, denoise: s
 
 
 def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The same for people."""
+    """Returns the facts as rows of names and values."""
     return [
         ("Network", _network(facts)),
         ("Picture", "{} x {} -> {} x {}".format(*facts["input"], *facts["output"])),

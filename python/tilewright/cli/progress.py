@@ -1,4 +1,4 @@
-"""The progress bar of `tilewright upscale`: file, tiles, rate, time left."""
+"""The progress bar of `tilewright upscale`, with file, tiles, rate and remaining time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from tilewright.engine.progress import OnProgress, Progress
 
-# Redrawing costs the network's cores something, and a tile is rarely done in less.
+# Redrawing takes CPU time from the network, and tiles rarely finish more often than this.
 _REDRAWS_PER_SECOND = 4
 
 
 class ProgressBar:
-    """One line on a terminal, redrawn in place and gone at the end; nothing where stderr is no terminal."""
+    """A line that is redrawn in place and removed at the end; nothing if stderr is not a terminal."""
 
     def __init__(self, console: Console, *, files: int, quiet: bool) -> None:
         self._files = files
@@ -38,7 +38,7 @@ class ProgressBar:
                 table_column=Column(no_wrap=True, max_width=console.width // 3, overflow="ellipsis"),
             ),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
-            # Widths of their own, so that the bar does not change its length all the time.
+            # Fixed minimum widths, so that the bar keeps its length.
             _TilesColumn(table_column=Column(no_wrap=True, justify="right", min_width=len("10/48 tiles"))),
             _RateColumn(table_column=Column(no_wrap=True, justify="right", min_width=len("0.123 MP/s out"))),
             _TimeLeftColumn(table_column=Column(no_wrap=True, justify="right", min_width=len("1:23 left"))),
@@ -60,31 +60,38 @@ class ProgressBar:
     ) -> None:
         self._bar.stop()
 
-    def wait(self, what: str) -> None:
-        """Shows that something of unknown length is going on."""
-        self._show(what)
+    def wait(self, text: str) -> None:
+        """Shows a step of unknown duration, such as opening the network."""
+        self._show(text)
 
     def start_file(self, name: str) -> None:
-        """Shows the next file; its tiles are not known yet."""
+        """Shows the next file, whose number of tiles is not known yet."""
         self._started += 1
         place = f"{self._started}/{self._files} " if self._files > 1 else ""
         self._show(f"{place}{name}")
 
     def tiles(self, output_pixels: int) -> OnProgress:
-        """What to call as tiles of the file are done, whose result has `output_pixels`; its clock starts now."""
-        task, began = self._task, self._bar.get_time()
+        """Starts the clock of the current file.
+
+        Args:
+            output_pixels: Width times height of the file's result.
+
+        Returns:
+            A callback to call after each tile.
+        """
+        task, started = self._task, self._bar.get_time()
         assert task is not None
 
-        def hear(progress: Progress) -> None:
+        def update(progress: Progress) -> None:
             self._bar.update(task, completed=progress.done, total=progress.total)
-            if progress.done == 0:  # no rate to tell yet
+            if progress.done == 0:  # the rate is not known yet
                 return
             now = self._bar.get_time()
             share = progress.done / progress.total
-            took = max(now - began, 1e-6)
-            self._bar.update(task, rate=share * output_pixels / took / 1e6, ends=now + took * (1 - share) / share)
+            elapsed = max(now - started, 1e-6)
+            self._bar.update(task, rate=share * output_pixels / elapsed / 1e6, ends=now + elapsed * (1 - share) / share)
 
-        return hear
+        return update
 
     def _show(self, text: str) -> None:
         if self._task is not None:
@@ -100,18 +107,18 @@ class _TilesColumn(ProgressColumn):
 
 
 class _RateColumn(ProgressColumn):
-    """Megapixels of the result per second."""
+    """The rate in megapixels of the result per second."""
 
     def render(self, task: Task) -> Text:
         rate = task.fields["rate"]
         if rate is None:
             return Text("")
-        shown = f"{rate:.3g}" if rate < 100 else f"{rate:.0f}"  # g would turn to powers of ten
-        return Text(f"{shown} MP/s out", style="progress.data.speed")
+        digits = f"{rate:.3g}" if rate < 100 else f"{rate:.0f}"  # the format g would use an exponent
+        return Text(f"{digits} MP/s out", style="progress.data.speed")
 
 
 class _TimeLeftColumn(ProgressColumn):
-    """Counts down between tiles too, which may take long."""
+    """The remaining time, which also counts down between tiles."""
 
     def render(self, task: Task) -> Text:
         ends = task.fields["ends"]
@@ -121,7 +128,7 @@ class _TimeLeftColumn(ProgressColumn):
 
 
 def duration(seconds: float) -> str:
-    """``0:07``, ``12:05``, ``3:00:20``; begun seconds count."""
+    """Formats a duration, rounded up to seconds: ``0:07``, ``12:05`` or ``3:00:20``."""
     minutes, rest = divmod(math.ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

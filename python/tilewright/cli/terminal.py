@@ -1,4 +1,4 @@
-"""The two ways out of the command line: answers on stdout, everything else on stderr."""
+"""Output of the command line: results go to stdout, messages and progress to stderr."""
 
 from __future__ import annotations
 
@@ -12,48 +12,52 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+# Width of tables where stdout is not a terminal: readers of a pipe want whole lines.
+_UNBOUNDED = 1000
+
 
 def printable(text: str) -> str:
-    """A text on one line that a terminal shows and does not obey: file names may hold line breaks and escapes."""
+    """Replaces unprintable characters, such as line breaks and escape sequences in file names."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def error_console() -> Console:
-    """A console on stderr. Lines are not broken there: one message is one line, in a file too."""
+    """Returns a console on stderr that does not wrap lines: each message is one line."""
     from rich.console import Console
 
     return Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
-# Tables are as wide as they need to be where no terminal sets a width: a pipe's reader wants whole lines.
-_UNBOUNDED = 1000
-
-
 def output_console() -> Console:
-    """A console on stdout, for tables."""
+    """Returns a console on stdout, for tables."""
     from rich.console import Console
 
     return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
 
 
-def say(console: Console, text: str) -> None:
-    """One line, above a progress bar if there is one."""
+def print_line(console: Console, text: str) -> None:
+    """Prints one line, above the progress bar if there is one."""
     console.print(printable(text))
 
 
-def complain(console: Console, text: str) -> None:
-    """One line that says what went wrong."""
-    say(console, f"tilewright: {text}")
+def print_error(console: Console, text: str) -> None:
+    """Prints one line that reports an error."""
+    print_line(console, f"tilewright: {text}")
 
 
 def can_draw(console: Console) -> bool:
-    """Whether stderr is a terminal that can redraw a line, whatever the environment makes of its colours."""
+    """Returns whether stderr is a terminal that can redraw a line, whatever its colour support."""
     return sys.stderr.isatty() and console.is_interactive
 
 
 @contextlib.contextmanager
 def log_records(console: Console, level: int) -> Iterator[None]:
-    """The library's log records of this level and above, on the console."""
+    """Prints the library's log records inside the block.
+
+    Args:
+        console: Console to print on.
+        level: Lowest level of the records to print, as in the logging module.
+    """
     logger = logging.getLogger("tilewright")
     handler = _ConsoleHandler(console)
     before = logger.level
@@ -67,7 +71,7 @@ def log_records(console: Console, level: int) -> Iterator[None]:
 
 
 class _ConsoleHandler(logging.Handler):
-    """Goes through the console, so that a record does not land in the middle of a progress bar."""
+    """Prints through the console, so that records do not break the progress bar."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -75,5 +79,5 @@ class _ConsoleHandler(logging.Handler):
         self.setFormatter(logging.Formatter("tilewright: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        for line in self.format(record).splitlines():  # a record with an exception has a traceback
-            say(self._console, line)
+        for line in self.format(record).splitlines():  # a record of an exception includes a traceback
+            print_line(self._console, line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -10,34 +11,35 @@ from typing import TYPE_CHECKING
 
 from tilewright.cli.files import existing_problem, plan_jobs
 from tilewright.cli.progress import ProgressBar
-from tilewright.cli.terminal import complain, say
+from tilewright.cli.terminal import print_error, print_line
 from tilewright.codecs.decode import decode_any
+from tilewright.engine.enlargement import frame_count
 from tilewright.errors import SourceError, StoreError, TilewrightError
-from tilewright.store.atomic import whole_file
-from tilewright.upscaler import Upscaler
+from tilewright.inputs.resolve import read_file
+from tilewright.options import new_picture_upscaler
+from tilewright.settings import Settings
+from tilewright.store.atomic import atomic_write
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from rich.console import Console
 
-    from tilewright.cli.files import Job
+    from tilewright.cli.files import FileJob
     from tilewright.engine.report import Report
-    from tilewright.limits import Limits
-    from tilewright.picture import Animation, Picture
+    from tilewright.picture_upscaler import PictureUpscaler
 
 _log = logging.getLogger("tilewright")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Upscales every picture it can.
+    """Upscales all files.
 
     Returns:
-        1 when a picture failed, else 0.
+        1 if a file failed, else 0.
 
     Raises:
-        TilewrightError: the command line cannot be carried out; nothing was written.
+        TilewrightError: The command cannot be carried out; nothing was written.
     """
     plan = plan_jobs(
         arguments.inputs,
@@ -47,47 +49,52 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         overwrite=arguments.overwrite,
     )
     for name, problem in plan.problems:
-        complain(console, f"{name}: {problem}")
+        print_error(console, f"{name}: {problem}")
     if plan.done and not arguments.quiet:
-        say(console, f"{len(plan.done)} skipped, their results exist; --overwrite makes them again")
+        print_line(console, f"{len(plan.done)} skipped, their results exist; --overwrite makes them again")
     failed = len(plan.problems)
     if plan.jobs:
         failed += _run_jobs(plan.jobs, arguments, console)
     total = len(plan.jobs) + len(plan.problems)
     if failed and total > 1:
-        complain(console, f"{failed} of {total} failed")
+        print_error(console, f"{failed} of {total} failed")
     return 1 if failed else 0
 
 
-def _run_jobs(jobs: list[Job], arguments: argparse.Namespace, console: Console) -> int:
-    """How many failed."""
+def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Console) -> int:
+    """Upscales the files and returns how many failed."""
+    settings = Settings.from_environment()
+    pictures = new_picture_upscaler(
+        settings,
+        {
+            "model": arguments.model,
+            "denoise": arguments.denoise,
+            "device": arguments.device,
+            "precision": arguments.precision,
+            "tta": arguments.tta,
+            "true_colour": arguments.true_colour,
+            "tile": arguments.tile,
+        },
+    )
     failed = 0
-    # Results go to the named files: the Upscaler's store is not used, and its folder not made.
     with (
+        contextlib.closing(pictures),
         ProgressBar(console, files=len(jobs), quiet=arguments.quiet) as bar,
-        Upscaler(
-            model=arguments.model,
-            denoise=arguments.denoise,
-            device=arguments.device,
-            precision=arguments.precision,
-            tta=arguments.tta,
-            true_colour=arguments.true_colour,
-            tile=arguments.tile,
-        ) as upscaler,
     ):
         bar.wait("opening the network")
-        # An unknown network is one error, not one for every file. The factors of a size are known with the pictures.
+        # Reports an unknown network once, not once per file. With --size, the factor depends on the
+        # file.
         if arguments.factor is None:
-            upscaler.factors()
+            pictures.networks.factors(pictures.model)
         else:
-            upscaler.session(factor=arguments.factor)
+            pictures.session(factor=arguments.factor)
         for job in jobs:
             bar.start_file(job.source.name)
             began = time.monotonic()
             try:
-                report = _upscale_file(job, arguments, upscaler, bar)
-            except Exception as error:  # whatever is wrong with one picture must not stop the others
-                complain(console, f"{job.source}: {_reason(error)}")
+                report = _upscale_file(job, arguments, settings, pictures, bar)
+            except Exception as error:  # no failure of one file may stop the others
+                print_error(console, _failure(job, error))
                 failed += 1
                 continue
             if arguments.report:
@@ -95,35 +102,50 @@ def _run_jobs(jobs: list[Job], arguments: argparse.Namespace, console: Console) 
             if not arguments.quiet:
                 took = time.monotonic() - began
                 width, height = report.output_size
-                say(console, f"{job.source} -> {job.target} {width}x{height} in {took:.1f} s")
+                print_line(console, f"{job.source} -> {job.target} {width}x{height} in {took:.1f} s")
     return failed
 
 
-def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, bar: ProgressBar) -> Report:
-    report = upscaler.new_report()
+def _upscale_file(
+    job: FileJob, arguments: argparse.Namespace, settings: Settings, pictures: PictureUpscaler, bar: ProgressBar
+) -> Report:
+    """Upscales one file and returns its report.
+
+    Raises:
+        TilewrightError: The file cannot be upscaled; nothing was written.
+    """
+    report = pictures.new_report()
     with report.stage("decode"):
-        settings = upscaler.settings
+        data = read_file(job.source, settings.limits)
         keep_metadata = arguments.keep_metadata or settings.keep_metadata
-        picture = _decode(job.source, settings.limits, keep_metadata=keep_metadata)
-    wanted = {"size": arguments.size, "fit": arguments.fit}
+        picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata)
     with report.stage("open"):
-        _, (width, height) = upscaler.goal(picture.width, picture.height, arguments.factor, **wanted)
+        enlargement = pictures.resolve(
+            picture.width,
+            picture.height,
+            arguments.factor,
+            size=arguments.size,
+            fit=arguments.fit,
+            frames=frame_count(picture),
+        )
     try:
-        with report.stage("store"), whole_file(job.target) as file:
-            upscaler.upscale_to_file(
+        with report.stage("store"), atomic_write(job.target) as file:
+            pictures.write(
                 picture,
-                arguments.factor,
+                enlargement,
                 file,
                 job.file_format,
-                quality=arguments.quality,
-                compression=arguments.compression,
-                progressive=arguments.progressive,
-                lossless=arguments.lossless,
-                on_progress=bar.tiles(width * height),
+                pictures.encode_options(
+                    quality=arguments.quality,
+                    compression=arguments.compression,
+                    progressive=arguments.progressive,
+                    lossless=arguments.lossless,
+                ),
+                on_progress=bar.tiles(enlargement.width * enlargement.height),
+                check_result=None,
                 report=report,
-                **wanted,
             )
-            # Somebody else may have written it while the network ran.
+            # Another program may have written the target while the network ran.
             if not arguments.overwrite and os.path.lexists(job.target):
                 raise StoreError(existing_problem(job.target))
     except OSError as error:
@@ -131,17 +153,11 @@ def _upscale_file(job: Job, arguments: argparse.Namespace, upscaler: Upscaler, b
     return report
 
 
-def _decode(source: Path, limits: Limits, *, keep_metadata: bool) -> Picture | Animation:
-    try:
-        with source.open("rb") as file:
-            data = limits.read(file)
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror or error}") from error
-    return decode_any(data, limits=limits, keep_metadata=keep_metadata)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TilewrightError):
+def _failure(job: FileJob, error: Exception) -> str:
+    """Returns one line that names the file and the reason."""
+    if isinstance(error, SourceError):  # its message names the file
         return error.message
-    _log.info("an unexpected failure", exc_info=error)
-    return f"unexpected failure: {type(error).__name__}: {error}"
+    if isinstance(error, TilewrightError):
+        return f"{job.source}: {error.message}"
+    _log.info("unexpected failure", exc_info=error)
+    return f"{job.source}: unexpected failure: {type(error).__name__}: {error}"

@@ -1,17 +1,21 @@
-"""ICC profiles: for the colour space that a PNG file tells by chunks, and for grey where there is only RGB.
+"""ICC profiles for colour spaces given otherwise: by PNG chunks, and for grey where only RGB exists.
 
-Pixels stay as they are: a profile says the same as cICP, or gAMA and cHRM, loses no levels as a conversion would, and
-can be carried into JPG and WEBP too. Profiles follow ICC.1:2022; code points of cICP are those of ITU-T H.273.
+A profile describes the colour space given by cICP, or by gAMA and cHRM, so the pixels stay
+unchanged: a conversion would lose levels. A profile can also be stored in JPG and WEBP.
+
+Profiles follow ICC.1:2022; code points of cICP are those of ITU-T H.273.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 
@@ -24,8 +28,8 @@ class Primaries(NamedTuple):
     blue: tuple[float, float]
 
 
-# A curve from samples to light, by the parameters of ICC's parametricCurveType: one, a power; or five (g, a, b, c, d),
-# (a·v + b)^g from d on, and c·v below.
+# Transfer curve from samples to light, as parameters of ICC's parametricCurveType: (g,) is a power;
+# (g, a, b, c, d) is (a·v + b)^g for v >= d and c·v below.
 Curve = tuple[float, ...]
 
 _D65 = (0.3127, 0.3290)
@@ -55,104 +59,118 @@ _CURVES: dict[int, Curve] = {
     15: _BT709_CURVE,
 }
 
-# Most writers that say 1/2.2 mean sRGB, and so do rounded chromaticities; libpng takes gammas this close for the same.
-_SAME_GAMMA = 0.05
-_SAME_CHROMATICITY = 0.005
+# Chunks this close to sRGB are taken for sRGB, as libpng does: most writers of gamma 1/2.2 mean
+# sRGB, and chromaticities are often rounded. The gamma tolerance is relative.
+_GAMMA_TOLERANCE = 0.05
+_CHROMATICITY_TOLERANCE = 0.005
+
+_CICP_SRGB = bytes((1, 13, 0, 1))
 
 _D50 = (0.9642, 1.0, 0.8249)
-# Bradford's cone responses (ICC.1:2022, annex E).
+# Cone response matrix of the Bradford transform (ICC.1:2022, annex E).
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
 class ColourSpace(NamedTuple):
-    """What a picture's pixels mean, in the terms of `Picture`."""
+    """Colour space of a picture.
+
+    Attributes:
+        icc: ICC profile; None means sRGB, or plain grey.
+        cicp: Data of the chunk cICP if no profile describes the colour space, else None.
+    """
 
     icc: bytes | None
     cicp: bytes | None
 
 
-def colour_space(chunks: dict[bytes, bytes], icc: bytes | None, *, grey: bool) -> ColourSpace:
-    """The colour space of a PNG file: the first of cICP, iCCP, sRGB, and gAMA with cHRM, as the specification asks.
+def png_colour_space(chunks: dict[bytes, bytes], icc: bytes | None, *, grey: bool) -> ColourSpace:
+    """Returns the colour space of a PNG file.
+
+    The first that exists decides, as the specification requires: cICP, iCCP, sRGB, gAMA and cHRM.
 
     Args:
-        chunks: of the file, see `leading_chunks`.
-        icc: the file's profile.
-        grey: whether its samples are grey.
+        chunks: Chunks of the file, see `tilewright.codecs.png_chunks.leading_chunks`.
+        icc: ICC profile of the file; None if there is none.
+        grey: Whether the samples are grey.
     """
     cicp = chunks.get(b"cICP")
     if cicp is not None and len(cicp) == 4:
-        primaries, curve, matrix, full_range = cicp
-        if cicp == b"\x01\x0d\x00\x01":
+        if cicp == _CICP_SRGB:
             return ColourSpace(None, None)
+        primaries, curve, matrix, full_range = cicp
         if primaries in _PRIMARIES and curve in _CURVES and (matrix, full_range) == (0, 1):
             return ColourSpace(_profile(_PRIMARIES[primaries], _CURVES[curve], grey=grey), None)
         return ColourSpace(None, cicp)
     if icc is not None or b"sRGB" in chunks:
         return ColourSpace(icc, None)
-    given, gamma = _chromaticities(chunks.get(b"cHRM", b"")), _gamma(chunks.get(b"gAMA", b""))
-    same_curve = gamma is None or abs(gamma / 2.2 - 1) < _SAME_GAMMA
-    same_colours = grey or given is None or bool(np.abs(np.subtract(given, _BT709)).max() < _SAME_CHROMATICITY)
-    if same_curve and same_colours:
+    chromaticities, gamma = _chromaticities(chunks.get(b"cHRM", b"")), _gamma(chunks.get(b"gAMA", b""))
+    srgb_curve = gamma is None or abs(gamma / 2.2 - 1) < _GAMMA_TOLERANCE
+    srgb_primaries = (
+        grey
+        or chromaticities is None
+        or bool(np.abs(np.subtract(chromaticities, _BT709)).max() < _CHROMATICITY_TOLERANCE)
+    )
+    if srgb_curve and srgb_primaries:
         return ColourSpace(None, None)
-    return ColourSpace(_profile(given or _BT709, _SRGB_CURVE if gamma is None else (gamma,), grey=grey), None)
+    profile = _profile(chromaticities or _BT709, _SRGB_CURVE if gamma is None else (gamma,), grey=grey)
+    return ColourSpace(profile, None)
 
 
-def for_equal_channels(icc: bytes) -> bytes | None:
-    """A profile that says of equal red, green and blue what one for grey says of grey.
+def rgb_profile_from_grey(icc: bytes) -> bytes | None:
+    """Returns an RGB profile that renders equal channels as a grey profile renders grey.
 
     Args:
-        icc: a profile for grey.
+        icc: ICC profile for grey.
 
     Returns:
-        The profile; None where the curve of `icc` cannot be taken over, as when it leads to L*.
+        The profile; None if `icc` is no grey profile with connection space XYZ and a tone curve.
     """
     if icc[16:24] != b"GRAYXYZ ":
         return None
-    tags = _tags(icc)
-    curve = tags.get(b"kTRC", b"")
+    curve = _read_tags(icc).get(b"kTRC", b"")
     return _rgb_profile(_BT709, curve) if curve[:4] in (b"curv", b"para") else None
 
 
 def _gamma(body: bytes) -> float | None:
-    """The exponent from samples to light; the chunk has the inverse."""
+    """Returns the exponent from samples to light; gAMA stores 100000 times its inverse."""
     value = struct.unpack(">I", body)[0] if len(body) == 4 else 0
     return 100_000 / value if 1_000 <= value <= 10_000_000 else None
 
 
 def _chromaticities(body: bytes) -> Primaries | None:
+    """Returns the primaries in cHRM; None if they are absent or do not span a colour space."""
     if len(body) != 32:
         return None
     values = [value / 100_000 for value in struct.unpack(">8I", body)]
-    found = Primaries(*zip(values[::2], values[1::2], strict=True))
-    sensible = all(0 < x < 1 and 0 < y < 1 and x + y <= 1 for x, y in found)
-    return found if sensible and abs(np.linalg.det([_xyz(xy) for xy in found[1:]])) > 1e-3 else None
+    primaries = Primaries(*zip(values[::2], values[1::2], strict=True))
+    valid = all(0 < x < 1 and 0 < y < 1 and x + y <= 1 for x, y in primaries)
+    return primaries if valid and abs(np.linalg.det([_xyz(xy) for xy in primaries[1:]])) > 1e-3 else None
 
 
 def _xyz(xy: tuple[float, float]) -> NDArray[np.float64]:
-    """XYZ of a chromaticity at Y = 1."""
+    """Returns XYZ of a chromaticity at Y = 1."""
     x, y = xy
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
 def _profile(primaries: Primaries, curve: Curve, *, grey: bool) -> bytes:
-    """A display profile of version 4 by matrix and curve, or for grey by the curve alone."""
-    kind = 0 if len(curve) == 1 else 3
-    parametric = struct.pack(">4sIHH", b"para", 0, kind, 0) + _s15(curve)
-    return _assembled(b"GRAY", primaries, {b"kTRC": parametric}) if grey else _rgb_profile(primaries, parametric)
+    """Returns a display profile of version 4: a curve for grey, matrix and curves for RGB."""
+    function_type = 0 if len(curve) == 1 else 3
+    tag = struct.pack(">4sIHH", b"para", 0, function_type, 0) + _s15_fixed16(curve)
+    return _assemble(b"GRAY", primaries, {b"kTRC": tag}) if grey else _rgb_profile(primaries, tag)
 
 
-def _rgb_profile(primaries: Primaries, curve: bytes) -> bytes:
-    """One by matrix and a curve that is a tag's data."""
+def _rgb_profile(primaries: Primaries, curve_tag: bytes) -> bytes:
     columns = np.stack([_xyz(each) for each in primaries[1:]], axis=1)
     columns = _adaptation(primaries) @ (columns * np.linalg.solve(columns, _xyz(primaries.white)))
     tags = {}
     for name, column in zip((b"r", b"g", b"b"), columns.T, strict=True):
-        tags[name + b"XYZ"], tags[name + b"TRC"] = _xyz_tag(column), curve
-    return _assembled(b"RGB ", primaries, tags)
+        tags[name + b"XYZ"], tags[name + b"TRC"] = _xyz_tag(column), curve_tag
+    return _assemble(b"RGB ", primaries, tags)
 
 
 def _adaptation(primaries: Primaries) -> NDArray[np.float64]:
-    """From the primaries' white to the profile's."""
+    """Returns the chromatic adaptation matrix from the primaries' white to D50."""
     white = _xyz(primaries.white)
     adaptation: NDArray[np.float64] = (
         np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white)) @ _BRADFORD
@@ -160,8 +178,8 @@ def _adaptation(primaries: Primaries) -> NDArray[np.float64]:
     return adaptation
 
 
-def _tags(icc: bytes) -> dict[bytes, bytes]:
-    """The data of a profile's tags, as far as they are there."""
+def _read_tags(icc: bytes) -> dict[bytes, bytes]:
+    """Returns the data of a profile's tags by name, truncated if the profile is."""
     (count,) = struct.unpack(">I", icc[128:132].rjust(4, b"\0"))
     tags = {}
     for at in range(132, min(132 + 12 * count, len(icc) - 11), 12):
@@ -170,12 +188,13 @@ def _tags(icc: bytes) -> dict[bytes, bytes]:
     return tags
 
 
-def _assembled(space: bytes, primaries: Primaries, specific: dict[bytes, bytes]) -> bytes:
+def _assemble(colour_model: bytes, primaries: Primaries, specific: dict[bytes, bytes]) -> bytes:
+    """Returns a profile from its colour model and the tags that depend on the model."""
     tags = {
-        b"desc": _text("colour space of the picture"),
-        b"cprt": _text("CC0"),
+        b"desc": _text_tag("colour space of the picture"),
+        b"cprt": _text_tag("CC0"),
         b"wtpt": _xyz_tag(_D50),
-        b"chad": b"sf32" + bytes(4) + _s15(_adaptation(primaries).ravel()),
+        b"chad": b"sf32" + bytes(4) + _s15_fixed16(_adaptation(primaries).ravel()),
         **specific,
     }
     at = 128 + 4 + 12 * len(tags)
@@ -183,20 +202,20 @@ def _assembled(space: bytes, primaries: Primaries, specific: dict[bytes, bytes])
     for name, data in tags.items():
         table += struct.pack(">4sII", name, at + len(body), len(data))
         body += data + bytes(-len(data) % 4)
-    header = struct.pack(">I4xI4s4s4s", at + len(body), 0x0440_0000, b"mntr", space, b"XYZ ")
-    header += struct.pack(">6H4s28x", 2026, 1, 1, 0, 0, 0, b"acsp") + _s15(_D50)
+    header = struct.pack(">I4xI4s4s4s", at + len(body), 0x0440_0000, b"mntr", colour_model, b"XYZ ")
+    header += struct.pack(">6H4s28x", 2026, 1, 1, 0, 0, 0, b"acsp") + _s15_fixed16(_D50)
     return header.ljust(128, b"\0") + table + body
 
 
-def _s15(values: Any) -> bytes:
+def _s15_fixed16(values: Iterable[float]) -> bytes:
     return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
 
 
-def _xyz_tag(values: Any) -> bytes:
-    return b"XYZ " + bytes(4) + _s15(values)
+def _xyz_tag(values: Iterable[float]) -> bytes:
+    return b"XYZ " + bytes(4) + _s15_fixed16(values)
 
 
-def _text(text: str) -> bytes:
-    """A multiLocalizedUnicodeType of one English text."""
+def _text_tag(text: str) -> bytes:
+    """Returns a multiLocalizedUnicodeType with one English text."""
     encoded = text.encode("utf-16-be")
     return struct.pack(">4sIII2s2sII", b"mluc", 0, 1, 12, b"en", b"US", len(encoded), 28) + encoded

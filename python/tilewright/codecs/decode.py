@@ -1,4 +1,4 @@
-"""Bytes to pictures: PNG, JPG, WEBP and GIF files."""
+"""Decoding of PNG, JPG, WEBP and GIF files."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs import colour, gif, jpeg, metadata, png_chunks, reason, vips
-from tilewright.codecs.animated import open_animation
-from tilewright.codecs.samples import cmyk_to_srgb, picture_from_samples
+from tilewright.codecs import gif, jpeg, png_chunks
+from tilewright.codecs.animation_reader import open_animation
+from tilewright.codecs.colour import png_colour_space
+from tilewright.codecs.libvips import error_text, vips
+from tilewright.codecs.metadata import exif_resolution, filter_metadata
+from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
 from tilewright.errors import DecodeError
-from tilewright.limits import UNLIMITED, Limits
+from tilewright.limits import UNLIMITED, InputLimits
 from tilewright.picture import Animation
 
 if TYPE_CHECKING:
+    from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture
 
 _LOADERS = {"PNG": "pngload_buffer", "JPG": "jpegload_buffer", "WEBP": "webpload_buffer", "GIF": "gifload_buffer"}
 
-# Files we can name but do not read, so that the message can say more than "unknown".
-_FOREIGN = (
+# Unsupported formats by their first bytes, so that the error message can name them.
+_UNSUPPORTED = (
     (b"BM", "a BMP file"),
     (b"II*\0", "a TIFF file"),
     (b"MM\0*", "a TIFF file"),
@@ -33,78 +37,87 @@ _FOREIGN = (
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
 )
 
-# libvips keeps one list of warnings for the process, and those about a JPEG file decide over it.
-_one_jpeg = threading.Lock()
+# libvips collects warnings in one list per process, and warnings decide whether a JPEG is damaged.
+_jpeg_lock = threading.Lock()
 
 
-def decode(data: bytes, *, limits: Limits = UNLIMITED, keep_metadata: bool = False) -> Picture:
-    """Decode a picture from a file's bytes; the content decides, never a name.
+def decode(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool = False) -> Picture:
+    """Decodes a still picture.
 
-    The result is upright (EXIF orientation applied). Grey stays grey, a palette becomes RGB, 1, 2 and 4 bits become 8,
-    16 bits stay. CMYK becomes sRGB through its profile, or by the plain complement when it has none. The colour space
-    that a PNG file tells otherwise than by a profile becomes one, see `tilewright.codecs.colour`.
+    The format is detected from the content. The picture is upright: the EXIF orientation has been
+    applied. Grey stays grey, a palette becomes RGB, 1, 2 and 4 bits become 8, 16 bits stay.
+    CMYK becomes sRGB through its profile, or as the plain complement if it has none. A PNG file may
+    give its colour space without a profile; it is then converted to one, see
+    `tilewright.codecs.colour`.
 
     Args:
-        data: the whole file.
-        limits: refuse more than this, on the word of the header, before decoding.
-        keep_metadata: whether Exif and XMP come along, without what is true of this file only.
+        data: The whole file.
+        limits: Limits on pixels and bytes, checked before the pixels are decoded.
+        keep_metadata: Whether Exif and XMP are kept, without the entries that are only true of
+            this file.
 
     Raises:
-        DecodeError: no picture, a kind that is not read, an animation, corrupt or cut short.
-        ImageTooLargeError: beyond a limit.
+        DecodeError: An unsupported format, an animation, or a corrupt or truncated file.
+        ImageTooLargeError: Over a limit.
     """
-    found = decode_any(data, limits=limits, keep_metadata=keep_metadata)
-    if isinstance(found, Animation):
+    decoded = decode_any(data, limits=limits, keep_metadata=keep_metadata)
+    if isinstance(decoded, Animation):
         raise DecodeError(
-            f"the {found.source_format} file is an animation of {found.count} frames; send one frame as a still picture"
+            f"the {decoded.source_format} file is an animation of {decoded.count} frames; "
+            "send one frame as a still picture"
         )
-    return found
+    return decoded
 
 
-def decode_any(data: bytes, *, limits: Limits = UNLIMITED, keep_metadata: bool = False) -> Picture | Animation:
-    """`decode`, and of an animation all frames, decoded as they are asked for.
+def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool = False) -> Picture | Animation:
+    """Decodes a still picture, or opens an animation whose frames are decoded on demand.
+
+    Args:
+        data: The whole file.
+        limits: Limits on pixels, bytes and frames, checked before the pixels are decoded.
+        keep_metadata: As for `decode`.
 
     Raises:
-        DecodeError: as `decode`, but for an animation.
-        ImageTooLargeError: beyond a limit.
+        DecodeError: An unsupported format, or a corrupt or truncated file.
+        ImageTooLargeError: Over a limit.
     """
     limits.check_bytes(len(data))
     kind = sniff(data)
     if kind is None:
         raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")
-    with _one_jpeg if kind == "JPG" else contextlib.nullcontext():
-        _warnings()  # those about an earlier file would turn up in this one's message
+    with _jpeg_lock if kind == "JPG" else contextlib.nullcontext():
+        _take_warnings()  # discards those about earlier files
         try:
-            # "error" refuses files that are cut short or whose checksums fail; "warning" would also refuse the many
-            # photographs with harmless oddities (stray bytes between markers, a wrong sRGB chunk) that viewers open.
+            # "error" refuses truncated files and failed checksums. "warning" would also refuse the
+            # many photographs with harmless flaws (stray bytes between markers, a wrong sRGB chunk).
             image = vips().Operation.call(_LOADERS[kind], data, fail_on="error", access="sequential")
             chunks = png_chunks.leading_chunks(data) if kind == "PNG" else {}
-            frames = _frames(image, chunks)
+            frames = _frame_count(image, chunks)
             limits.check_size(image.width, image.height, frames)
-            if kind == "GIF" and gif.is_cut_short(data):
-                raise DecodeError("the GIF file is corrupt or cut short: a block of it has no end")
+            if kind == "GIF" and gif.is_truncated(data):
+                raise DecodeError("the GIF file is corrupt or cut short: a block is incomplete")
             if frames > 1:
                 animation = open_animation(data, kind, frames, keep_metadata=keep_metadata)
-                # Readers differ over the size of a GIF file whose first frame reaches beyond its screen.
+                # libvips and Pillow disagree about the size if the first GIF frame exceeds the
+                # screen.
                 limits.check_size(animation.width, animation.height, frames)
                 return animation
-            about_header = _warnings()
+            header_warnings = _take_warnings()
             picture = _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
         except vips().Error as error:
-            raise DecodeError(f"the {kind} file is corrupt or cut short: {reason(error)}") from error
-        if kind == "JPG" and (problem := jpeg.damage(about_header, _warnings(), data)):
-            raise DecodeError(f"the JPG file is corrupt: {problem}")
+            raise DecodeError(f"the {kind} file is corrupt or cut short: {error_text(error)}") from error
+        if kind == "JPG" and (damage := jpeg.find_damage(header_warnings, _take_warnings(), data)):
+            raise DecodeError(f"the JPG file is corrupt: {damage}")
     return picture
 
 
-def _warnings() -> list[str]:
-    """What libvips warned of since the last call."""
-    return str(vips().Error("").detail).splitlines()
-
-
 def sniff(data: bytes) -> str | None:
-    """The kind of picture file by its first bytes: ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``, or None."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    """Detects the format of a file from its first bytes.
+
+    Returns:
+        ``"PNG"``, ``"JPG"``, ``"WEBP"`` or ``"GIF"``; None for anything else.
+    """
+    if data.startswith(png_chunks.SIGNATURE):
         return "PNG"
     if data.startswith(b"\xff\xd8\xff"):
         return "JPG"
@@ -116,9 +129,10 @@ def sniff(data: bytes) -> str | None:
 
 
 def _describe(data: bytes) -> str:
+    """Describes data of an unsupported format, for an error message."""
     if not data:
         return "it is empty (0 bytes)"
-    for magic, name in _FOREIGN:
+    for magic, name in _UNSUPPORTED:
         if data.startswith(magic):
             return f"it is {name}"
     if data[4:8] == b"ftyp":
@@ -129,37 +143,52 @@ def _describe(data: bytes) -> str:
     return f"its {len(data)} bytes begin with {data[:8].hex(' ')}"
 
 
-def _frames(image: Any, chunks: dict[bytes, bytes]) -> int:
-    # libvips shows the default picture of an animated PNG and does not say that there are more.
+def _take_warnings() -> list[str]:
+    """Returns the warnings of libvips since the last call."""
+    return str(vips().Error("").detail).splitlines()
+
+
+def _frame_count(image: Any, chunks: dict[bytes, bytes]) -> int:
+    # libvips decodes only the default image of an animated PNG and does not report the frame count.
     if len(chunks.get(b"acTL", b"")) == 8:
         return int(struct.unpack(">I", chunks[b"acTL"][:4])[0])
     return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
 
 
 def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, keep_metadata: bool) -> Picture:
+    """Decodes the pixels of an opened file."""
     icc, exif, xmp = (_blob(image, f"{name}-data") for name in ("icc-profile", "exif", "xmp"))
     cicp = None
     if kind == "PNG":
-        icc, cicp = colour.colour_space(chunks, icc, grey=image.bands <= 2)
-    dpi = png_chunks.resolution(chunks) if kind == "PNG" else jpeg.jfif_resolution(data) if kind == "JPG" else None
-    if dpi is None and exif is not None:
-        dpi = metadata.exif_resolution(exif)
+        icc, cicp = png_colour_space(chunks, icc, grey=image.bands <= 2)
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     if image.interpretation == "cmyk":
         image = cmyk_to_srgb(image, icc)
         icc = None
-    depth: Any = np.uint16 if image.format == "ushort" else np.uint8
-    samples = np.frombuffer(image.write_to_memory(), depth)
-    return picture_from_samples(
-        samples.reshape(image.height, image.width, image.bands),
+    metadata = filter_metadata(exif, xmp, keep=keep_metadata)
+    info = SourceInfo(
         icc=icc,
-        orientation=orientation,
-        dpi=dpi,
         cicp=cicp,
+        orientation=orientation,
+        dpi=_resolution(kind, data, chunks, exif),
+        exif=metadata.exif,
+        xmp=metadata.xmp,
         source_format=kind,
-        **metadata.kept(exif, xmp, wanted=keep_metadata),
     )
+    dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
+    samples = np.frombuffer(image.write_to_memory(), dtype)
+    return picture_from_samples(samples.reshape(image.height, image.width, image.bands), info)
 
 
 def _blob(image: Any, name: str) -> bytes | None:
     return bytes(image.get(name)) if image.get_typeof(name) else None
+
+
+def _resolution(kind: str, data: bytes, chunks: dict[bytes, bytes], exif: bytes | None) -> Resolution | None:
+    """Returns the resolution from the format's own header, else from Exif."""
+    found = None
+    if kind == "PNG":
+        found = png_chunks.read_resolution(chunks)
+    elif kind == "JPG":
+        found = jpeg.read_jfif_resolution(data)
+    return exif_resolution(exif) if found is None and exif is not None else found

@@ -1,20 +1,24 @@
-"""Whether a GIF file is all there: decoders show what they have of one that is cut short, and say nothing."""
+"""Detection of truncated GIF files, which decoders show as far as they go without an error."""
 
 from __future__ import annotations
 
-# Introduce the blocks of a file (GIF89a specification, appendix A).
+# First bytes of the blocks of a file (GIF89a specification, appendix A).
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 
 
-def is_cut_short(data: bytes) -> bool:
-    """Whether a block of the file has no end. Files that lack no more than the trailer are whole."""
+def is_truncated(data: bytes) -> bool:
+    """Whether a block of a GIF file is incomplete. A missing trailer alone is accepted.
+
+    Args:
+        data: The whole file.
+    """
     try:
-        at = 13 + _table(data[10])
+        at = 13 + _colour_table_bytes(data[10])
         while at < len(data) and data[at] != _TRAILER:
             if data[at] == _IMAGE:
-                at = _after_blocks(data, at + 11 + _table(data[at + 9]))
+                at = _after_sub_blocks(data, at + 11 + _colour_table_bytes(data[at + 9]))
             elif data[at] == _EXTENSION:
-                at = _after_blocks(data, at + 2)
+                at = _after_sub_blocks(data, at + 2)
             elif data[at] == 0:  # padding
                 at += 1
             else:
@@ -24,12 +28,12 @@ def is_cut_short(data: bytes) -> bool:
     return at > len(data)
 
 
-def _table(flags: int) -> int:
-    """Bytes of the colour table that an image's, or the screen's, flags tell of."""
+def _colour_table_bytes(flags: int) -> int:
+    """Returns the size of the colour table from the flags of a screen or image descriptor."""
     return 3 << (1 + (flags & 7)) if flags & 0x80 else 0
 
 
-def _after_blocks(data: bytes, at: int) -> int:
+def _after_sub_blocks(data: bytes, at: int) -> int:
     while data[at]:
         at += 1 + data[at]
     return at + 1

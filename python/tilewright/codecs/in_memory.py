@@ -1,4 +1,4 @@
-"""Pictures that are in memory already: NumPy arrays and Pillow images."""
+"""Pictures from objects in memory: NumPy arrays and Pillow images."""
 
 from __future__ import annotations
 
@@ -6,82 +6,96 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs import metadata, vips
-from tilewright.codecs.samples import cmyk_to_srgb, picture_from_samples
+from tilewright.codecs.libvips import vips
+from tilewright.codecs.metadata import filter_metadata, resolution
+from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
 from tilewright.errors import DecodeError
-from tilewright.limits import UNLIMITED, Limits
+from tilewright.limits import UNLIMITED, InputLimits
 
 if TYPE_CHECKING:
     from tilewright.picture import Picture, Pixels
 
+_ORIENTATION = 0x0112  # Exif tag
 
-def picture_from_array(array: Any, *, limits: Limits = UNLIMITED) -> Picture:
-    """A picture over a NumPy array; memory is shared where the layout allows.
+
+def picture_from_array(array: Any, *, limits: InputLimits = UNLIMITED) -> Picture:
+    """Returns a picture from a NumPy array, sharing its memory where the layout allows.
 
     Args:
-        array: uint8 or uint16, ``[H, W]``, or ``[H, W, C]`` with C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
-        limits: refuse more pixels than this.
+        array: uint8 or uint16, ``[H, W]`` or ``[H, W, C]`` with C = 1 (grey), 2 (grey and alpha),
+            3 (RGB) or 4 (RGB and alpha).
+        limits: Limit on the number of pixels.
 
     Raises:
-        DecodeError: another dtype or shape, or no pixels.
-        ImageTooLargeError: beyond the limit.
+        DecodeError: Another dtype or shape, or no pixels.
+        ImageTooLargeError: Over the limit.
     """
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
-        raise DecodeError(f"the array must be uint8 or uint16, it is {array.dtype}; scale and convert it first")
+        raise DecodeError(f"the array must be uint8 or uint16, not {array.dtype}; scale and convert it first")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
-        raise DecodeError(f"the array must be [H, W] or [H, W, C] with C from 1 to 4, its shape is {array.shape}")
+        raise DecodeError(f"the array must be [H, W] or [H, W, C] with C from 1 to 4, not of shape {array.shape}")
     if array.size == 0:
-        raise DecodeError(f"the array holds no pixels, its shape is {array.shape}")
+        raise DecodeError(f"the array has no pixels, its shape is {array.shape}")
     limits.check_size(array.shape[1], array.shape[0])
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return picture_from_samples(native if native.ndim == 3 else native[:, :, None])
+    return picture_from_samples(native if native.ndim == 3 else native[:, :, np.newaxis])
 
 
-def picture_from_pillow(image: Any, *, limits: Limits = UNLIMITED, keep_metadata: bool = False) -> Picture:
-    """A picture from a Pillow image, with its ICC profile, transparency, EXIF orientation and resolution.
+def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_metadata: bool = False) -> Picture:
+    """Returns a picture from a Pillow image, upright, with ICC profile, alpha and resolution.
 
     Args:
-        image: a `PIL.Image.Image`.
-        limits: refuse more pixels than this.
-        keep_metadata: as for `tilewright.codecs.decode.decode`.
+        image: A `PIL.Image.Image`.
+        limits: Limit on the number of pixels.
+        keep_metadata: Whether Exif and XMP are kept, see `tilewright.codecs.decode.decode`.
 
     Raises:
-        DecodeError: a mode without an 8- or 16-bit equivalent, an animation, a file that Pillow cannot finish reading.
-        ImageTooLargeError: beyond the limit.
+        DecodeError: A mode without an 8- or 16-bit equivalent, an animation, no pixels, or a file
+            that Pillow cannot finish reading.
+        ImageTooLargeError: Over the limit.
     """
     if image.width == 0 or image.height == 0:
-        raise DecodeError(f"the Pillow image holds no pixels, its size is {image.size}")
+        raise DecodeError(f"the Pillow image has no pixels, its size is {image.size}")
     limits.check_size(image.width, image.height)
-    # Phones append previews to a JPEG and Pillow counts them as frames (MPO); the first is the photograph.
     try:
         frames = getattr(image, "n_frames", 1)
+        # Phones append previews to a JPEG file, which Pillow reports as frames of an MPO file. The
+        # first frame is the photograph.
         if frames > 1 and image.format != "MPO":
             raise DecodeError(f"the Pillow image is an animation of {frames} frames; pass image.copy() of one frame")
-        orientation = image.getexif().get(0x0112, 1)
+        orientation = image.getexif().get(_ORIENTATION, 1)
         icc = image.info.get("icc_profile")
         if image.mode == "CMYK":
-            plane = vips().Image.new_from_memory(image.tobytes(), image.width, image.height, 4, "uchar")
-            plane = plane.copy(interpretation="cmyk")
-            if icc:
-                plane.set_type(vips().GValue.blob_type, "icc-profile-data", icc)
-            samples, icc = cmyk_to_srgb(plane, icc).numpy(), None
+            samples, icc = _cmyk_samples(image, icc), None
         else:
             samples = _pillow_samples(image)
     # Pillow reports broken PNG chunks as SyntaxError and closed files as ValueError.
     except (OSError, SyntaxError, ValueError, vips().Error) as error:
         raise DecodeError(f"the Pillow image cannot be read: {error}") from error
     exif, xmp, dpi = (image.info.get(name) for name in ("exif", "xmp", "dpi"))
-    return picture_from_samples(
-        samples,
+    metadata = filter_metadata(exif, xmp, keep=keep_metadata)
+    info = SourceInfo(
         icc=icc,
         orientation=orientation,
-        dpi=metadata.resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None,
+        dpi=resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None,
+        exif=metadata.exif,
+        xmp=metadata.xmp,
         source_format="Pillow",
-        **metadata.kept(exif, xmp, wanted=keep_metadata),
     )
+    return picture_from_samples(samples, info)
 
 
-# Pillow modes that carry over after conversion; those that map to None are arrays of samples as they are.
+def _cmyk_samples(image: Any, icc: bytes | None) -> Pixels:
+    """Returns a CMYK image as sRGB samples ``[H, W, 3]``."""
+    inks = vips().Image.new_from_memory(image.tobytes(), image.width, image.height, 4, "uchar")
+    inks = inks.copy(interpretation="cmyk")
+    if icc:
+        inks.set_type(vips().GValue.blob_type, "icc-profile-data", icc)
+    samples: Pixels = cmyk_to_srgb(inks, icc).numpy()
+    return samples
+
+
+# Mode to convert to, by mode of the image; None if the samples are used unconverted.
 _PILLOW_MODES = {
     "L": None, "LA": None, "RGB": None, "RGBA": None, "I;16": None, "I;16L": None, "I;16B": None, "I;16N": None,
     "1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "HSV": "RGB", "P": "RGB",
@@ -89,6 +103,7 @@ _PILLOW_MODES = {
 
 
 def _pillow_samples(image: Any) -> Pixels:
+    """Returns an image as uint8 or uint16 samples ``[H, W, C]``, C as for `picture_from_array`."""
     if image.mode not in _PILLOW_MODES:
         raise DecodeError(
             f"a Pillow image of mode {image.mode!r} has no 8- or 16-bit equivalent; convert it to RGB or L"
@@ -98,7 +113,7 @@ def _pillow_samples(image: Any) -> Pixels:
         target = "RGBA" if image.mode in ("RGB", "P") else "LA"
     samples = np.asarray(image.convert(target) if target else image)
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    if samples.dtype == np.uint16 and "transparency" in image.info:  # no Pillow mode to convert to
+    if samples.dtype == np.uint16 and "transparency" in image.info:  # Pillow has no 16-bit mode with alpha
         opaque = samples != image.info["transparency"]
         return np.stack([samples, opaque * np.uint16(65535)], axis=2)
-    return samples if samples.ndim == 3 else samples[:, :, None]
+    return samples if samples.ndim == 3 else samples[:, :, np.newaxis]

@@ -1,28 +1,29 @@
-"""What files say beside pixels and colour: resolution, Exif, XMP."""
+"""Metadata beside pixels and colour: resolution, Exif and XMP."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
 Resolution = tuple[float, float]
 
-# Tags of Exif 2.32 and TIFF 6 that are true of the source file only: its size, orientation and resolution, how its
-# pixels were stored, and what holds pictures or a second description of it.
+# Tags of Exif 2.32 and TIFF 6 that are only true of the source file: size, orientation, resolution,
+# storage of the pixels, and tags that hold pictures or repeat other metadata.
 _STALE = frozenset(
     (
         0x00FE, 0x0100, 0x0101, 0x0102, 0x0103, 0x0106, 0x0111, 0x0112, 0x0115, 0x0116, 0x0117, 0x011A, 0x011B, 0x011C,
         0x0128, 0x014A, 0x0201, 0x0202, 0x0211, 0x0212, 0x0213, 0x02BC, 0x8649, 0x8773,
     )
 )  # fmt: skip
-# In the Exif IFD: width, height, and the maker's note. That one is of unknown layout, often holds a preview, and its
-# offsets are wrong as soon as it moves.
+# Tags of the Exif IFD: width, height and the maker note. The maker note has an unknown layout, often
+# contains a preview, and its offsets become invalid when it is moved.
 _STALE_EXIF = frozenset((0xA002, 0xA003, 0x927C))
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _EXIF_IFD = 0x011A, 0x011B, 0x0128, 0x8769
 
-# By namespace, properties of XMP that say the same, or hold pictures. None: all of it.
+# Properties of XMP that are only true of the source file or hold pictures, by namespace. None: all
+# properties of the namespace.
 _STALE_XMP: dict[str, frozenset[str] | None] = {
     "http://ns.adobe.com/tiff/1.0/": frozenset(
         (
@@ -36,75 +37,69 @@ _STALE_XMP: dict[str, frozenset[str] | None] = {
     "http://ns.adobe.com/xap/1.0/g/img/": None,
     "http://ns.google.com/photos/1.0/image/": None,
     "http://ns.google.com/photos/1.0/depthmap/": None,
-    "http://ns.adobe.com/xmp/note/": None,  # points to more of it, which is not carried
+    "http://ns.adobe.com/xmp/note/": None,  # refers to extended XMP, which is not kept
 }  # fmt: skip
 
-# A packet is a few kilobytes; a tree of it takes some fifty times its size.
-_LONGEST_XMP = 1 << 20
+# Packets are typically a few kilobytes; the parsed tree takes about 50 times the packet's size.
+_MAX_XMP_BYTES = 1 << 20
 
 
-def exif_resolution(exif: bytes) -> Resolution | None:
-    """Pixels per inch that Exif data tells; None when it tells none, or none that makes sense."""
-    try:
-        tags = _loaded(exif)
-        x, y = float(tags[_X_RESOLUTION]), float(tags[_Y_RESOLUTION])
-        return resolution(x, y, {2: 1.0, 3: 2.54}.get(tags.get(_RESOLUTION_UNIT, 2)))
-    except Exception:  # whatever Pillow raises over strangers' bytes
-        return None
+class Metadata(NamedTuple):
+    """Metadata that can be carried to another file.
+
+    Attributes:
+        exif: Exif data as TIFF, without the 6-byte prefix of JPEG files; None if there is none.
+        xmp: XMP packet; None if there is none.
+    """
+
+    exif: bytes | None
+    xmp: bytes | None
 
 
-def resolution(x: float, y: float, unit: float | None) -> Resolution | None:
-    """Pixels per inch from pixels per unit.
+def filter_metadata(exif: object, xmp: object, *, keep: bool) -> Metadata:
+    """Returns the metadata without entries that are only true of the source file.
 
     Args:
-        x: across.
-        y: down.
-        unit: units per inch; None for ratios without a unit.
+        exif: Exif data as reported by a decoder. Anything but bytes counts as none.
+        xmp: XMP packet as reported by a decoder. Anything but bytes counts as none.
+        keep: Whether metadata is wanted at all; if False, both fields are None.
     """
-    if unit is None or not (0 < x < math.inf and 0 < y < math.inf):
-        return None
-    return x * unit, y * unit
+    return Metadata(
+        exif=filter_exif(exif) if keep and isinstance(exif, bytes) and exif else None,
+        xmp=filter_xmp(xmp) if keep and isinstance(xmp, bytes) else None,
+    )
 
 
-def kept(exif: object, xmp: object, *, wanted: bool) -> dict[str, bytes | None]:
-    """The fields ``exif`` and ``xmp`` of a `Picture`, from what a decoder gives for each: bytes, or something else."""
-    return {
-        "exif": kept_exif(exif) if wanted and isinstance(exif, bytes) and exif else None,
-        "xmp": kept_xmp(xmp) if wanted and isinstance(xmp, bytes) else None,
-    }
-
-
-def kept_exif(exif: bytes) -> bytes | None:
-    """Exif data without what is true of its file only; None where it cannot be read, or nothing is left.
+def filter_exif(exif: bytes) -> bytes | None:
+    """Returns Exif data without tags that are only true of the source file.
 
     Args:
-        exif: as TIFF, with or without ``Exif\\0\\0`` before it.
+        exif: Exif data as TIFF, with or without the 6-byte prefix of JPEG files.
+
+    Returns:
+        Exif data as TIFF without the prefix; None if it cannot be parsed or no tags remain.
     """
     try:
-        tags = _loaded(exif)
+        tags = _parse_exif(exif)
         for tag in _STALE & tags.keys():
             del tags[tag]
         if _EXIF_IFD in tags:
-            ours = tags.get_ifd(_EXIF_IFD)
-            for tag in _STALE_EXIF & ours.keys():
-                del ours[tag]
-        # Pillow leaves out the second directory, which is the thumbnail's.
+            exif_ifd = tags.get_ifd(_EXIF_IFD)
+            for tag in _STALE_EXIF & exif_ifd.keys():
+                del exif_ifd[tag]
+        # Pillow drops the second directory, which describes the thumbnail.
         return tags.tobytes().removeprefix(b"Exif\0\0") if len(tags) else None
-    except Exception:  # whatever Pillow raises over strangers' bytes
+    except Exception:  # Pillow raises many types of exception for malformed data
         return None
 
 
-def _loaded(exif: bytes) -> Any:
-    from PIL import Image
+def filter_xmp(packet: bytes) -> bytes | None:
+    """Returns an XMP packet without properties that are only true of the source file.
 
-    tags = Image.Exif()
-    tags.load(exif)
-    return tags
-
-
-def kept_xmp(packet: bytes) -> bytes | None:
-    """An XMP packet without what is true of its file only; None where it cannot be read."""
-    if len(packet) > _LONGEST_XMP or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
+    Returns:
+        The packet; None if it is longer than 1 MiB, declares entities or cannot be parsed.
+    """
+    if len(packet) > _MAX_XMP_BYTES or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
         return None
     try:
         tree = minidom.parseString(packet.strip(b"\0 \t\r\n"))
@@ -115,8 +110,43 @@ def kept_xmp(packet: bytes) -> bytes | None:
             if element.parentNode is not None and _is_stale(element):
                 element.parentNode.removeChild(element)
         return tree.documentElement.toxml("utf-8") if tree.documentElement is not None else None
-    except (ExpatError, ValueError, LookupError, RecursionError):  # the last over elements in elements in elements
+    except (ExpatError, ValueError, LookupError, RecursionError):  # RecursionError: deeply nested elements
         return None
+
+
+def exif_resolution(exif: bytes) -> Resolution | None:
+    """Returns the resolution in pixels per inch; None if it is absent, invalid or has no unit."""
+    try:
+        tags = _parse_exif(exif)
+        x, y = float(tags[_X_RESOLUTION]), float(tags[_Y_RESOLUTION])
+        return resolution(x, y, {2: 1.0, 3: 2.54}.get(tags.get(_RESOLUTION_UNIT, 2)))
+    except Exception:  # Pillow raises many types of exception for malformed data
+        return None
+
+
+def resolution(x: float, y: float, units_per_inch: float | None) -> Resolution | None:
+    """Converts pixels per unit to pixels per inch.
+
+    Args:
+        x: Horizontal pixels per unit.
+        y: Vertical pixels per unit.
+        units_per_inch: Units per inch; None if the values are a ratio without a unit.
+
+    Returns:
+        Horizontal and vertical pixels per inch; None if there is no unit, or a value is not
+        positive and finite.
+    """
+    if units_per_inch is None or not (0 < x < math.inf and 0 < y < math.inf):
+        return None
+    return x * units_per_inch, y * units_per_inch
+
+
+def _parse_exif(exif: bytes) -> Any:
+    from PIL import Image
+
+    tags = Image.Exif()
+    tags.load(exif)
+    return tags
 
 
 def _is_stale(node: Any) -> bool:

@@ -1,6 +1,6 @@
-"""Chunks of PNG files beside pixels: read from a file's beginning, and made for a new one.
+"""PNG chunks other than pixel data: reading them from a file, and writing those of a picture.
 
-Names and layouts are those of the PNG specification, third edition.
+Chunk names and layouts follow the PNG specification, third edition.
 """
 
 from __future__ import annotations
@@ -12,24 +12,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _METRES_PER_INCH = 0.0254
 
-# What is read here; libvips reads the rest. All are short, whatever a file says.
+# Chunks that are read here; libvips reads the others. None of them is longer than 32 bytes.
 _READ = frozenset((b"acTL", b"cHRM", b"cICP", b"gAMA", b"pHYs", b"sRGB"))
-_LONGEST_READ = 32
+_MAX_READ_BYTES = 32
 
 
 def chunk(kind: bytes, data: bytes | memoryview) -> bytes:
-    """A whole chunk: length, name, data, checksum."""
+    """Returns a complete chunk: length, name, data and checksum."""
     return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))])
 
 
 def all_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and bodies of the chunks of a whole file that is known to be sound."""
+    """Yields name and data of every chunk of a file.
+
+    Args:
+        data: The whole file, which must be valid.
+    """
     at = len(SIGNATURE)
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -38,9 +43,13 @@ def all_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def leading_chunks(data: bytes) -> dict[bytes, bytes]:
-    """Chunks about colour, resolution and animation, which stand before the pixels: by name, the first of each.
+    """Returns the chunks about colour, resolution and animation that precede the pixel data.
 
-    Those that are cut short or damaged are left out.
+    Args:
+        data: The whole file. Truncated and damaged chunks are skipped.
+
+    Returns:
+        Data of the chunks by name; the first chunk of each name.
     """
     chunks: dict[bytes, bytes] = {}
     at = len(SIGNATURE)
@@ -48,7 +57,7 @@ def leading_chunks(data: bytes) -> dict[bytes, bytes]:
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"IDAT":
             break
-        if kind in _READ and length <= _LONGEST_READ:
+        if kind in _READ and length <= _MAX_READ_BYTES:
             body = data[at + 8 : at + 8 + length]
             if data[at : at + 12 + length] == chunk(kind, body):
                 chunks.setdefault(kind, body)
@@ -56,8 +65,15 @@ def leading_chunks(data: bytes) -> dict[bytes, bytes]:
     return chunks
 
 
-def resolution(chunks: dict[bytes, bytes]) -> tuple[float, float] | None:
-    """Pixels per inch by the chunk pHYs; None when there is none, or it gives no unit."""
+def read_resolution(chunks: dict[bytes, bytes]) -> Resolution | None:
+    """Returns the resolution from the chunk pHYs, in pixels per inch.
+
+    Args:
+        chunks: Chunks of a file, see `leading_chunks`.
+
+    Returns:
+        Horizontal and vertical resolution; None if the chunk is absent, invalid or has no unit.
+    """
     body = chunks.get(b"pHYs", b"")
     if len(body) != 9 or body[8] != 1:
         return None
@@ -66,12 +82,13 @@ def resolution(chunks: dict[bytes, bytes]) -> tuple[float, float] | None:
 
 
 def ancillary_chunks(picture: Picture, width: int, height: int) -> bytes:
-    """All that a PNG file says of a picture beside its pixels: colour space, resolution, Exif, XMP.
+    """Returns the chunks for a picture's colour space, resolution, Exif and XMP.
 
     Args:
-        picture: what the file will show.
-        width: of the file, on the same paper.
-        height: likewise.
+        picture: Picture that the file shows, possibly at another size.
+        width: Width of the file in pixels.
+        height: Height of the file in pixels. The resolution is scaled to the file's size, so that
+            the printed size stays the same.
     """
     chunks = []
     if picture.cicp is not None:
@@ -84,6 +101,6 @@ def ancillary_chunks(picture: Picture, width: int, height: int) -> bytes:
     if picture.exif is not None:
         chunks.append(chunk(b"eXIf", picture.exif))
     if picture.xmp is not None:
-        # Not compressed, as XMP asks for, so that it is found without reading PNG.
+        # XMP asks for uncompressed packets, so that tools find them without parsing PNG.
         chunks.append(chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + picture.xmp))
     return b"".join(chunks)

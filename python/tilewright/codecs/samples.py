@@ -1,56 +1,134 @@
-"""Interleaved samples to pictures: upright, colour and alpha apart, CMYK in sRGB."""
+"""Sample arrays: conversion to pictures, orientation, 8 and 16 bits, compositing, CMYK."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.picture import Picture, Pixels
+from tilewright.picture import Picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tilewright.picture import Pixels
+
+# EXIF orientations that swap rows and columns.
+_TRANSPOSED = (5, 6, 7, 8)
+
+_BAND_ROWS = 256
 
 
-def picture_from_samples(
-    samples: Pixels,
-    *,
-    icc: bytes | None = None,
-    orientation: int = 1,
-    dpi: tuple[float, float] | None = None,
-    **fields: Any,
-) -> Picture:
-    """A picture from interleaved samples.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """What a file says about its samples.
+
+    Attributes:
+        icc: ICC profile of the samples; ignored if it is for another colour model than theirs.
+        cicp: See `Picture`.
+        orientation: EXIF orientation, 1 to 8; any other value counts as 1.
+        dpi: Pixels per inch, horizontal and vertical, before `orientation` is applied.
+        exif: See `Picture`.
+        xmp: See `Picture`.
+        source_format: See `Picture`.
+    """
+
+    icc: bytes | None = None
+    cicp: bytes | None = None
+    orientation: int = 1
+    dpi: tuple[float, float] | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    source_format: str = "array"
+
+
+def picture_from_samples(samples: Pixels, info: SourceInfo | None = None) -> Picture:
+    """Returns an upright picture with alpha separated from colour.
 
     Args:
-        samples: uint8 or uint16 ``[H, W, C]``; C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
-        icc: profile of the samples; dropped when it is for another colour model than theirs.
-        orientation: EXIF orientation 1 to 8, applied; anything else counts as 1.
-        dpi: resolution of the samples as they lie.
-        fields: of `Picture`, as they are.
+        samples: uint8 or uint16 ``[H, W, C]``; C = 1 (grey), 2 (grey and alpha), 3 (RGB) or
+            4 (RGB and alpha).
+        info: What the file says about the samples; None if nothing is known.
     """
-    samples = _upright(samples, orientation)
-    if dpi is not None and orientation in (5, 6, 7, 8):
-        dpi = dpi[1], dpi[0]
-    colours = 1 if samples.shape[2] <= 2 else 3
-    alpha = np.ascontiguousarray(samples[:, :, -1]) if samples.shape[2] != colours else None
-    # Bytes 16-20 of a profile's header name the colour model of its device side (ICC.1, 7.2).
-    if icc is not None and icc[16:20] != (b"GRAY" if colours == 1 else b"RGB "):
-        icc = None
-    return Picture(np.ascontiguousarray(samples[:, :, :colours]), alpha, icc, dpi=dpi, **fields)
+    info = info or SourceInfo()
+    samples = _upright(samples, info.orientation)
+    dpi = info.dpi[::-1] if info.dpi is not None and is_transposed(info.orientation) else info.dpi
+    channels = 1 if samples.shape[2] <= 2 else 3
+    alpha = np.ascontiguousarray(samples[:, :, -1]) if samples.shape[2] != channels else None
+    # Bytes 16 to 19 of the header are the colour space of the device side (ICC.1:2022, 7.2).
+    colour_model = b"GRAY" if channels == 1 else b"RGB "
+    return Picture(
+        np.ascontiguousarray(samples[:, :, :channels]),
+        alpha,
+        icc=info.icc if info.icc is not None and info.icc[16:20] == colour_model else None,
+        cicp=info.cicp,
+        dpi=dpi,
+        exif=info.exif,
+        xmp=info.xmp,
+        source_format=info.source_format,
+    )
+
+
+def is_transposed(orientation: int) -> bool:
+    """Whether an EXIF orientation swaps width and height."""
+    return orientation in _TRANSPOSED
+
+
+def to_8_bit(values: Pixels) -> NDArray[np.uint8]:
+    """Rounds 16-bit samples to 8 bits: 65535 becomes 255. Returns 8-bit samples unchanged.
+
+    v·255/65535 is v/257. As 257 is odd, there are no ties; no intermediate exceeds 16 bits.
+    """
+    if values.dtype == np.uint8:
+        return values.view(np.uint8)
+    return (values // 257 + (values % 257 > 128)).astype(np.uint8)
+
+
+def composite_on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Composites on white: ``white + (colour - white)·alpha``, rounded to nearest.
+
+    Args:
+        pixels: uint8 or uint16 ``[H, W, C]``.
+        alpha: ``[H, W]`` of the same dtype, 0 = transparent.
+
+    Returns:
+        Opaque pixels of the same shape and dtype.
+    """
+    white = np.iinfo(pixels.dtype).max
+    # The largest intermediate, white² + white/2, fits twice the bits of a sample.
+    wide: Any = np.uint16 if pixels.dtype == np.uint8 else np.uint32
+    result = np.empty_like(pixels)
+    for top in range(0, pixels.shape[0], _BAND_ROWS):  # bands keep the wide intermediates small
+        rows = slice(top, top + _BAND_ROWS)
+        opacity = alpha[rows, :, np.newaxis].astype(wide)
+        result[rows] = (pixels[rows].astype(wide) * opacity + white * (white - opacity) + white // 2) // white
+    return result
+
+
+def cmyk_to_srgb(image: Any, icc: bytes | None) -> Any:
+    """Converts a CMYK libvips image to sRGB.
+
+    Args:
+        image: 8-bit libvips image of interpretation ``cmyk``, with `icc` attached if there is one.
+        icc: CMYK profile. If it is None or for another colour model, the conversion is
+            ``(255 - ink)·(255 - black)/255``.
+
+    Returns:
+        An 8-bit libvips image of interpretation ``srgb``.
+    """
+    if icc is not None and icc[16:20] == b"CMYK":
+        return image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
+    inverted = image.linear([-1] * 4, [255] * 4)
+    return ((inverted[:3] * inverted[3]) / 255).rint().cast("uchar").copy(interpretation="srgb")
 
 
 def _upright(samples: Pixels, orientation: int) -> Pixels:
-    """Undo an EXIF orientation (Exif 2.3, tag 0x0112): 2-4 mirror, 5-8 also swap rows and columns."""
-    if orientation in (5, 6, 7, 8):
+    """Undoes an EXIF orientation (Exif 2.3, tag 0x0112): 2 to 4 mirror, 5 to 8 also transpose."""
+    if is_transposed(orientation):
         samples = samples.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
         samples = samples[:, ::-1]
     if orientation in (3, 4, 7, 8):
         samples = samples[::-1]
     return samples
-
-
-def cmyk_to_srgb(image: Any, icc: bytes | None) -> Any:
-    """A CMYK libvips image in sRGB: through its profile, or as ``(255 - ink)·(255 - black)/255`` when it has none."""
-    if icc is not None and icc[16:20] == b"CMYK":  # a profile for another colour model says nothing about these inks
-        return image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
-    paper = image.linear([-1] * 4, [255] * 4)
-    return ((paper[:3] * paper[3]) / 255).rint().cast("uchar").copy(interpretation="srgb")

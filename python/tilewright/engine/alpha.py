@@ -1,4 +1,4 @@
-"""What transparency needs before the network and after it."""
+"""Preparation of transparent pictures for the network."""
 
 from __future__ import annotations
 
@@ -9,26 +9,20 @@ from tilewright._core import alpha_bleed
 if TYPE_CHECKING:
     from tilewright.picture import Pixels
 
-FLAT_RADIUS = 2
-"""Where all alpha within so many input pixels is the same, so it is in the result.
 
-A network moves an edge by less than a pixel. What it does to alpha further from one is no detail: two pixels from the
-edges of a sprite the networks of the catalog are 2 or 3 steps of 255 off, and SPAN leaves specks of up to 255 beside
-edges that are not smooth.
-"""
+def bleed_colour(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+    """Replaces the colour of fully transparent pixels by that of the visible pixels next to them.
 
-
-def with_bled_colour(pixels: Pixels, alpha: Pixels | None) -> Pixels:
-    """Pixels whose colour under alpha 0 comes from what is visible next to it.
-
-    What lies hidden there, often black or white, would be mixed into the edges of what is visible.
+    The colour under alpha 0 is often black or white. Without this step the network would mix it
+    into visible edges.
 
     Args:
-        pixels: ``[H, W, C]``, C-contiguous; with 2 or 4 channels the last one is alpha.
-        alpha: ``[H, W]`` of the same dtype, C-contiguous, for pixels of 1 or 3 channels that have one.
+        pixels: ``[H, W, C]``, C-contiguous. With 2 or 4 channels the last one is alpha.
+        alpha: ``[H, W]`` of the same dtype, C-contiguous, for pixels of 1 or 3 channels; None if
+            they have no alpha.
 
     Returns:
-        `pixels`, or a copy where something had to change.
+        `pixels` itself if nothing has to change, else a copy.
     """
     if alpha is None and pixels.shape[2] in (1, 3):
         return pixels

@@ -1,4 +1,4 @@
-"""What a picture would take, before it is upscaled."""
+"""Estimates time and memory of a picture before it is upscaled."""
 
 from __future__ import annotations
 
@@ -6,32 +6,31 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tilewright.engine.cuda.planner import DeviceDemand
-from tilewright.engine.execute import plan_on_device, plan_on_host
-from tilewright.engine.planner import Demand
-from tilewright.engine.sessions.cuda import CudaSession
+from tilewright.engine.job import PictureShape
 from tilewright.models.probe import probe_batch
 
 if TYPE_CHECKING:
     from tilewright._core import TilePlan
-    from tilewright.engine.execute import Limits
-    from tilewright.engine.sessions import Session
+    from tilewright.engine.executor import Executor
+    from tilewright.engine.job import TileLimits
+    from tilewright.engine.sessions.base import Session
 
-# Large enough for the network's usual rate, small enough for little time: 0.1 s for the fast networks on two cores.
+# Large enough to reach the network's usual speed, small enough to be quick: 0.1 s for the fast
+# networks on two cores.
 _PROBE_SIDE = 128
 
-_PIXEL_BYTES = 3
+_RGB_BYTES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How a picture is cut, and what that comes to.
+    """How a picture would be cut into tiles, and what it would take.
 
     Attributes:
-        plan: the tiles.
-        memory: bytes beyond the loaded network, at most: the picture, activations, tiles on their way, bands of rows;
-            of the device where tiles stay there.
-        seconds: that the network takes, by its rate on a small patch.
+        plan: The tiles.
+        memory: Peak memory in bytes, beyond the loaded network: the picture, activations, tiles in
+            flight, bands of rows. It is device memory if tiles stay on a device.
+        seconds: Time in the network, extrapolated from a small patch.
     """
 
     plan: TilePlan
@@ -39,23 +38,27 @@ class Estimate:
     seconds: float
 
 
-def estimate(session: Session, width: int, height: int, limits: Limits) -> Estimate:
-    """Plans an RGB picture of 8 bits that is written as PNG, and runs the network a moment to learn its rate."""
-    if isinstance(session, CudaSession):
-        plan = plan_on_device(width, height, session, limits, pixel_bytes=_PIXEL_BYTES)
-        demand = DeviceDemand.of(session, width * height, _PIXEL_BYTES)
-        memory = demand.bytes_for(plan, 1, session.spec.scale)
-    else:
-        plan = plan_on_host(width, height, session, limits, band_pixel=_PIXEL_BYTES)
-        of_tiles = Demand.of(session, band_pixel=_PIXEL_BYTES)
-        memory = width * height * _PIXEL_BYTES
-        memory += of_tiles.bytes_for(plan.tile_width, plan.tile_height, width, session.spec.scale)
-    return Estimate(plan, memory, len(plan) * plan.tile_width * plan.tile_height * _seconds_per_pixel(session))
+def estimate(session: Session, executor: Executor, width: int, height: int, limits: TileLimits) -> Estimate:
+    """Estimates an RGB picture of 8 bits that is written as PNG.
+
+    Runs the network briefly to measure its speed.
+
+    Args:
+        session: Session that would run the network.
+        executor: Executor for the session.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        limits: Limits for tiles.
+    """
+    shape = PictureShape(width, height, pixel_bytes=_RGB_BYTES, band_pixel_bytes=_RGB_BYTES)
+    plan = executor.plan(shape, session, limits)
+    pixels = len(plan) * plan.tile_width * plan.tile_height
+    return Estimate(plan, executor.memory(shape, session, plan), pixels * _seconds_per_pixel(session))
 
 
 def _seconds_per_pixel(session: Session) -> float:
     batch = probe_batch(session.spec, _PROBE_SIDE)
-    session.run(batch)  # the first run of a shape sets things up
+    session.run(batch)  # the first run of a shape includes preparation
     began = time.perf_counter()
     session.run(batch)
     return (time.perf_counter() - began) / float(batch.shape[2] * batch.shape[3])

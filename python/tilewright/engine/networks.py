@@ -1,37 +1,53 @@
-"""The networks that are open: found, converted and opened once, then kept."""
+"""Open networks: each one is found, converted and opened once, then kept."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tilewright.engine.execute import KeptBuffers
-from tilewright.engine.sessions import open_session, resolve_device
+from tilewright.engine.sessions.base import runtime_label
+from tilewright.engine.sessions.select import open_session, resolve_device
 from tilewright.engine.sessions.true_colour import TrueColourSession
-from tilewright.engine.sessions.tta import AugmentedSession
+from tilewright.engine.sessions.tta import SelfEnsembleSession
 from tilewright.errors import DeviceError
 from tilewright.models.catalog import ALIASES, DEFAULT
 from tilewright.models.loader import check_denoise, load_model, offered_factors
 from tilewright.runtimes import check_process
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from tilewright.engine.sessions import Session
+    from tilewright.engine.report import Report
+    from tilewright.engine.sessions.base import Session
     from tilewright.models.spec import Model
 
 _log = logging.getLogger("tilewright")
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Exclusive use of the open networks, for one picture.
+
+    Attributes:
+        session: The network of the picture.
+        exact_session: Returns the same network in float32, opened at first use.
+    """
+
+    session: Session
+    exact_session: Callable[[], Session]
+
+
 class Networks:
-    """Sessions by network, factor and precision, on one device.
+    """Sessions on one device, by network, factor and precision.
+
+    A runtime uses all cores, so pictures take turns: see `lease`.
 
     Attributes:
         device: ``"cpu"`` or ``"cuda"``.
-        running: held by whoever runs a session: the runtime owns the cores.
-        buffers: of whoever holds `running`.
     """
 
     def __init__(
@@ -45,43 +61,43 @@ class Networks:
         tta: bool = False,
         true_colour: bool = False,
     ) -> None:
-        """Settles the device; nothing is opened yet.
+        """Resolves the device; no network is opened yet.
 
         Args:
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-            threads: threads of a runtime on the CPU.
-            cache_dir: where converted networks are kept.
-            overrides: for ONNX files, facts that are given rather than found out.
-            denoise: strengths of denoising, for networks that are not to have their default.
-            tta: whether networks see every tile eight ways round, see `AugmentedSession`.
-            true_colour: whether results get the colours of their input, see `TrueColourSession`.
+            threads: Threads of a runtime on the CPU.
+            cache_dir: Folder for converted networks.
+            overrides: For ONNX files, fields of `ModelSpec` that are given instead of inspected.
+            denoise: Denoise levels of networks that do not use their default.
+            tta: Whether networks run with self-ensemble, see `SelfEnsembleSession`.
+            true_colour: Whether results get the colours of their input, see `TrueColourSession`.
 
         Raises:
-            DeviceError: CUDA was asked for and cannot run.
-            ModelError: a network that does not offer the strength.
+            DeviceError: CUDA was requested and cannot run.
+            ModelError: A network does not offer the denoise level.
         """
         self.device = resolve_device(device)
-        self.running = threading.RLock()
-        self.buffers = KeptBuffers()
         self._may_fall_back = device == "auto"
         self._threads = threads
         self._cache_dir = cache_dir
         self._overrides = overrides
-        self._denoise = {self._resolve(name): strength for name, strength in denoise.items()}
-        for name, strength in self._denoise.items():
-            check_denoise(name, strength)
+        self._denoise = {self._resolve(name): level for name, level in denoise.items()}
+        for name, level in self._denoise.items():
+            check_denoise(name, level)
         self._tta, self._true_colour = tta, true_colour
         self._models: dict[tuple[str | Path, int], Model] = {}
         self._sessions: dict[tuple[str | Path, int, str], Session] = {}
-        # Held while a network is found, converted or inspected, never while a picture is upscaled; taken after
-        # `running`, never before.
+        # Held by the owner of a lease, and while a network is opened.
+        self._running = threading.RLock()
+        # Held while a network is found, converted or inspected, never while a picture runs.
+        # Acquired after `_running`, never before.
         self._finding = threading.Lock()
 
     def model(self, name: str | Path, factor: int) -> Model:
-        """Finds a network, and converts it if need be.
+        """Finds a network, and converts it if necessary.
 
         Raises:
-            ModelError: see `load_model`.
+            ModelError: See `load_model`.
         """
         name = self._resolve(name)
         with self._finding:
@@ -96,37 +112,60 @@ class Networks:
             return self._models[name, factor]
 
     def factors(self, name: str | Path) -> tuple[int, ...]:
-        """The factors that a network offers.
+        """Returns the factors that a network offers.
 
         Raises:
-            ModelError: see `offered_factors`.
+            ModelError: See `offered_factors`.
         """
         name = self._resolve(name)
         return offered_factors(name, overrides=self._overrides.get(name))
 
     def session(self, name: str | Path, factor: int, precision: str) -> Session:
-        """Opens a network, once.
+        """Returns the open session of a network.
 
         Raises:
-            ModelError, DeviceError: see `load_model`, `open_session` and `check_process`.
+            ModelError: See `load_model` and `open_session`.
+            DeviceError: See `open_session` and `check_process`.
         """
         check_process()
         name = self._resolve(name)
-        with self.running:
+        with self._running:
             key = (name, factor, precision)
             if key not in self._sessions:
                 session = self._wrapped(self._open(self.model(name, factor), precision))
-                _log.info("%s x%d on %s, %s", session.spec.name, factor, session.runtime, session.precision)
+                _log.info("%s x%d on %s", session.spec.name, factor, runtime_label(session))
                 self._sessions[key] = session
-                # "auto" may have settled on float32: then that is open already.
+                # "auto" may have resolved to float32, which need not be opened again then.
                 self._sessions.setdefault((name, factor, session.precision), session)
             return self._sessions[key]
 
+    @contextlib.contextmanager
+    def lease(self, name: str | Path, factor: int, precision: str, report: Report) -> Iterator[Lease]:
+        """Gives one thread exclusive use of the networks, and opens one.
+
+        Args:
+            name: Name of the network in the catalog, or path of an ONNX file.
+            factor: Output pixels per input pixel along each axis.
+            precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
+            report: Receives the time spent waiting (stage ``queue``) and opening (stage ``open``).
+
+        Raises:
+            ModelError: See `session`.
+            DeviceError: See `session`.
+        """
+        with report.stage("queue"):
+            self._running.acquire()
+        try:
+            with report.stage("open"):
+                session = self.session(name, factor, precision)
+            yield Lease(session, lambda: self.session(name, factor, "fp32"))
+        finally:
+            self._running.release()
+
     def close(self) -> None:
-        """Lets go of all sessions."""
-        with self.running:
+        """Closes all sessions, when no picture runs."""
+        with self._running:
             self._sessions.clear()
-            self.buffers.clear()
 
     def _resolve(self, name: str | Path) -> str | Path:
         if name == "auto":
@@ -135,11 +174,11 @@ class Networks:
 
     def _wrapped(self, session: Session) -> Session:
         if self._tta:
-            session = AugmentedSession(session)
+            session = SelfEnsembleSession(session)
         return TrueColourSession(session) if self._true_colour else session
 
     def _open(self, model: Model, precision: str) -> Session:
-        """A network that CUDA cannot run goes to the CPU, unless CUDA was asked for by name."""
+        """Opens a network. If CUDA cannot run it, the CPU does, unless CUDA was requested by name."""
         try:
             return open_session(model, device=self.device, precision=precision, threads=self._threads)
         except DeviceError as error:

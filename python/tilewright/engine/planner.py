@@ -1,93 +1,70 @@
-"""How a picture is cut into tiles: policy, over the geometry of `TilePlan`."""
+"""Chooses the tiles of a picture. `TilePlan` has the geometry; the policy is here."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright._core import TilePlan
-from tilewright.engine.host.pipeline import SLOTS
+from tilewright.engine.memory import default_memory_budget
 from tilewright.errors import ModelError, TilewrightError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tilewright.engine.sessions import Session
     from tilewright.models.spec import ModelSpec
 
-# More is not taken unless asked for: a program that upscales is seldom alone on its machine.
-_LARGEST_DEFAULT_BUDGET = 4 * 2**30
-
-# Beyond this memory a redundancy of up to this is put up with. What a tile needs grows with its area, what its halo
-# costs shrinks with its side: with a halo of 18, tiles of 0.5 megapixels take a tenth more time than a whole picture,
-# and tiles of 5 megapixels, of ten times the memory, a thirtieth.
+# Above this memory, a plan of up to this redundancy is preferred to a faster one of more memory.
+# Memory grows with a tile's area, while the cost of its halo shrinks with its side: with a halo of
+# 18, tiles of 0.5 megapixels take 10 % more time than a whole picture, and tiles of 5 megapixels,
+# with ten times the memory, 3 % more.
 _MODEST_MEMORY = 448 * 2**20
 _SLIGHT_REDUNDANCY = 1.10
 
-# What running a tile costs beside its pixels, as pixels: calls, threads that wait for each other.
+# Fixed cost of a tile (calls, thread synchronisation), expressed in pixels.
 _PIXELS_PER_RUN = 1000
 
-# Numbers of columns and rows that are tried: each up to this, then in steps of a part of so many.
+# Numbers of columns and rows to try: each one up to this, then in steps of 1/16 of the number.
 _STEPS = 16
 
-# Narrower pictures are mirrored up to this: networks see zeros beyond the border, and with zeros on all sides at once
-# they invent colours. A flat grey pixel alone came out up to 155 of 255 levels off, with this at most 4.
+# Narrower pictures are extended to this size by mirroring. Networks see zeros beyond the border,
+# and with zeros close on all sides they invent colours: a single grey pixel came out up to 155 of
+# 255 levels off, with mirroring at most 4.
 _NARROWEST = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Memory that a job takes beyond its input and, where that is wanted whole, its result.
+    """Host memory of a job, beyond the picture itself and a result that is kept whole.
 
     Attributes:
-        tile_pixel: bytes for each input pixel of a tile: activations, and the buffers of the tiles on their way.
-        band_pixel: bytes for each output pixel of a band; 0 where rows go straight into whole arrays.
+        tile_pixel: Bytes for each input pixel of a tile: activations, and the buffers of all tiles
+            in flight.
+        band_pixel: Bytes for each output pixel of a band; 0 if rows go straight into whole arrays.
     """
 
     tile_pixel: float
     band_pixel: float = 0.0
 
-    @classmethod
-    def of(cls, session: Session, *, band_pixel: float) -> Demand:
-        """That of a network on its way: what it holds itself, and the batches and results of two tiles."""
-        planes = 1 if session.spec.channel_order == "Y" else 3
-        shape = (1, planes, 8, 8)
-        result = session.new_result(shape)
-        buffers = (4 * math.prod(shape) + result.nbytes) / math.prod(shape[2:])
-        return cls(session.activation_bytes + SLOTS * buffers, band_pixel)
-
     def bytes_for(self, tile_width: int, tile_height: int, width: int, scale: int) -> int:
-        """Most bytes at once, for tiles of a size in a picture of a width; a band is no higher than a tile."""
+        """Returns the peak memory in bytes.
+
+        Args:
+            tile_width: In input pixels.
+            tile_height: In input pixels. A band is never higher than a tile.
+            width: Width of the picture.
+            scale: Scale of the network.
+        """
         band = tile_height * scale * width * scale * self.band_pixel
         return int(tile_width * tile_height * self.tile_pixel + band)
 
 
-def default_memory_budget() -> int:
-    """Bytes that a job may take unless told otherwise: a quarter of the memory, half of what is free, at most 4 GiB."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this platform
-        return _LARGEST_DEFAULT_BUDGET // 2
-    # A container may have less than the machine: the limit of its control group (version 2), "max" for none.
-    with contextlib.suppress(OSError, ValueError):
-        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    budget = min(_LARGEST_DEFAULT_BUDGET, memory // 4)
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024
-        budget = min(budget, free // 2)
-    return budget
-
-
 def check_limits(tile: int | None, memory_budget: int | None) -> None:
-    """Refuses what `plan_tiles` cannot plan with.
+    """Checks limits that a caller gave.
 
     Raises:
-        TilewrightError: one of them is no positive integer.
+        TilewrightError: One of them is not a positive integer.
     """
     for name, value in (("tile", tile), ("memory_budget", memory_budget)):
         if value is not None and (not isinstance(value, int) or value < 1):
@@ -103,22 +80,24 @@ def plan_tiles(
     tile: int | None = None,
     memory_budget: int | None = None,
 ) -> TilePlan:
-    """Plans a picture: in the least time that the memory budget allows, or in little more with less memory.
+    """Cuts a picture into tiles of one shape.
 
-    All tiles have one shape. For a network that is not exact the whole picture is one tile where the budget allows it.
+    Chooses the fastest plan within the memory budget, or one that is slightly slower and takes much
+    less memory. A network that is not exact gets the whole picture as one tile if the budget allows
+    it.
 
     Args:
-        width: of the picture, in pixels.
-        height: likewise.
-        spec: the network's.
-        demand: the memory that is counted; by default ``spec.bytes_per_pixel``.
-        tile: fixes width and height of the tiles (raised to the least the network needs); None to choose.
-        memory_budget: bytes that the demand may come to; None for `default_memory_budget`. A budget below the smallest
-            possible tile gives the smallest tile.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        spec: Spec of the network.
+        demand: Memory to count; None for ``spec.bytes_per_pixel``.
+        tile: Width and height of tiles, raised to the network's minimum; None to choose.
+        memory_budget: Bytes that `demand` may add up to; None for `default_memory_budget`. If even
+            the smallest tile takes more, the smallest tile is chosen.
 
     Raises:
-        ModelError: a network of fixed size that is too small for its own halo.
-        TilewrightError: `tile` or `memory_budget` is no positive integer.
+        ModelError: The network has a fixed input size that is too small for its own halo.
+        TilewrightError: `tile` or `memory_budget` is not a positive integer.
     """
     check_limits(tile, memory_budget)
     if spec.fixed_size is not None:
@@ -144,23 +123,23 @@ class _Candidate:
 
     @property
     def computed(self) -> int:
-        """Input pixels that the network sees."""
+        """Input pixels that the network processes."""
         return self.tiles * self.tile_width * self.tile_height
 
     @property
     def work(self) -> int:
-        """The time that takes, as pixels."""
+        """Estimated time, expressed in pixels."""
         return self.computed + self.tiles * _PIXELS_PER_RUN
 
 
 def _best(candidates: Sequence[_Candidate], budget: int, enough: int, spec: ModelSpec) -> _Candidate:
-    """The candidate of least work, or one of less memory that computes no more than `enough` pixels."""
+    """Returns the candidate of least work, or one of less memory that computes at most `enough` pixels."""
     affordable = [candidate for candidate in candidates if candidate.memory <= budget]
     if not affordable:
         return min(candidates, key=lambda candidate: (candidate.memory, candidate.work))
-    if spec.feather and spec.receptive_radius is None:  # it looks at all of a tile, and should see much of the picture
+    if spec.feather and spec.receptive_radius is None:  # it averages over the tile: few, large tiles
         return min(affordable, key=lambda candidate: (candidate.tiles, candidate.work))
-    if spec.feather and affordable[0].tiles == 1:  # the fewer seams the better
+    if spec.feather and affordable[0].tiles == 1:  # no seams at all
         return affordable[0]
     quickest = min(affordable, key=lambda candidate: (candidate.work, candidate.memory))
     return min(
@@ -186,16 +165,16 @@ def _fixed_plan(width: int, height: int, spec: ModelSpec, size: tuple[int, int])
     try:
         return _plan(width, height, spec, size[1], size[0])
     except ValueError as error:
-        raise ModelError(f"{spec.name} takes {size[1]} × {size[0]} pixels only: {error}", parameter="model") from error
+        raise ModelError(f"{spec.name} takes only {size[1]} × {size[0]} pixels: {error}", parameter="model") from error
 
 
 def _whole(size: int, spec: ModelSpec) -> int:
-    """The shortest tile that the network takes and that holds `size` pixels."""
+    """Returns the shortest tile that holds `size` pixels and that the network takes."""
     return _round_up(max(size, spec.minimum, _NARROWEST), spec.multiple_of)
 
 
 def _smallest_tile(spec: ModelSpec) -> int:
-    """The shortest tile for pictures that do not fit in one."""
+    """Returns the shortest tile for pictures that do not fit into one tile."""
     least = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of)
     return _whole(least, spec)
 
@@ -205,7 +184,7 @@ def _round_up(value: int, multiple: int) -> int:
 
 
 def _candidates(width: int, height: int, spec: ModelSpec, demand: Demand) -> list[_Candidate]:
-    """Plans worth a look, the whole picture first: numbers of columns and rows, each with the shortest tiles for it."""
+    """Returns the plans to compare, the whole picture first: for each number of columns and rows the shortest tiles."""
     return [
         _Candidate(
             tile_width, tile_height, columns * rows, demand.bytes_for(tile_width, tile_height, width, spec.scale)
@@ -216,10 +195,11 @@ def _candidates(width: int, height: int, spec: ModelSpec, demand: Demand) -> lis
 
 
 def _cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
-    """Ways to cut an axis: a number of tiles and the shortest length for it, from the whole to the smallest tile.
+    """Returns ways to cut an axis: numbers of tiles with the shortest length for each, from one tile to the smallest.
 
-    Lengths are not rounded up to suit vectors: around 512 x 384 pixels multiples of 16 were at most 1.6% faster per
-    pixel than what lies between them (OpenVINO in bf16 on a Zen 4), and the pixels to get there cost as much.
+    Lengths are not rounded up to vector widths. Around 512 x 384 pixels, multiples of 16 were at
+    most 1.6 % faster per pixel (OpenVINO in bf16 on a Zen 4), and the pixels added by rounding cost
+    as much.
     """
     smallest, whole = _smallest_tile(spec), _whole(size, spec)
     overlap = 2 * spec.halo + spec.feather
@@ -229,6 +209,6 @@ def _cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
         length = max(smallest, _round_up(math.ceil((size + (count - 1) * overlap) / count), spec.multiple_of))
         if length < cuts[-1][1]:
             cuts.append((max(2, math.ceil((size - overlap) / (length - overlap))), length))
-        # Beyond the first few, one tile more makes next to no difference.
+        # Beyond the first few, one more tile makes almost no difference.
         count += max(1, count // _STEPS)
     return cuts

@@ -1,4 +1,4 @@
-"""Where finished rows go: into arrays, or to an encoder while later tiles are still to come."""
+"""Destinations of finished rows: whole arrays, or an encoder that takes them while later tiles still run."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ if TYPE_CHECKING:
 
 
 class RowSink(Protocol):
-    """Takes rows from top to bottom, a band at a time.
+    """Takes rows from top to bottom, one band at a time.
 
     Attributes:
-        pixel_bytes: memory that a band takes here for each of its pixels.
+        pixel_bytes: Memory that the sink holds for each pixel of a band, in bytes.
     """
 
     pixel_bytes: int
 
     def band(self, begin: int, end: int) -> Sequence[Pixels]:
-        """Arrays ``[end - begin, width, channels]`` to fill, one for each of the picture's arrays.
+        """Returns arrays for the output rows from `begin` to `end`, one for each array of the picture.
 
-        The next call takes these rows for finished, and so does `finish`.
+        The caller fills them. The next call of this method, or of `finish`, completes these rows.
+
+        Returns:
+            Arrays ``[end - begin, width, channels]``.
         """
         ...
 
     def finish(self) -> None:
-        """Takes the rows of the last band for finished."""
+        """Completes the rows of the last band."""
         ...
 
 
@@ -39,7 +42,7 @@ class ArraySink:
     pixel_bytes = 0
 
     def __init__(self, *targets: Pixels) -> None:
-        """Takes arrays ``[height, width, channels]`` of one height."""
+        """Takes arrays ``[height, width, channels]`` of equal height."""
         self._targets = targets
 
     def band(self, begin: int, end: int) -> Sequence[Pixels]:
@@ -51,16 +54,17 @@ class ArraySink:
 
 
 class BandSink:
-    """Hands every band to a function when it is finished; its memory is that of the highest band."""
+    """Passes every finished band to a function. It holds memory for the highest band only."""
 
     def __init__(self, width: int, channels: Sequence[int], dtype: np.dtype, write: Callable[..., None]) -> None:
-        """Makes one.
+        """Starts without buffers.
 
         Args:
-            width: of the rows, in pixels.
-            channels: of each of the picture's arrays.
+            width: Width of the rows in pixels.
+            channels: Number of channels of each array of the picture.
             dtype: uint8 or uint16.
-            write: called with the finished rows of each array; they are overwritten afterwards.
+            write: Called with the finished rows of each array, ``[rows, width, channels]``. The
+                arrays are reused afterwards.
         """
         self._width, self._channels, self._dtype, self._write = width, channels, dtype, write
         self.pixel_bytes = sum(channels) * dtype.itemsize
@@ -72,7 +76,7 @@ class BandSink:
         self.finish()
         self._rows = end - begin
         if not self._buffers or len(self._buffers[0]) < self._rows:
-            self._buffers = []  # the old ones go before the new ones come
+            self._buffers = []  # free the old buffers before allocating new ones
             self._buffers = [np.empty((self._rows, self._width, count), self._dtype) for count in self._channels]
         return [buffer[: self._rows] for buffer in self._buffers]
 

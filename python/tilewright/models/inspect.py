@@ -1,12 +1,14 @@
-"""What any ONNX file wants and gives, found from its graph and by running it on a small picture.
+"""Detection of the facts about any ONNX file, from its graph and by running it on a small picture.
 
-The graph tells layout, element type and fixed sizes; runs on onnxruntime's CPU provider tell the rest.
+The graph gives layout, element type and fixed size; runs on onnxruntime's CPU provider give the
+rest.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,27 +18,29 @@ from onnx import TensorProto
 
 from tilewright.errors import ModelError
 from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
-from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel, images, is_nhwc
+from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel
+from tilewright.models.graph.inputs import image_inputs, is_nhwc
 from tilewright.models.graph.receptive_field import receptive_radius
 from tilewright.models.probe import natural_patch
 from tilewright.models.spec import ModelSpec
-from tilewright.runtimes import import_runtime, onnxruntime_options
+from tilewright.runtimes import onnxruntime_options, open_onnx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Probe size where the graph leaves it open, and the multiples that networks demand in practice.
+# Side of the test picture if the graph leaves it open, and the multiples that networks require in
+# practice.
 _SIZE = 64
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 
-# A halo larger than this costs more than it saves: the rest is left to the feather.
+# A larger halo costs more than it is worth; the feather hides the remaining difference.
 _LARGEST_EXACT_HALO = 64
 _FEATHER = 16
 
-# A super-resolved picture, shrunk again, differs from its source by a few hundredths (root mean square, of a range
-# of 1); beyond this it is another picture.
-_LARGEST_LIKENESS_ERROR = 0.2
+# A super-resolved picture that is downscaled again differs from its source by a few hundredths of
+# the value range (root mean square). A larger difference means that the value range is wrong.
+_LARGEST_DIFFERENCE = 0.2
 
 _DTYPES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 
@@ -47,189 +51,183 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     """Reads an ONNX file, with its external data if it has any.
 
     Raises:
-        ModelError: no such file, or not ONNX.
+        ModelError: The file does not exist, or is not a readable ONNX file.
     """
     if not path.is_file():
-        raise ModelError(f"There is no ONNX file at {path}.", parameter="model")
+        raise ModelError(f"there is no ONNX file at {path}", parameter="model")
     try:
         model = onnx.load(path)
-    except Exception as error:  # protobuf's and onnx's loaders share no base class
-        raise ModelError(f"{path} is not a readable ONNX file: {error}.", parameter="model") from error
+    except Exception as error:  # the loaders of protobuf and onnx share no base class
+        raise ModelError(f"{path} is not a readable ONNX file: {error}", parameter="model") from error
     if not model.graph.node:
-        raise ModelError(f"{path} is not a readable ONNX file: its graph is empty.", parameter="model")
+        raise ModelError(f"{path} is not a readable ONNX file: its graph is empty", parameter="model")
     return model
 
 
 def inspect_onnx(path: Path, model: onnx.ModelProto, overrides: Mapping[str, object]) -> ModelSpec:
-    """Finds out what is not given.
+    """Detects the facts about a network that are not given.
 
     Args:
-        path: the file, for the runtime.
-        model: the same file, loaded.
-        overrides: `ModelSpec` fields that are known; they are believed. JSON lists do for tuples.
+        path: The file, which the runtime opens.
+        model: The same file, loaded.
+        overrides: `ModelSpec` fields to use instead of detected values; lists are converted to
+            tuples, as JSON has no tuples.
 
     Returns:
         The spec of the file as it is.
 
     Raises:
-        ModelError: not one picture in and one out; a type, layout or channel count that is not supported; no whole
-            factor; output that does not resemble the input; an override that is no field of `ModelSpec`.
+        ModelError: The network has not exactly one picture as input and one as output, its element
+            type, layout or number of channels is not supported, its factor is not an integer, its
+            output does not resemble its input, or an override is not a field of `ModelSpec`.
     """
     given = _checked(overrides)
-    facts: dict[str, Any] = {
-        "name": path.stem,
-        "source": str(path),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        **_static_facts(model),
-        **given,
-    }
-    probe = _Probe(path, facts)
-    size = facts["fixed_size"] or (_SIZE, _SIZE)
+    spec = replace(_declared_spec(path, model), **given)
+    probe = _Probe(path, spec)
+    size = spec.fixed_size or (_SIZE, _SIZE)
     if "scale" not in given:
-        facts["scale"] = probe.scale(size)
-    if facts["fixed_size"] is None:
+        spec = replace(spec, scale=probe.scale(size))
+    if spec.fixed_size is None:
         if "multiple_of" not in given:
-            facts["multiple_of"] = probe.multiple_of(facts["scale"])
+            spec = replace(spec, multiple_of=probe.multiple_of(spec.scale))
         if "minimum" not in given:
-            facts["minimum"] = probe.minimum(facts["scale"], facts["multiple_of"])
+            spec = replace(spec, minimum=probe.minimum(spec.scale, spec.multiple_of))
     if "value_range" not in given:
-        facts["value_range"] = probe.value_range(size)
-    facts.update(_graph_facts(model))
-    facts.update(given)
-    return ModelSpec(**facts)
+        spec = replace(spec, value_range=probe.value_range(size))
+    return replace(_with_graph_facts(spec, model), **given)
 
 
 def _checked(overrides: Mapping[str, object]) -> dict[str, Any]:
     fields = {field.name for field in dataclasses.fields(ModelSpec)}
     for name in overrides:
         if name not in fields:
-            raise ModelError(f"{name!r} is no fact about a network; known are {', '.join(sorted(fields))}.")
+            raise ModelError(f"ModelSpec has no field {name!r}; its fields are {', '.join(sorted(fields))}")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in overrides.items()}
 
 
-def _static_facts(model: onnx.ModelProto) -> dict[str, Any]:
-    """Layout, channels, element type and fixed size, as far as the graph tells."""
-    pictures = images(model)
+def _declared_spec(path: Path, model: onnx.ModelProto) -> ModelSpec:
+    """Makes a spec from the graph's input; all other fields, also the scale, are unknown yet."""
+    pictures = image_inputs(model)
     if len(pictures) != 1 or len(model.graph.output) != 1:
         raise ModelError(
-            f"A network with one input and one output is expected; this one has {len(pictures)} and "
-            f"{len(model.graph.output)}.",
+            f"the network must have one input and one output, not {len(pictures)} and {len(model.graph.output)}",
             parameter="model",
         )
     tensor = pictures[0].type.tensor_type
     dtype = _DTYPES.get(tensor.elem_type)
     if dtype is None:
         name = TensorProto.DataType.Name(tensor.elem_type)
-        raise ModelError(
-            f"The network's input is of type {name}; float32 and float16 are supported.", parameter="model"
-        )
+        raise ModelError(f"the network's input must be float32 or float16, not {name}", parameter="model")
     dims = [dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim]
     if len(dims) != 4 or dims[0] not in (None, 1):
-        raise ModelError(
-            f"A network with input [N, C, H, W] or [N, H, W, C] is expected, not {dims}.", parameter="model"
-        )
+        raise ModelError(f"the network's input must be [N, C, H, W] or [N, H, W, C], not {dims}", parameter="model")
 
     layout = "NHWC" if is_nhwc(pictures[0]) else "NCHW"
     channels, height, width = (dims[3], dims[1], dims[2]) if layout == "NHWC" else (dims[1], dims[2], dims[3])
     if channels not in (None, 1, 3):
-        raise ModelError(f"The network takes {channels} channels; 1 and 3 are supported.", parameter="model")
+        raise ModelError(f"the network must take 1 or 3 channels, but takes {channels} channels", parameter="model")
     if (height is None) != (width is None):
-        raise ModelError(f"The network fixes one side of its input only ({height} x {width}).", parameter="model")
-    return {
-        "layout": layout,
-        "channel_order": "Y" if channels == 1 else "RGB",
-        "dtype": dtype,
-        "fixed_size": None if height is None else (height, width),
-    }
+        raise ModelError(f"the network fixes only one side of its input ({height} x {width})", parameter="model")
+    return ModelSpec(
+        name=path.stem,
+        scale=1,
+        layout=layout,
+        channel_order="Y" if channels == 1 else "RGB",
+        dtype=dtype,
+        fixed_size=None if height is None or width is None else (height, width),
+        source=str(path),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
 
 
-def _graph_facts(model: onnx.ModelProto) -> dict[str, Any]:
+def _with_graph_facts(spec: ModelSpec, model: onnx.ModelProto) -> ModelSpec:
     radius = receptive_radius(model)
-    exact = radius is not None and radius <= _LARGEST_EXACT_HALO
-    return {
-        "receptive_radius": radius,
-        "halo": radius if exact else _LARGEST_EXACT_HALO,
-        "feather": 0 if exact else _FEATHER,
-        "seam_error": EXACT_SEAM_ERROR if exact else None,
-        "flops_per_pixel": flops_per_pixel(model),
-        "bytes_per_pixel": bytes_per_pixel(model),
-    }
+    spec = replace(
+        spec,
+        receptive_radius=radius,
+        flops_per_pixel=flops_per_pixel(model),
+        bytes_per_pixel=bytes_per_pixel(model),
+    )
+    if radius is None or radius > _LARGEST_EXACT_HALO:
+        return replace(spec, halo=_LARGEST_EXACT_HALO, feather=_FEATHER, seam_error=None)
+    return replace(spec, halo=radius, feather=0, seam_error=EXACT_SEAM_ERROR)
 
 
 class _Probe:
-    """The network, open for small runs."""
+    """Runs a network on small pictures to detect facts that its graph does not declare."""
 
-    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
-        ort = import_runtime("onnxruntime")
+    def __init__(self, path: Path, spec: ModelSpec) -> None:
         try:
-            self._session = ort.InferenceSession(str(path), onnxruntime_options(), providers=["CPUExecutionProvider"])
+            self._session = open_onnx(str(path), onnxruntime_options())
         except Exception as error:  # the runtime's exceptions share no base class
             raise ModelError(f"onnxruntime cannot open {path}: {error}", parameter="model") from error
         self._input = self._session.get_inputs()[0].name
-        self._nhwc = facts["layout"] == "NHWC"
-        self._dtype = np.dtype(facts["dtype"])
-        self._channels = 1 if facts["channel_order"] == "Y" else 3
+        self._nhwc = spec.layout == "NHWC"
+        self._dtype = np.dtype(spec.dtype)
+        self._channels = spec.planes
 
     def scale(self, size: tuple[int, int]) -> int:
-        """Output pixels per input pixel."""
+        """Returns the number of output pixels per input pixel along each axis."""
         output = self._run(size, 1.0)
         if isinstance(output, Exception):
             raise ModelError(
-                f"The network cannot run on a picture of {size[1]} x {size[0]}: {output}", parameter="model"
+                f"the network cannot run on a picture of {size[1]} x {size[0]}: {output}", parameter="model"
             ) from output
         (height, width), (out_height, out_width) = size, output.shape[:2]
         scale = int(out_height // height)
         if scale < 1 or (out_height, out_width) != (height * scale, width * scale):
             raise ModelError(
-                f"The network makes {out_width} x {out_height} of {width} x {height}, which is no whole factor.",
+                f"the network's factor is not an integer: it turns {width} x {height} into {out_width} x {out_height}",
                 parameter="model",
             )
         if output.shape[2] != self._channels:
             raise ModelError(
-                f"The network makes {output.shape[2]} channels of {self._channels}; as many are expected.",
+                f"the network must return as many channels as it takes, but returns {output.shape[2]} for "
+                f"{self._channels}",
                 parameter="model",
             )
         return scale
 
     def multiple_of(self, scale: int) -> int:
-        """The smallest tried number of which height and width must be multiples."""
+        """Returns the smallest supported step between sizes, of the multiples that are tried."""
         for multiple in _MULTIPLES:
             if self._fits(_SIZE + multiple, scale):
                 return multiple
         raise ModelError(
-            f"The network runs on {_SIZE} x {_SIZE} only, yet its graph says that any size will do; give "
-            "'multiple_of' or 'fixed_size'.",
+            f"the network runs on {_SIZE} x {_SIZE} only, although its graph declares any size; give 'multiple_of' or "
+            "'fixed_size'",
             parameter="model",
         )
 
     def minimum(self, scale: int, multiple: int) -> int:
-        """The smallest of `multiple`, twice, four times … that the network takes."""
+        """Returns the smallest accepted size among `multiple` times a power of two."""
         side = multiple
         while side < _SIZE and not self._fits(side, scale):
             side *= 2
         return side
 
     def value_range(self, size: tuple[int, int]) -> tuple[float, float]:
-        """Whether the network works on 0..1 or on 0..255: in which its output resembles its input."""
-        errors = {white: self._likeness_error(size, white) for white in (1.0, 255.0)}
-        # A network without constants treats both alike; only a clear difference speaks for the rarer range.
+        """Returns 0..1 or 0..255, depending on where the output resembles the input."""
+        errors = {white: self._difference(size, white) for white in (1.0, 255.0)}
+        # A network without constants gives the same error for both. Only a clear difference
+        # indicates the rarer range.
         white = 255.0 if errors[255.0] < 0.5 * errors[1.0] else 1.0
-        if not errors[white] <= _LARGEST_LIKENESS_ERROR:
+        if not errors[white] <= _LARGEST_DIFFERENCE:
             raise ModelError(
-                "The network's output resembles its input neither on 0..1 nor on 0..255; give 'value_range'.",
+                "the network's output resembles its input neither on 0..1 nor on 0..255; give 'value_range'",
                 parameter="model",
             )
         return (0.0, white)
 
-    def _likeness_error(self, size: tuple[int, int], white: float) -> float:
-        """Root-mean-square difference of the input and the shrunk output, of a range of 1."""
+    def _difference(self, size: tuple[int, int], white: float) -> float:
+        """Returns the RMS difference between input and downscaled output, for a range of 1."""
         output = self._run(size, white)
         if isinstance(output, Exception):
             return float("inf")
         height, width = size
         scale = output.shape[0] // height
-        shrunk = output.reshape(height, scale, width, scale, -1).mean(axis=(1, 3)) / white
-        return float(np.sqrt(np.mean((shrunk - self._picture(size)) ** 2)))
+        downscaled = output.reshape(height, scale, width, scale, -1).mean(axis=(1, 3)) / white
+        return float(np.sqrt(np.mean((downscaled - self._picture(size)) ** 2)))
 
     def _fits(self, side: int, scale: int) -> bool:
         output = self._run((side, side), 1.0)
@@ -240,7 +238,7 @@ class _Probe:
         return patch if self._channels == 3 else patch.mean(axis=2, keepdims=True)
 
     def _run(self, size: tuple[int, int], white: float) -> _Image | Exception:
-        """Runs the network; ``[H, W, C]`` in 0..`white`, or what went wrong."""
+        """Runs the network and returns ``[H, W, C]`` in 0..`white`, or the exception raised."""
         batch = (self._picture(size) * np.float32(white)).astype(self._dtype)[None]
         if not self._nhwc:
             batch = batch.transpose(0, 3, 1, 2)

@@ -1,6 +1,6 @@
-"""From a name or a file to a `Model`: an ONNX file on disk and its spec.
+"""Loads a network by catalog name or file path: an ONNX file on disk and its spec.
 
-This module imports quickly; everything heavy is loaded when a network is.
+Importing this module is cheap; onnx and the converters are imported when a network is loaded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import ModelError, shown
+from tilewright.errors import ModelError, short_repr
 from tilewright.models import cache
 from tilewright.models.catalog import ALIASES, CATALOG
 from tilewright.models.spec import Model, ModelSpec
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from tilewright.models.catalog_entry import CatalogEntry, Network
 
-# To be raised with every change that makes the importer or the rescale give another ONNX file: it is part of the
-# names in the cache, so files made by an earlier version are not taken for current ones.
+# Increase this with every change to the ncnn importer or the rescale that changes the converted
+# files. It is part of their names in the cache, so that files of an older version are not used.
 CONVERTER_VERSION = 2
 
-# No network has a name this long, and comparing very long ones takes very much memory.
+# No network has a name this long. Comparing very long names needs very much memory.
 _LONGEST_NAME = 100
 
 
@@ -39,61 +39,62 @@ def load_model(
     overrides: Mapping[str, object] | None = None,
     denoise: str | None = None,
 ) -> Model:
-    """Makes a network ready to be opened by a session.
+    """Loads a network; converts it first if the cache does not contain it.
 
     Args:
-        name_or_path: a name of the catalog, or the path of an ONNX file (a `Path`, or text that ends in ``.onnx``).
-        factor: output pixels per input pixel along each axis.
-        cache_dir: folder for converted networks; made when absent.
-        overrides: for an ONNX file, values of `ModelSpec` fields that are given rather than found out. They describe
-            the file as it is; ``scale`` is its own factor.
-        denoise: strength of denoising, for a network of the catalog that offers a choice; None for its default.
+        name_or_path: Catalog name, or path of an ONNX file (a `Path`, or a string that ends in
+            ``.onnx``).
+        factor: Output pixels per input pixel along each axis.
+        cache_dir: Folder for converted networks; it is created if it does not exist.
+        overrides: `ModelSpec` fields of an ONNX file that replace detected values. They describe
+            the file itself: ``scale`` is its native factor. None for no overrides.
+        denoise: Denoising level, for catalog networks that offer levels; None for the default.
 
     Returns:
-        The model; ``spec.scale`` is `factor`. The file belongs to the cache or to the user and is not to be changed.
+        The model, with `factor` as ``spec.scale``. Its file belongs to the cache or to the user and
+        must not be changed.
 
     Raises:
-        ModelError: unknown name; weights not installed or not those of the catalog; a file that is missing or of no
-            use; a factor (code ``unsupportedUpscaleFactor``) or strength that is not offered; a cache that cannot be
-            written.
+        ModelError: An unknown name, weights that are not installed or differ from the catalog's, a
+            missing or unusable file, a factor (code ``unsupportedUpscaleFactor``) or denoising
+            level that is not offered.
+        StoreError: The cache folder cannot be created or written.
     """
-    if isinstance(name_or_path, Path) or name_or_path.endswith(".onnx"):
+    if _is_file(name_or_path):
         check_denoise(name_or_path, denoise)
-        return _own_model(Path(name_or_path), factor, cache_dir, overrides or {})
-    entry = CATALOG.get(name_or_path)
-    if entry is None:
-        raise _unknown(name_or_path)
+        return _user_model(Path(name_or_path), factor, cache_dir, overrides or {})
+    entry = _find_entry(name_or_path)
     if overrides:
-        raise ModelError(
-            f"Overrides are for ONNX files; {entry.name!r} is a network of the catalog.", parameter="model"
-        )
+        raise ModelError(f"overrides are for ONNX files, but {entry.name!r} is a catalog network", parameter="model")
     return _catalog_model(entry, factor, cache_dir, denoise)
 
 
 def offered_factors(name_or_path: str | Path, *, overrides: Mapping[str, object] | None = None) -> tuple[int, ...]:
-    """The factors that `load_model` would take.
+    """Returns the factors that `load_model` accepts for a network.
+
+    Args:
+        name_or_path: See `load_model`.
+        overrides: See `load_model`.
 
     Raises:
-        ModelError: unknown name, or a file that is missing or of no use.
+        ModelError: An unknown name, or a missing or unusable file.
     """
-    if isinstance(name_or_path, Path) or name_or_path.endswith(".onnx"):
-        from tilewright.models.inspect import inspect_onnx, load_onnx
+    if not _is_file(name_or_path):
+        return _find_entry(name_or_path).factors
+    from tilewright.models.inspect import inspect_onnx, load_onnx
 
-        path = Path(name_or_path)
-        return _own_factors(inspect_onnx(path, load_onnx(path), overrides or {}))
-    entry = CATALOG.get(name_or_path)
-    if entry is None:
-        raise _unknown(name_or_path)
-    return entry.factors
+    path = Path(name_or_path)
+    return _user_factors(inspect_onnx(path, load_onnx(path), overrides or {}))
 
 
 def list_models() -> list[dict[str, Any]]:
-    """The catalog, as plain JSON-serialisable values.
+    """Lists the catalog as JSON-serialisable values.
 
     Returns:
-        One dict per network: ``name``, ``summary``, ``scales`` (factors offered), ``denoise`` (strengths
-        offered, not all of them at every factor; the first is the default), ``licence`` (SPDX), ``source`` (a URL,
-        or ``"tilewright"``), ``package`` (what to install) and ``installed``.
+        One dict per network: ``name``, ``summary``, ``scales`` (factors offered), ``denoise``
+        (denoising levels, some of them for certain factors only; the first is the default),
+        ``licence`` (SPDX), ``source`` (a URL, or ``"tilewright"``), ``package`` (distribution to
+        install) and ``installed``.
     """
     return [
         {
@@ -111,63 +112,94 @@ def list_models() -> list[dict[str, Any]]:
 
 
 def check_name(name: str, factor: int | None) -> None:
-    """Whether a task may name this network: one of the catalog, by its name or another's for it, or ``auto``.
+    """Checks that a task may use this network: a catalog name, an alias of one, or ``auto``.
 
-    A task may come from anywhere, so it names no file of this machine.
+    Tasks may come from untrusted clients, so they cannot name files of this machine.
 
     Args:
-        name: what the task says.
-        factor: that the network has to offer; None when that is not known.
+        name: Value of the task's parameter.
+        factor: Factor that the network must offer; None to skip this check.
 
     Raises:
-        ModelError: it may not (code ``invalidModel``), or the factor is not offered (``unsupportedUpscaleFactor``).
+        ModelError: The name is not allowed (code ``invalidModel``), or the factor is not offered
+            (``unsupportedUpscaleFactor``).
     """
     if name == "auto":
         return
     if name.endswith(".onnx"):
         raise ModelError(
-            f"model {shown(name)} looks like a file; tasks name networks of the catalog, a file of your own is given "
-            "to Upscaler(model=...)",
+            f"model {short_repr(name)} looks like a file name; tasks accept catalog names only, "
+            "pass your own file to Upscaler(model=...)",
             parameter="model",
         )
-    entry = CATALOG.get(ALIASES.get(name, name))
-    if entry is None:
-        raise _unknown(name)
+    entry = _find_entry(ALIASES.get(name, name))
     if factor is not None:
         _check_factor(entry.name, factor, entry.factors)
 
 
 def check_denoise(name: str | Path, denoise: str | None) -> None:
-    """Whether a network offers a strength of denoising, at some factor.
+    """Checks that a network offers a denoising level for at least one factor.
 
     Args:
-        name: as for `load_model`.
-        denoise: the strength; None, for the default, is always offered.
+        name: See `load_model`.
+        denoise: The level; None, for the default, is always valid.
 
     Raises:
-        ModelError: it does not.
+        ModelError: The level is not offered.
     """
     entry = CATALOG.get(name) if isinstance(name, str) else None
     if denoise is None or (entry is not None and denoise in entry.denoise):
         return
     offered = entry.denoise if entry is not None else ()
-    with_choice = [entry.name for entry in CATALOG.values() if entry.denoise]
+    with_levels = ", ".join(entry.name for entry in CATALOG.values() if entry.denoise)
+    hint = f"it offers {', '.join(offered)}" if offered else f"networks with denoising levels: {with_levels}"
     raise ModelError(
-        f"the network {shown(str(name))} does not offer denoise {shown(denoise)}; "
-        + (f"it offers {', '.join(offered)}" if offered else f"a choice is offered by {', '.join(with_choice)}"),
+        f"the network {short_repr(str(name))} does not offer denoise {short_repr(denoise)}; {hint}",
         parameter="denoise",
         allowed_values=offered,
     )
 
 
+def native_model(entry: CatalogEntry, network: Network) -> onnx.ModelProto:
+    """Converts a catalog network at its native factor.
+
+    Returns:
+        The float32 network that `load_model` stores in the cache.
+
+    Raises:
+        ModelError: The weights are not installed or differ from the catalog's.
+    """
+    if network.is_onnx:
+        from tilewright.models.graph.float16 import load_with_float32_weights
+        from tilewright.models.graph.subgraph import extract_subgraph
+
+        return extract_subgraph(load_with_float32_weights(*entry.read(network)), f"x{network.scale}")
+    from tilewright.models.ncnn.importer import import_ncnn
+
+    param, weights = entry.read(network)
+    adds_input = network.scale if network.adds_input else 0
+    return import_ncnn(param.decode(), weights, padding=network.padding, adds_input=adds_input)
+
+
+def _is_file(name_or_path: str | Path) -> bool:
+    return isinstance(name_or_path, Path) or name_or_path.endswith(".onnx")
+
+
+def _find_entry(name: str | Path) -> CatalogEntry:
+    entry = CATALOG.get(str(name))
+    if entry is None:
+        raise _unknown(str(name))
+    return entry
+
+
 def _unknown(name: str) -> ModelError:
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
-    near = difflib.get_close_matches(name[:_LONGEST_NAME], CATALOG, n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    similar = difflib.get_close_matches(name[:_LONGEST_NAME], CATALOG, n=3)
+    hint = f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
     return ModelError(
-        f"there is no network named {shown(name)}; {hint}installed are {', '.join(installed) or 'none'}",
+        f"there is no network named {short_repr(name)}; {hint}installed: {', '.join(installed) or 'none'}",
         parameter="model",
-        allowed_values=["auto", *installed, *(alias for alias, meant in ALIASES.items() if meant in installed)],
+        allowed_values=["auto", *installed, *(alias for alias, target in ALIASES.items() if target in installed)],
     )
 
 
@@ -192,7 +224,7 @@ def _catalog_model(entry: CatalogEntry, factor: int, cache_dir: Path, denoise: s
         scale=network.scale,
         value_range=network.value_range,
         multiple_of=network.multiple_of,
-        # Mirroring takes one pixel more than it makes.
+        # A mirrored border must be narrower than the picture.
         minimum=network.padding + 1,
         halo=network.halo or 0,
         feather=network.feather,
@@ -212,45 +244,27 @@ def _convert(entry: CatalogEntry, network: Network, factor: int) -> onnx.ModelPr
     return model if factor == network.scale else append_rescale(model, network.scale, factor)
 
 
-def native_model(entry: CatalogEntry, network: Network) -> onnx.ModelProto:
-    """One of a catalog entry's networks, at its native factor, as `load_model` puts it into the cache.
-
-    Raises:
-        ModelError: weights not installed or not those of the catalog.
-    """
-    if network.is_onnx:
-        from tilewright.models.graph.subgraph import part_making
-        from tilewright.models.graph.widen import read_widened
-
-        return part_making(read_widened(*entry.read(network)), f"x{network.scale}")
-    from tilewright.models.ncnn.importer import import_ncnn
-
-    param, weights = entry.read(network)
-    adds_input = network.scale if network.adds_input else 0
-    return import_ncnn(param.decode(), weights, padding=network.padding, adds_input=adds_input)
-
-
-def _own_model(path: Path, factor: int, cache_dir: Path, overrides: Mapping[str, object]) -> Model:
+def _user_model(path: Path, factor: int, cache_dir: Path, overrides: Mapping[str, object]) -> Model:
     from tilewright.models.graph.rescale import append_rescale
     from tilewright.models.inspect import inspect_onnx, load_onnx
 
     model = load_onnx(path)
     native = inspect_onnx(path, model, overrides)
-    _check_factor(native.name, factor, _own_factors(native))
+    _check_factor(native.name, factor, _user_factors(native))
     if factor == native.scale:
         return Model(path, native)
-    channels = 1 if native.channel_order == "Y" else 3
     key = f"own-x{factor}-{hashlib.sha256(_serialised(model)).hexdigest()[:16]}"
+    channels = native.planes
     cached, model = _cached(cache_dir, key, lambda: append_rescale(model, native.scale, factor, channels=channels))
     return Model(cached, _spec_for_factor(native, model, factor, exact=native.halo == native.receptive_radius))
 
 
-def _own_factors(native: ModelSpec) -> tuple[int, ...]:
+def _user_factors(native: ModelSpec) -> tuple[int, ...]:
     return (2, 3, 4) if native.scale == 4 and native.layout == "NCHW" else (native.scale,)
 
 
 def _cached(cache_dir: Path, key: str, make: Callable[[], onnx.ModelProto]) -> tuple[Path, onnx.ModelProto]:
-    """The model stored under a key, made and stored first when it is not there or is damaged."""
+    """Returns the model cached under a key; makes and stores it if it is missing or damaged."""
     import onnx
 
     key = f"{key}-v{CONVERTER_VERSION}"
@@ -266,9 +280,10 @@ def _serialised(model: onnx.ModelProto) -> bytes:
 
 
 def _spec_for_factor(native: ModelSpec, model: onnx.ModelProto, factor: int, *, exact: bool) -> ModelSpec:
-    """The spec of `model`, which is the native network followed by a rescale to `factor`, if that is another.
+    """Makes the spec of `model`: the native network, rescaled if `factor` is not native.
 
-    With `exact`, the halo is the receptive radius; else the native halo, grown by what the rescale reads.
+    If `exact`, the halo is the receptive radius; otherwise it is the native halo plus the radius of
+    the rescale.
     """
     from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel
     from tilewright.models.graph.receptive_field import receptive_radius

@@ -1,7 +1,8 @@
-"""A picture to try networks on: deterministic, made here, and natural enough for them to behave as on photos.
+"""Synthetic test picture with the statistics of a photograph.
 
-Networks trained on photos can go astray on noise or on a flat colour, so neither tells how they treat a photo. The
-patch has what photos have: smooth shading, edges at many angles, fine texture, and a spectrum that falls off as 1/f.
+Networks trained on photographs can behave abnormally on noise or on a flat colour, so neither
+predicts their behaviour on a photograph. The picture has smooth shading, edges at many angles, fine
+texture and a spectrum that falls as 1/f.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ _SEED = 20240229
 
 
 def natural_patch(height: int, width: int) -> npt.NDArray[np.float32]:
-    """A natural-looking RGB picture.
+    """Makes a natural-looking RGB picture.
 
     Args:
-        height, width: its size, at least 1 each.
+        height: Height in pixels, at least 1.
+        width: Width in pixels, at least 1.
 
     Returns:
         float32 ``[height, width, 3]`` in 0..1, the same on every call.
@@ -33,7 +35,8 @@ def natural_patch(height: int, width: int) -> npt.NDArray[np.float32]:
         _draw_disc(picture, rng, y, x)
     texture = _falling_spectrum(rng, height, width)
     picture += texture[..., None] * np.array([1.0, 0.9, 0.8])
-    # Coordinates beyond the first 96 pixels would run out of range: reflect rather than clip, to keep the texture.
+    # The shading leaves 0..1 beyond the first 96 pixels. Values are reflected rather than clipped,
+    # to keep the texture.
     folded: npt.NDArray[np.float64] = 1.0 - np.abs(np.mod(picture, 2.0) - 1.0)
     return folded.astype(np.float32)
 
@@ -44,7 +47,7 @@ def _draw_disc(
     y: npt.NDArray[np.float64],
     x: npt.NDArray[np.float64],
 ) -> None:
-    """Lays one shaded ellipse over the picture; its edge is about a pixel soft, as a lens would leave it."""
+    """Draws a shaded ellipse whose edge is blurred over about a pixel, as by a lens."""
     height, width = y.shape
     centre_y, centre_x = rng.uniform(0, height), rng.uniform(0, width)
     radius = rng.uniform(0.05, 0.35) * max(height, width)
@@ -58,7 +61,11 @@ def _draw_disc(
 
 
 def _falling_spectrum(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
-    """Noise whose amplitude falls as 1/f, the statistic of natural scenes (Field, 1987), of standard deviation 0.04."""
+    """Makes noise of standard deviation 0.04 and amplitude 1/f, as in natural scenes.
+
+    The 1/f law is from Field, "Relations between the statistics of natural images and the response
+    properties of cortical cells", 1987.
+    """
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(frequency, 1.0 / max(height, width))
     noise = np.fft.irfft2(spectrum, s=(height, width))
@@ -66,14 +73,18 @@ def _falling_spectrum(rng: np.random.Generator, height: int, width: int) -> npt.
 
 
 def probe_batch(spec: ModelSpec, side: int) -> npt.NDArray[np.float32]:
-    """A natural patch as a network takes it: ``[1, planes, height, width]`` in its value range.
+    """Makes a batch of one natural picture for a network.
 
     Args:
-        spec: the network's.
-        side: height and width, raised to a size that the network takes; one of fixed size gets its own.
+        spec: Spec of the network.
+        side: Height and width in pixels, rounded up to a size that the network accepts; ignored if
+            its size is fixed.
+
+    Returns:
+        float32 ``[1, planes, height, width]`` in the network's value range, RGB or one plane.
     """
     length = -(-max(side, spec.minimum) // spec.multiple_of) * spec.multiple_of
     height, width = spec.fixed_size or (length, length)
     black, white = spec.value_range
     planes = natural_patch(height, width).transpose(2, 0, 1)[None] * (white - black) + black
-    return np.ascontiguousarray(planes[:, :1] if spec.channel_order == "Y" else planes, np.float32)
+    return np.ascontiguousarray(planes[:, : spec.planes], np.float32)

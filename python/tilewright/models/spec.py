@@ -1,4 +1,4 @@
-"""What is known about a network."""
+"""Facts about a network: its spec, and the tail that the canvas applies to its results."""
 
 from __future__ import annotations
 
@@ -8,33 +8,41 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Facts about a network, all that planning and feeding it needs.
+    """Facts about a network that planning and inference need.
 
-    Lengths are in input pixels unless said otherwise.
+    Lengths are in input pixels unless stated otherwise.
 
     Attributes:
-        name: the catalog name, or the stem of the user's file.
-        scale: output pixels per input pixel along each axis (the rescale tail, if any, included).
-        layout: ``"NCHW"`` or ``"NHWC"``, of input and output alike.
-        channel_order: ``"RGB"`` or ``"BGR"``; networks of one channel say ``"Y"``.
-        dtype: element type of input and output, ``"float32"`` or ``"float16"``.
-        value_range: the values that stand for black and white.
-        multiple_of: tile width and height must be multiples of this.
-        minimum: smallest tile width and height the network takes.
-        fixed_size: ``(height, width)`` when the graph takes no other, else None.
-        receptive_radius: how far a pixel's influence can reach, from the graph; None when unknown (unbounded).
-        halo: context discarded at every inner tile edge.
-        feather: width over which neighbouring cores are cross-faded; 0 for networks whose halo makes tiling exact.
-        denoise: strength of denoising that it was trained for; None where there is no choice.
-        seam_error: promised largest |tiled − whole| in steps of 1/255, in float32; None when nobody measured it.
-        flops_per_pixel: floating-point operations per input pixel.
-        bytes_per_pixel: estimated peak of live activations per input pixel in float32.
+        name: Catalog name, or the stem of the user's file.
+        scale: Output pixels per input pixel along each axis, including a rescale at the end of the
+            network.
+        layout: ``"NCHW"`` or ``"NHWC"``, for both input and output.
+        channel_order: ``"RGB"`` or ``"BGR"``; ``"Y"`` for networks of one channel.
+        dtype: Element type of input and output, ``"float32"`` or ``"float16"``.
+        value_range: Values of black and white.
+        multiple_of: Tile width and height must be multiples of this.
+        minimum: Smallest tile width and height that the network accepts.
+        fixed_size: ``(height, width)`` if the graph accepts no other size; None if it accepts any.
+        receptive_radius: Radius of the receptive field, from the graph; None if it is unknown or
+            unbounded.
+        halo: Overlap that is discarded at every inner tile edge.
+        feather: Width of the cross-fade between neighbouring cores; 0 if the halo makes tiling
+            exact.
+        denoise: Denoising level that the network was trained for; None if it has no choice of
+            levels.
+        seam_error: Promised largest |tiled − whole| in float32, in steps of 1/255; None if nobody
+            measured it.
+        flops_per_pixel: Floating-point operations per input pixel.
+        bytes_per_pixel: Estimated peak of live float32 activations, in bytes per input pixel.
         licence: SPDX identifier of the weights' licence, or a short statement.
-        source: where the weights come from.
-        sha256: checksum of the weight file.
+        source: Where the weights come from.
+        sha256: Checksum of the weight file.
     """
 
     name: str
@@ -57,10 +65,50 @@ class ModelSpec:
     source: str = ""
     sha256: str = ""
 
+    @property
+    def planes(self) -> int:
+        """Number of channels of input and output: 1 for luma (``"Y"``), 3 for colour."""
+        return 1 if self.channel_order == "Y" else 3
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network on disk: an ONNX file and what is known about it."""
+    """A network on disk: an ONNX file and its spec."""
 
     path: Path
     spec: ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Operations that remain after a network whose tail was cut off.
+
+    Attributes:
+        shuffle: Factor of the pixel shuffle: ``shuffle²`` channels become one plane, in the order
+            of ``DepthToSpace`` in mode CRD.
+        adds_input: Whether the network's input, enlarged `shuffle` times by repeating pixels, is
+            added afterwards.
+    """
+
+    shuffle: int
+    adds_input: bool
+
+    def applied(self, result: NDArray[np.float32], batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Applies the tail to a whole batch, with the same result as the canvas.
+
+        Args:
+            result: Output of the network, ``[n, planes * shuffle², height, width]``.
+            batch: Input of the network, ``[n, planes, height, width]``.
+
+        Returns:
+            The finished result, ``[n, planes, height * shuffle, width * shuffle]``.
+        """
+        count, planes, height, width = batch.shape
+        side = self.shuffle
+        parts = result.reshape(count, planes, side, side, height, width).transpose(0, 1, 4, 2, 5, 3)
+        whole = parts.reshape(count, planes, height * side, width * side)
+        return whole + batch.repeat(side, axis=2).repeat(side, axis=3) if self.adds_input else whole
+
+
+NO_TAIL = Tail(shuffle=1, adds_input=False)
+"""The tail of a network whose results are finished."""

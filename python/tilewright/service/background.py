@@ -1,96 +1,102 @@
-"""Work that is asked about later: accepted at once, done in its turn, its outcome kept for a while."""
+"""Asynchronous requests: accepted at once, run in turn, outcomes kept for ``getResponse``."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
+
+from tilewright.lazy import Lazy
+from tilewright.service.responses import Upscaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor, Future
 
-# So many outcomes are kept, of a few hundred bytes each. Who asks later than that asks in vain.
+    from tilewright.service.requests import UpscaleRequest
+
+# Number of outcomes that are kept, a few hundred bytes each. Older ones are forgotten.
 _KEPT = 1000
 
-_About = TypeVar("_About")
-_Outcome = TypeVar("_Outcome")
+# The outcome of a request: its result, or its error items.
+Outcome = Upscaled | list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery(Generic[_About, _Outcome]):
-    """Work that was accepted.
+class BackgroundTask:
+    """A request that was accepted.
 
     Attributes:
-        about: what was said of it.
+        request: The request.
+        future: Its outcome.
     """
 
-    about: _About
-    future: Future[_Outcome]
+    request: UpscaleRequest
+    future: Future[Outcome]
 
-    def outcome(self) -> _Outcome | None:
-        """What became of it; None when it is not done yet."""
+    def outcome(self) -> Outcome | None:
+        """Returns the outcome; None if the request is not finished."""
         return self.future.result() if self.future.done() else None
 
 
-class Deliveries(Generic[_About, _Outcome]):
-    """Work under way, and its outcomes, by key. Any number of threads may use it.
+class BackgroundTasks:
+    """Accepted requests and their outcomes, by taskUUID. It is thread-safe.
 
-    What was accepted is done: the process does not end before.
+    Every accepted request is finished before the process ends.
     """
 
     def __init__(self, make_pool: Callable[[], Executor]) -> None:
-        """Makes the pool when it is first needed."""
-        self._make_pool = make_pool
-        self._pool: Executor | None = None
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._deliveries: dict[str, Delivery[_About, _Outcome]] = {}
-
-    def accept(self, key: str, about: _About, work: Callable[[threading.Event], _Outcome]) -> None:
-        """Has something done in its turn.
+        """Starts without requests.
 
         Args:
-            key: by which it is found; what was found by it before is forgotten.
-            about: kept with it.
-            work: does it, and gives an outcome instead of raising, as an exception would hold on to all it has seen.
-                When the event is set, it ends early.
+            make_pool: Makes the thread pool, at first use.
         """
-        with self._lock:
-            if self._pool is None:
-                self._pool = self._make_pool()
-                _before_exit(self.wait)
-            self._deliveries.pop(key, None)  # so that the new one stands last
-            self._deliveries[key] = Delivery(about, self._pool.submit(work, self._stop))
-            finished = [key for key, delivery in self._deliveries.items() if delivery.future.done()]
-            for old in finished[:-_KEPT]:
-                del self._deliveries[old]
+        self._pool = Lazy(lambda: self._new_pool(make_pool))
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._tasks: dict[str, BackgroundTask] = {}
 
-    def find(self, key: str) -> Delivery[_About, _Outcome] | None:
-        """The work under a key, done or not; None when there is none, or it was forgotten."""
+    def accept(self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome]) -> None:
+        """Queues a request. An earlier request with the same taskUUID is forgotten.
+
+        Args:
+            request: Kept with the outcome.
+            work: Runs the request. It returns an outcome instead of raising, because an exception
+                would keep all its frames alive. It ends early if the event is set.
+        """
+        key = request.task_uuid.lower()
+        pool = self._pool.get()
         with self._lock:
-            return self._deliveries.get(key)
+            self._tasks.pop(key, None)  # so that the new one is last
+            self._tasks[key] = BackgroundTask(request, pool.submit(work, self._stop))
+            finished = [key for key, task in self._tasks.items() if task.future.done()]
+            for old in finished[:-_KEPT]:
+                del self._tasks[old]
+
+    def find(self, task_uuid: str) -> BackgroundTask | None:
+        """Returns the request with a taskUUID in any letter case; None if it is unknown or forgotten."""
+        with self._lock:
+            return self._tasks.get(task_uuid.lower())
 
     def wait(self) -> None:
-        """Returns when all that was accepted before is done."""
+        """Returns when all requests that have been accepted are finished."""
         from concurrent.futures import wait
 
         with self._lock:
-            deliveries = list(self._deliveries.values())
-        wait([delivery.future for delivery in deliveries])
+            tasks = list(self._tasks.values())
+        wait([task.future for task in tasks])
 
     def stop(self) -> None:
-        """Ends what is under way early, and waits for that; what is accepted afterwards is done again."""
+        """Cancels all requests and waits for them. Requests accepted afterwards run normally."""
         with self._lock:
             self._stop.set()
             self._stop = threading.Event()
         self.wait()
 
-
-def _before_exit(wait: Callable[[], None]) -> None:
-    """Has something called when the process is about to end, while pools still take work.
-
-    `atexit` would be too late: by then `concurrent.futures` takes none. Its own hook is set like this one, and hooks
-    are called last to first; the pool was made before, so its hook comes after.
-    """
-    threading._register_atexit(wait)  # type: ignore[attr-defined]
+    def _new_pool(self, make_pool: Callable[[], Executor]) -> Executor:
+        pool = make_pool()
+        # `atexit` would be too late: by then, thread pools refuse work. concurrent.futures sets its
+        # own hook in the same way when the pool is made, and hooks run last to first, so this one
+        # runs before it. There is no public function for this.
+        threading._register_atexit(self.wait)  # type: ignore[attr-defined]
+        return pool

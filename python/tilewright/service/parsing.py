@@ -1,4 +1,4 @@
-"""Request dicts to tasks: every fault is found, not only the first."""
+"""Validates tasks. It reports every fault of a task, not only the first one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from tilewright.errors import InvalidTaskError, ModelError, ParameterError, shown
-from tilewright.inputs.resolve import form_problem
+from tilewright.errors import InvalidTaskError, ModelError, ParameterError, short_repr
+from tilewright.inputs.forms import form_problem
 from tilewright.inputs.url import is_remote_url
 from tilewright.literals import FORMATS, Format, ImageParameter, OutputType
 from tilewright.models.loader import check_name
-from tilewright.service.tasks import PollTask, Task, UploadTask, UpscaleTask
-from tilewright.store.image_store import is_uuid4
+from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
+from tilewright.store import is_uuid4
 
 _Kind = Literal["missing", "invalid", "unsupported"]
 
@@ -29,9 +29,9 @@ _TYPES = (*_UPSCALE_TYPES, _UPLOAD_TYPE, _POLL_TYPE)
 _DELIVERIES = ("sync", "async")
 _FACTORS = (2, 3, 4)
 _QUALITIES = range(20, 100)
-# No field has a name this long: what is longer need not be repeated whole.
+# Longest field name that a message repeats. No real field has a name this long.
 _LONGEST_NAME = 100
-# A request with more faults than this has one reason for all of them.
+# Most faults that are reported. A task with more of them has one cause for all.
 _MOST_FAULTS = 100
 _COMMON = ("taskType", "taskUUID")
 _UPSCALE_FIELDS = (
@@ -40,7 +40,7 @@ _UPSCALE_FIELDS = (
 )  # fmt: skip
 _UPLOAD_FIELDS = (*_COMMON, "image")
 _POLL_FIELDS = _COMMON
-# Fields of the service that have no meaning here and do not change the picture.
+# Fields of the service that have no meaning here and do not affect the picture.
 _IGNORED = (
     "webhookURL", "uploadEndpoint", "ttl", "settings", "providerSettings", "safety", "acceleratorOptions", "routing",
     "positivePrompt", "negativePrompt", "steps", "seed", "CFGScale",
@@ -54,61 +54,62 @@ def parse_task(
     urls: bool = False,
     nsfw_problem: str | None = None,
     upscales_only: bool = False,
-) -> Task:
-    """Check a request.
+) -> Request:
+    """Validates a task.
 
-    A field that is None counts as absent. Known fields without meaning here are named in one log warning.
+    A field that is None counts as absent. Fields of the service that have no meaning here are
+    ignored, and named in one log warning.
 
     Args:
-        task: the request.
-        taken: taskUUIDs in lower case that may not be used again.
-        urls: whether a picture may be given as a web address.
-        nsfw_problem: why ``checkNSFW`` cannot be served; None where it can.
-        upscales_only: whether requests of other kinds are faults.
+        task: The task.
+        taken: taskUUIDs, in lower case, that must not be used again.
+        urls: Whether a picture may be given as an http or https URL.
+        nsfw_problem: Why ``checkNSFW`` is not supported; None if it is.
+        upscales_only: Whether tasks of other types are faults.
 
     Raises:
-        InvalidTaskError: with every fault of the request, up to a hundred.
-        TypeError: `task` is no mapping.
+        InvalidTaskError: The task is invalid. It lists every fault, up to 100.
+        TypeError: `task` is not a mapping.
     """
     require_mapping(task)
     fields = {key: value for key, value in task.items() if value is not None}
-    request = _Request(fields, urls=urls, nsfw_problem=nsfw_problem)
-    task_type = request.task_type(_UPSCALE_TYPES if upscales_only else _TYPES)
-    task_uuid = request.task_uuid(() if is_poll(task) else taken)
-    parsed: Task | None = None
+    reader = _TaskReader(fields, urls=urls, nsfw_problem=nsfw_problem)
+    task_type = reader.task_type(_UPSCALE_TYPES if upscales_only else _TYPES)
+    task_uuid = reader.task_uuid(() if is_poll(task) else taken)
+    request: Request | None = None
     if upscales_only and task_type not in _UPSCALE_TYPES:
-        raise InvalidTaskError(request.faults)  # what else is wrong with it is nobody's business here
+        raise InvalidTaskError(reader.faults)  # the other fields belong to another type of task
     if task_type in _UPSCALE_TYPES:
-        parsed = request.upscale(task_type, task_uuid)
+        request = reader.upscale(task_type, task_uuid)
     elif task_type == _UPLOAD_TYPE:
-        parsed = request.upload(task_type, task_uuid)
+        request = reader.upload(task_type, task_uuid)
     elif task_type == _POLL_TYPE:
-        parsed = request.poll(task_type, task_uuid)
-    if request.faults or parsed is None:
-        raise InvalidTaskError(request.faults)
-    if ignored := [name for name in _IGNORED if name in request.fields]:
-        _log.warning("task %s: %s ignored, without meaning here", task_uuid, ", ".join(ignored))
-    return parsed
+        request = reader.poll(task_type, task_uuid)
+    if reader.faults or request is None:
+        raise InvalidTaskError(reader.faults)
+    if ignored := [name for name in _IGNORED if name in reader.fields]:
+        _log.warning("task %s: ignored fields: %s", task_uuid, ", ".join(ignored))
+    return request
 
 
 def require_mapping(task: object) -> None:
-    """Refuses what is no request at all.
+    """Checks the type of a task.
 
     Raises:
-        TypeError: `task` is no mapping.
+        TypeError: `task` is not a mapping.
     """
     if not isinstance(task, Mapping):
         raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}")
 
 
 def is_poll(task: Mapping[str, Any]) -> bool:
-    """Whether a request, valid or not, asks about another one: then its taskUUID is not its own."""
+    """Returns whether a task, valid or not, asks about another one, so that its taskUUID is that of the other."""
     task_type = task.get("taskType")
     return isinstance(task_type, str) and task_type == _POLL_TYPE
 
 
-class _Request:
-    """Reads fields and collects faults; a faulty field yields a value of the right type, which is never used."""
+class _TaskReader:
+    """Reads fields and collects faults. For a faulty field it returns an unused value of the right type."""
 
     def __init__(self, fields: Mapping[Any, Any], *, urls: bool, nsfw_problem: str | None) -> None:
         self.fields = fields
@@ -131,21 +132,21 @@ class _Request:
             self._add(ParameterError(message, code="conflictTaskUUID", parameter="taskUUID"))
         return task_uuid or ""
 
-    def poll(self, task_type: str, task_uuid: str) -> PollTask:
+    def poll(self, task_type: str, task_uuid: str) -> PollRequest:
         self._refuse_unknown(self.fields, _POLL_FIELDS)
-        return PollTask(task_type=task_type, task_uuid=task_uuid)
+        return PollRequest(task_type=task_type, task_uuid=task_uuid)
 
-    def upload(self, task_type: str, task_uuid: str) -> UploadTask:
+    def upload(self, task_type: str, task_uuid: str) -> UploadRequest:
         image = self._image("image", "image", self.fields.get("image"))
         self._refuse_unknown(self.fields, _UPLOAD_FIELDS)
-        return UploadTask(task_type=task_type, task_uuid=task_uuid, image=image)
+        return UploadRequest(task_type=task_type, task_uuid=task_uuid, image=image)
 
-    def upscale(self, task_type: str, task_uuid: str) -> UpscaleTask:
+    def upscale(self, task_type: str, task_uuid: str) -> UpscaleRequest:
         image_parameter, input_image = self._input_image()
         faults = len(self.faults)
         factor = self._upscale_factor()
         model = self._model(factor if len(self.faults) == faults else None)
-        result = UpscaleTask(
+        result = UpscaleRequest(
             task_type=task_type,
             task_uuid=task_uuid,
             input_image=input_image,
@@ -156,7 +157,7 @@ class _Request:
             output_format=self._output_format(),
             output_quality=self._output_quality(),
             include_cost=self._flag("includeCost"),
-            later=self._delivery_method() == "async",
+            is_async=self._delivery_method() == "async",
             check_nsfw=self._check_nsfw(),
         )
         self._refuse_unserved()
@@ -173,7 +174,7 @@ class _Request:
         inputs = {key: value for key, value in inputs.items() if value is not None}
         if "video" in inputs:
             self._fault(
-                "unsupported", "inputs", "inputs.video is not served, only pictures are upscaled", "inputs.video"
+                "unsupported", "inputs", "inputs.video is not supported, only pictures are upscaled", "inputs.video"
             )
         for key in inputs:
             if key not in ("image", "video"):
@@ -182,7 +183,7 @@ class _Request:
         if nested is None:
             return "inputImage", self._image("inputImage", "inputImage", self.fields.get("inputImage"))
         if "inputImage" in self.fields:
-            message = "inputImage and inputs.image mean the same; give one of them"
+            message = "inputImage and inputs.image mean the same; give only one of them"
             self._add(ParameterError(message, code="incompatibleParameters", parameter="inputs.image"))
         return "inputs.image", self._image("inputImage", "inputs.image", nested)
 
@@ -225,14 +226,14 @@ class _Request:
 
     def _integer(self, name: str, allowed: Sequence[int], default: int) -> int:
         value: Any = self.fields.get(name, default)
-        # Only floats can be infinite or NaN, and a very large integer is no float.
+        # Only floats can be infinite or NaN, and math.isfinite fails for very large integers.
         finite = math.isfinite(value) if isinstance(value, float) else True
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or not finite:
-            self._invalid(name, value, f"a whole number from {allowed[0]} to {allowed[-1]}", "integer")
+            self._invalid(name, value, f"an integer from {allowed[0]} to {allowed[-1]}", "integer")
         elif value not in allowed:
             self._unsupported(name, value, allowed)
         else:
-            return allowed[allowed.index(value)]  # a plain int, whatever kind of number was sent
+            return allowed[allowed.index(value)]  # an int, whatever type of number was sent
         return default
 
     def _output_types(self) -> tuple[OutputType, ...]:
@@ -267,9 +268,9 @@ class _Request:
             if required:
                 self._missing(name)
         elif isinstance(value, uuid.UUID):
-            self._invalid(name, value, "text, such as str() makes of a UUID", "string")
+            self._invalid(name, value, "text; convert the UUID with str()", "string")
         elif not isinstance(value, str) or not value:
-            self._invalid(name, value, "a text that is not empty", "string")
+            self._invalid(name, value, "non-empty text", "string")
         else:
             return value
         return None
@@ -282,16 +283,16 @@ class _Request:
 
     def _check_nsfw(self) -> bool:
         wanted = self._flag("checkNSFW")
-        if wanted and self._nsfw_problem is not None:  # silence would look like an answer
+        if wanted and self._nsfw_problem is not None:  # ignoring the field would look like a negative result
             self._fault("unsupported", "checkNSFW", f"checkNSFW: {self._nsfw_problem}", allowed_values=[False])
         return wanted
 
     def _refuse_unserved(self) -> None:
-        """Known fields whose wish would change the result, and is not fulfilled here."""
+        """Refuses known fields that would change the result and are not supported."""
         if "targetMegapixels" in self.fields:
-            self._fault("unsupported", "targetMegapixels", "targetMegapixels is not served; use upscaleFactor")
+            self._fault("unsupported", "targetMegapixels", "targetMegapixels is not supported; use upscaleFactor")
         if "inputMedia" in self.fields:
-            self._fault("unsupported", "inputMedia", "inputMedia is not served; give the picture as inputImage")
+            self._fault("unsupported", "inputMedia", "inputMedia is not supported; give the picture as inputImage")
 
     def _refuse_unknown(self, fields: Mapping[Any, Any], known: Sequence[str]) -> None:
         for key in fields:
@@ -299,25 +300,25 @@ class _Request:
                 self._unknown(str(key), known)
 
     def _unknown(self, parameter: str, known: Sequence[str]) -> None:
-        if len(self.faults) == _MOST_FAULTS:  # not even looked for: there may be a million keys
+        if len(self.faults) == _MOST_FAULTS:  # saves the search for a similar name: there may be a million keys
             return
         lower = {name.lower(): name for name in known}
         near = difflib.get_close_matches(parameter[:_LONGEST_NAME].lower(), lower, n=1, cutoff=0.0)
-        message = f"there is no parameter {shown(parameter)}; the nearest known one is {lower[near[0]]}"
+        message = f"there is no parameter {short_repr(parameter)}; the nearest known one is {lower[near[0]]}"
         self._add(ParameterError(message, code="unknownParameter", parameter=parameter[:_LONGEST_NAME]))
 
     def _missing(self, name: str) -> None:
         self._fault("missing", name, f"{name} is required")
 
     def _invalid(self, name: str, value: object, wanted: str, expected_type: str) -> None:
-        self._fault("invalid", name, f"{name} must be {wanted}, not {shown(value)}", expected_type=expected_type)
+        self._fault("invalid", name, f"{name} must be {wanted}, not {short_repr(value)}", expected_type=expected_type)
 
     def _unsupported(self, name: str, value: object, allowed: Sequence[Any]) -> None:
         if isinstance(allowed, range):
-            choices = f"a whole number from {allowed[0]} to {allowed[-1]}"
+            choices = f"an integer from {allowed[0]} to {allowed[-1]}"
         else:
             choices = f"{'' if len(allowed) == 1 else 'from: '}{', '.join(map(str, allowed))}"
-        message = f"{name} {shown(value)} is not offered; choose {choices}"
+        message = f"{name} {short_repr(value)} is not supported; choose {choices}"
         self._fault("unsupported", name, message, allowed_values=allowed)
 
     def _fault(

@@ -1,4 +1,4 @@
-"""Results and errors to response dicts: plain JSON values, keys in the wire format's order."""
+"""Turns results and errors into response dicts: plain JSON values, keys in the wire format's order."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.codecs.encode import media_type
+from tilewright.codecs.formats import media_type
 from tilewright.errors import InvalidTaskError, ParameterError, TaskError, TilewrightError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tilewright.service.tasks import UploadTask, UpscaleTask
+    from tilewright.service.requests import UploadRequest, UpscaleRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upscaled:
-    """What became of an upscale: all that its response tells, but the picture itself.
+    """A finished upscale request: everything its response contains, except the picture itself.
 
     Attributes:
-        task: what was asked; decides which of the image fields and whether ``cost`` appear.
-        image_uuid: of the stored result.
-        input_image_uuid: of the stored input.
-        nsfw: whether the result is likely not safe for work; None when it was not checked.
-        cost: in the currency of the pricing rule.
+        request: The request. It decides which image fields, and whether ``cost``, are present.
+        image_uuid: UUID of the stored result.
+        input_image_uuid: UUID of the stored input.
+        nsfw: Whether the result is likely not safe for work; None if it was not checked.
+        cost: Cost in the currency of the pricing rule.
     """
 
-    task: UpscaleTask
+    request: UpscaleRequest
     image_uuid: str
     input_image_uuid: str
     nsfw: bool | None = None
@@ -35,50 +35,61 @@ class Upscaled:
 
 
 def upscale_result(upscaled: Upscaled, *, image_url: str, data: bytes, status: str | None = None) -> dict[str, Any]:
-    """The ``data`` item of a finished upscale.
+    """Returns the ``data`` item of a finished upscale request.
 
     Args:
-        upscaled: what became of it.
-        image_url: where the stored result opens; used when a URL is wanted.
-        data: the result's file; used when anything else is wanted.
-        status: told only to those who asked for it, by ``getResponse``.
+        upscaled: The finished request.
+        image_url: URL of the stored result; ignored unless the request asks for a URL.
+        data: The result's file; ignored unless the request asks for anything else.
+        status: Included in replies to ``getResponse``; None in others.
     """
-    task = upscaled.task
-    item: dict[str, Any] = {"taskType": task.task_type, "taskUUID": task.task_uuid}
+    request = upscaled.request
+    item: dict[str, Any] = {"taskType": request.task_type, "taskUUID": request.task_uuid}
     if status is not None:
         item["status"] = status
     item |= {"imageUUID": upscaled.image_uuid, "inputImageUUID": upscaled.input_image_uuid}
-    if "URL" in task.output_types:
+    if "URL" in request.output_types:
         item["imageURL"] = image_url
-    if "base64Data" in task.output_types:
+    if "base64Data" in request.output_types:
         item["imageBase64Data"] = base64.b64encode(data).decode("ascii")
-    if "dataURI" in task.output_types:
+    if "dataURI" in request.output_types:
         encoded = base64.b64encode(data).decode("ascii")
-        item["imageDataURI"] = f"data:{media_type(task.output_format)};base64,{encoded}"
+        item["imageDataURI"] = f"data:{media_type(request.output_format)};base64,{encoded}"
     if upscaled.nsfw is not None:
         item["NSFWContent"] = upscaled.nsfw
-    if task.include_cost:
+    if request.include_cost:
         item["cost"] = upscaled.cost
     return item
 
 
-def acknowledgement(task: UpscaleTask, *, status: str | None = None) -> dict[str, Any]:
-    """The ``data`` item of an upscale that is answered later; with a status, the answer to those who ask too early."""
-    item = {"taskType": task.task_type, "taskUUID": task.task_uuid}
+def acknowledgement(request: UpscaleRequest, *, status: str | None = None) -> dict[str, Any]:
+    """Returns the ``data`` item of an asynchronous request that is not finished.
+
+    Args:
+        request: The request.
+        status: Included in replies to ``getResponse``; None in the first reply.
+    """
+    item = {"taskType": request.task_type, "taskUUID": request.task_uuid}
     return item if status is None else {**item, "status": status}
 
 
-def upload_result(task: UploadTask, *, image_uuid: str, image_url: str) -> dict[str, Any]:
-    """The ``data`` item of a finished upload."""
-    return {"taskType": task.task_type, "taskUUID": task.task_uuid, "imageUUID": image_uuid, "imageURL": image_url}
+def upload_result(request: UploadRequest, *, image_uuid: str, image_url: str) -> dict[str, Any]:
+    """Returns the ``data`` item of a finished upload request."""
+    return {
+        "taskType": request.task_type,
+        "taskUUID": request.task_uuid,
+        "imageUUID": image_uuid,
+        "imageURL": image_url,
+    }
 
 
 def error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The ``errors`` items of a failed task: one for each fault of an invalid request, one for anything else.
+    """Returns the ``errors`` items of a failed task.
 
     Args:
-        error: what went wrong; one that is not ours becomes ``internalServerError``.
-        task: the request as sent, valid or not.
+        error: The failure. An invalid task gives one item per fault, anything else one item. An
+            exception that is not a `TilewrightError` becomes ``internalServerError``.
+        task: The task as sent, valid or not.
     """
     if isinstance(error, InvalidTaskError):
         return [_error_item(fault, task) for fault in error.faults]
@@ -87,7 +98,7 @@ def error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str,
 
 def _error_item(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(error, MemoryError):
-        error = TilewrightError(f"out of memory: {error}; a smaller picture or factor takes less")
+        error = TilewrightError(f"out of memory: {error}; a smaller picture or factor needs less")
     elif not isinstance(error, TilewrightError):
         error = TilewrightError(f"unexpected failure: {type(error).__name__}: {error}")
     item: dict[str, Any] = {"code": error.code, "message": error.message}
@@ -97,7 +108,7 @@ def _error_item(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]
         item["type"] = error.expected_type
     if error.allowed_values is not None:
         item["allowedValues"] = error.allowed_values
-    # A client finds its task by these; what is no text cannot have been meant to be found.
+    # Clients match items to tasks by these fields. Values that are not text cannot be matched.
     for key in ("taskUUID", "taskType"):
         if isinstance(task.get(key), str):
             item[key] = task[key]
@@ -105,7 +116,7 @@ def _error_item(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]
 
 
 def envelope(data: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """The response: ``data`` always, ``errors`` only when there are any."""
+    """Returns the response: ``data`` always, ``errors`` only if there are any."""
     response: dict[str, Any] = {"data": list(data)}
     if errors:
         response["errors"] = list(errors)
@@ -113,10 +124,10 @@ def envelope(data: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, An
 
 
 def raise_for_errors(response: Mapping[str, Any]) -> None:
-    """Turn the errors of an envelope into an exception.
+    """Raises an exception if an envelope contains errors.
 
     Raises:
-        TaskError: the envelope carries errors; its ``errors`` are all of them.
+        TaskError: The envelope contains errors. Its ``errors`` are all of them.
     """
     if errors := response.get("errors"):
         raise TaskError(errors)

@@ -1,4 +1,4 @@
-"""Requests in, envelopes out: several at a time, now or later, on threads or for asyncio."""
+"""Runs tasks: several at a time, now or later, from threads or from asyncio."""
 
 from __future__ import annotations
 
@@ -7,283 +7,303 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tilewright.engine.progress import raise_if_cancelled
 from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
-from tilewright.service.background import Deliveries
-from tilewright.service.handler import Handlers, go_on
+from tilewright.lazy import Lazy
+from tilewright.service.background import BackgroundTasks, Outcome
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
+from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
 from tilewright.service.responses import Upscaled, acknowledgement, envelope, error_items
-from tilewright.service.tasks import PollTask, Task, UploadTask, UpscaleTask
-from tilewright.store.image_store import is_uuid4
+from tilewright.store import is_uuid4
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    from tilewright.upscaler import Upscaler
+    from tilewright.service.handler import RequestHandler
 
 _log = logging.getLogger("tilewright")
 
 Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
-# One picture is decoded while another is in the network and a third is encoded; more would only hold memory.
+# One picture is decoded while another is in the network and a third is encoded. More would only
+# take memory.
 _AT_ONCE = 3
 
-# Calls from event loops that can be under way at once. Most of them only wait for their turn.
+# Calls from event loops that can be in progress at the same time. Most of them only wait.
 _ASYNCIO_CALLS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """A request, and what became of checking it."""
+class _Entry:
+    """A task of a call, after validation.
 
-    request: Mapping[str, Any]
-    task: Task | None
+    Attributes:
+        task: The task as sent.
+        request: The valid request; None if the task is invalid.
+        fault: Why the task is invalid; None if it is valid.
+        reserved: The taskUUID, in lower case, that the task reserves until it is finished; None if
+            it reserves none.
+    """
+
+    task: Mapping[str, Any]
+    request: Request | None
     fault: Exception | None
-    taken: str | None  # the taskUUID that is its own until it is done, in lower case
+    reserved: str | None
 
     @property
-    def later(self) -> UpscaleTask | None:
-        """Its task, if that is answered later."""
-        return self.task if isinstance(self.task, UpscaleTask) and self.task.later else None
+    def async_request(self) -> UpscaleRequest | None:
+        """The request if it is asynchronous, else None."""
+        return self.request if isinstance(self.request, UpscaleRequest) and self.request.is_async else None
 
     @property
     def needs_network(self) -> bool:
-        """Whether it is answered only when a network has run."""
-        return isinstance(self.task, UpscaleTask) and not self.task.later
+        """Whether the reply needs the network to run first."""
+        return isinstance(self.request, UpscaleRequest) and not self.request.is_async
 
 
-# What became of a request that is answered later: it was done, or its faults.
-_Delivery = Upscaled | Sequence[dict[str, Any]]
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What a finished task adds to the envelope."""
 
-
-# What a finished job adds to `data` and to `errors`.
-_Outcome = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+    data: Sequence[dict[str, Any]] = ()
+    errors: Sequence[dict[str, Any]] = ()
 
 
 class Runner:
-    """Runs requests on an `Upscaler`. taskUUIDs that are under way cannot be used again until they are done."""
+    """Runs tasks on a `RequestHandler`. A taskUUID cannot be used again until its task is finished."""
 
-    def __init__(self, upscaler: Upscaler) -> None:
-        self._handlers = Handlers(upscaler)
-        self._under_way: set[str] = set()
-        self._entering = threading.Lock()
-        # However many threads and event loops ask: no more pictures than this are in memory at a time.
-        self._places = threading.BoundedSemaphore(_AT_ONCE)
-        self._deliveries: Deliveries[UpscaleTask, _Delivery] = Deliveries(_pool)
-        # asyncio's own executor is everybody's: pictures would hold up its name look-ups and files.
-        self._for_asyncio = cache(partial(_pool, _ASYNCIO_CALLS))
+    def __init__(self, handler: RequestHandler) -> None:
+        """Takes the handler; no thread is started yet."""
+        self._handler = handler
+        self._reserved: set[str] = set()
+        self._lock = threading.Lock()  # guards the reserved taskUUIDs
+        # Limits the pictures in memory, however many threads and event loops call.
+        self._slots = threading.BoundedSemaphore(_AT_ONCE)
+        self._background = BackgroundTasks(partial(_new_pool, name="tilewright-background"))
+        # Not asyncio's default executor: pictures would delay the program's own uses of it.
+        self._asyncio_pool = Lazy(partial(_new_pool, _ASYNCIO_CALLS))
 
     def run(self, tasks: Tasks, *, upscales_only: bool, stop: threading.Event | None = None) -> dict[str, Any]:
-        """Runs requests; the envelope keeps their order.
+        """Runs tasks and returns the envelope, in the order of the tasks.
 
         Args:
-            tasks: one request, or several.
-            upscales_only: whether requests of other kinds are faults.
-            stop: when it is set, work ends after the tile at hand.
+            tasks: One task, or several.
+            upscales_only: Whether tasks of other types are faults.
+            stop: Cancels the work after the current tile once it is set; None if it is never set.
 
         Raises:
-            TypeError: a task that is no mapping.
+            TypeError: A task is not a mapping.
             CancelledError: `stop` was set.
         """
-        jobs = self._enter(tasks, upscales_only=upscales_only)
+        entries = self._enter(tasks, upscales_only=upscales_only)
         stop = stop or threading.Event()
         try:
-            if len(jobs) == 1:
-                return _joined([self._finish(jobs[0], stop)])
-            with _pool() as pool:
+            if len(entries) == 1:
+                return _joined([self._finish(entries[0], stop)])
+            with _new_pool() as pool:
                 try:
-                    return _joined(list(pool.map(lambda job: self._finish(job, stop), jobs)))
-                except BaseException:  # Ctrl-C among them: leaving the pool waits for the workers
+                    return _joined(list(pool.map(lambda entry: self._finish(entry, stop), entries)))
+                except BaseException:  # such as Ctrl-C: leaving the block waits for the threads
                     stop.set()
                     raise
         finally:
-            self._leave(jobs)
+            self._leave(entries)
 
     async def arun(self, tasks: Tasks, *, upscales_only: bool) -> dict[str, Any]:
-        """`run` off the event loop. Being cancelled stops the work after the tile at hand."""
+        """Runs `run` outside the event loop. Cancellation stops the work after the current tile."""
         import asyncio
 
         stop = threading.Event()
         run = partial(self.run, tasks, upscales_only=upscales_only, stop=stop)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._for_asyncio(), run)
+            return await asyncio.get_running_loop().run_in_executor(self._asyncio_pool.get(), run)
         finally:
             stop.set()
 
     async def astream(self, tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
-        """Yields every task's envelope as it is finished. Leaving the loop early stops the others.
+        """Yields the envelope of each task as soon as it is finished.
 
-        What needs no network comes first. Work does not run ahead of whoever takes the envelopes by more than a few.
+        Tasks that need no network come first. Leaving the loop early cancels the others. At most a
+        few tasks run before the caller takes their envelopes.
         """
         import asyncio
 
-        jobs = self._enter(tasks, upscales_only=False)
+        entries = self._enter(tasks, upscales_only=False)
         stop = threading.Event()
-        pool = _pool()
-        waiting = deque(sorted(jobs, key=lambda job: job.needs_network))
-        running: dict[asyncio.Future[_Outcome], tuple[_Job, Future[_Outcome]]] = {}
+        pool = _new_pool()
+        waiting = deque(sorted(entries, key=lambda entry: entry.needs_network))
+        running: dict[asyncio.Future[_Reply], tuple[_Entry, Future[_Reply]]] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < _AT_ONCE:
-                    job = waiting.popleft()
-                    future = pool.submit(self._finish_and_leave, job, stop)
-                    running[asyncio.wrap_future(future)] = job, future
+                    entry = waiting.popleft()
+                    future = pool.submit(self._finish_and_leave, entry, stop)
+                    running[asyncio.wrap_future(future)] = entry, future
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done:
                     del running[finished]
-                while done:  # what was taken is not held on to
+                while done:  # pop, so that no reference to a reply remains
                     yield _joined([done.pop().result()])
         finally:
             stop.set()
-            # What runs gives up its taskUUID when it has stopped; what does not, here.
-            self._leave([*waiting, *(job for job, future in running.values() if future.cancel())])
+            # Running tasks release their taskUUIDs when they have stopped. The others do so here.
+            self._leave([*waiting, *(entry for entry, future in running.values() if future.cancel())])
             pool.shutdown(wait=False)
 
     def wait(self) -> None:
-        """Returns when all requests accepted for later are done."""
-        self._deliveries.wait()
+        """Returns when all asynchronous requests are finished."""
+        self._background.wait()
 
     def stop(self) -> None:
-        """Ends all requests accepted for later after the tile at hand."""
-        self._deliveries.stop()
+        """Cancels all asynchronous requests after the current tile."""
+        self._background.stop()
 
-    def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Job]:
-        requests = list(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) else [tasks]
-        for request in requests:
-            require_mapping(request)
-        with self._entering:
-            jobs = [self._checked(request, upscales_only=upscales_only) for request in requests]
-        # Before any of them is run: one may ask about another.
-        return [job if job.later is None else self._accepted(job, job.later) for job in jobs]
+    def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Entry]:
+        """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones."""
+        sent = list(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) else [tasks]
+        for task in sent:
+            require_mapping(task)
+        with self._lock:
+            entries = [self._validated(task, upscales_only=upscales_only) for task in sent]
+        # Before any of them is run, because one may ask about another.
+        return [entry if entry.async_request is None else self._accepted(entry) for entry in entries]
 
-    def _checked(self, request: Mapping[str, Any], *, upscales_only: bool) -> _Job:
-        task: Task | None = None
+    def _validated(self, task: Mapping[str, Any], *, upscales_only: bool) -> _Entry:
+        request: Request | None = None
         fault: Exception | None = None
         try:
-            task = self._parsed(request, upscales_only=upscales_only)
-        except Exception as error:  # a fault of one task, whatever it is, must not stop the others
+            request = self._parsed(task, upscales_only=upscales_only)
+        except Exception as error:  # no fault of one task may stop the others
             fault = error
-        return _Job(request, task, fault, None if is_poll(request) else self._take(request.get("taskUUID")))
+        return _Entry(task, request, fault, None if is_poll(task) else self._reserve(task.get("taskUUID")))
 
-    def _parsed(self, request: Mapping[str, Any], *, upscales_only: bool) -> Task:
+    def _parsed(self, task: Mapping[str, Any], *, upscales_only: bool) -> Request:
         from tilewright.nsfw import nsfw_problem
 
         return parse_task(
-            request,
-            taken=self._under_way,
-            urls=self._handlers.fetcher is not None,
-            nsfw_problem=nsfw_problem() if request.get("checkNSFW") is True else None,
+            task,
+            taken=self._reserved,
+            urls=self._handler.fetcher is not None,
+            nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
             upscales_only=upscales_only,
         )
 
-    def _take(self, task_uuid: object) -> str | None:
-        """Makes a taskUUID its task's own, whatever else is wrong with the task; None when it is none, or another's."""
-        if not isinstance(task_uuid, str) or not is_uuid4(task_uuid) or task_uuid.lower() in self._under_way:
+    def _reserve(self, task_uuid: object) -> str | None:
+        """Reserves a taskUUID, even if the task is invalid otherwise.
+
+        Returns:
+            The taskUUID in lower case; None if it is invalid or reserved by another task.
+        """
+        if not isinstance(task_uuid, str) or not is_uuid4(task_uuid) or task_uuid.lower() in self._reserved:
             return None
-        self._under_way.add(task_uuid.lower())
+        self._reserved.add(task_uuid.lower())
         return task_uuid.lower()
 
-    def _leave(self, jobs: Iterable[_Job]) -> None:
-        """Gives up the taskUUIDs of jobs that are done; those that are answered later do that by themselves."""
-        self._release({job.taken for job in jobs if job.taken is not None and job.later is None})
+    def _leave(self, entries: Iterable[_Entry]) -> None:
+        """Releases the taskUUIDs of finished tasks. Asynchronous ones release theirs later."""
+        self._release({each.reserved for each in entries if each.reserved is not None and each.async_request is None})
 
-    def _release(self, taken: set[str]) -> None:
-        with self._entering:
-            self._under_way -= taken
+    def _release(self, reserved: set[str]) -> None:
+        with self._lock:
+            self._reserved -= reserved
 
-    def _accepted(self, job: _Job, task: UpscaleTask) -> _Job:
-        """The job, once it is in its turn; with a fault when that could not be."""
-        taken = job.taken
-        assert taken is not None, "a task without a fault has a taskUUID of its own"
-        # The picture goes when it is done, and so does what may be long; what was asked stays.
-        kept = replace(task, input_image=None, model=None)
+    def _accepted(self, entry: _Entry) -> _Entry:
+        """Queues an asynchronous request. Returns the entry, with a fault if that failed."""
+        request, reserved = entry.async_request, entry.reserved
+        assert request is not None
+        assert reserved is not None, "a valid task has reserved its taskUUID"
+        # The outcome keeps the request, but not the picture, nor fields that may be long.
+        kept = replace(request, input_image=None, model=None)
 
-        def work(stop: threading.Event) -> _Delivery:
+        def work(stop: threading.Event) -> Outcome:
             try:
-                with self._places:
-                    go_on(stop)
-                    return replace(self._handlers.upscale(task, stop), task=kept)
-            except BaseException as error:  # there is nobody to raise it to
-                return _faults(error, job.request)
+                with self._slots:
+                    raise_if_cancelled(stop)
+                    return replace(self._handler.upscale(request, stop), request=kept)
+            except BaseException as error:  # there is no caller to raise it to
+                return _error_items(error, entry.task)
             finally:
-                self._release({taken})
+                self._release({reserved})
 
         try:
-            self._deliveries.accept(taken, kept, work)
+            self._background.accept(kept, work)
         except Exception as error:  # no thread could be started
-            return replace(job, task=None, fault=error)
-        return job
+            return replace(entry, request=None, fault=error)
+        return entry
 
-    def _finish_and_leave(self, job: _Job, stop: threading.Event) -> _Outcome:
+    def _finish_and_leave(self, entry: _Entry, stop: threading.Event) -> _Reply:
         try:
-            return self._finish(job, stop)
+            return self._finish(entry, stop)
         finally:
-            self._leave([job])
+            self._leave([entry])
 
-    def _finish(self, job: _Job, stop: threading.Event) -> _Outcome:
+    def _finish(self, entry: _Entry, stop: threading.Event) -> _Reply:
         try:
-            if job.fault is not None:
-                raise job.fault
-            go_on(stop)
-            match job.task:
-                case PollTask():
-                    return self._poll(job.task)
-                case UpscaleTask(later=True):
-                    return [acknowledgement(job.task)], []
-                case UploadTask():
-                    with self._places:
-                        return [self._handlers.upload(job.task)], []
-                case UpscaleTask():
-                    with self._places:
-                        go_on(stop)
-                        return [self._handlers.upscale_and_answer(job.task, stop)], []
-            raise AssertionError("a job has a fault or a task")
+            if entry.fault is not None:
+                raise entry.fault
+            raise_if_cancelled(stop)
+            match entry.request:
+                case PollRequest():
+                    return self._poll(entry.request)
+                case UpscaleRequest(is_async=True):
+                    return _Reply([acknowledgement(entry.request)])
+                case UploadRequest():
+                    with self._slots:
+                        return _Reply([self._handler.upload(entry.request)])
+                case UpscaleRequest():
+                    with self._slots:
+                        raise_if_cancelled(stop)
+                        return _Reply([self._handler.upscale_and_answer(entry.request, stop)])
+            raise AssertionError("an entry has a fault or a request")
         except CancelledError:
             raise
-        except Exception as error:  # a fault of one task, whatever it is, must not stop the others
-            return [], _faults(error, job.request)
+        except Exception as error:  # no fault of one task may stop the others
+            return _Reply(errors=_error_items(error, entry.task))
 
-    def _poll(self, task: PollTask) -> _Outcome:
-        found = self._deliveries.find(task.task_uuid.lower())
+    def _poll(self, request: PollRequest) -> _Reply:
+        found = self._background.find(request.task_uuid)
         if found is None:
             raise _not_found(
-                f"there is no task {task.task_uuid} with deliveryMethod async, or its outcome is no longer kept"
+                f"there is no task {request.task_uuid} with deliveryMethod async, or its outcome is no longer kept"
             )
-        # Under the taskUUID as it was asked for now: that is what the caller looks for.
-        asked, delivery = replace(found.about, task_uuid=task.task_uuid), found.outcome()
-        if delivery is None:
-            return [acknowledgement(asked, status="processing")], []
-        if isinstance(delivery, Upscaled):
+        # The reply repeats the taskUUID in the letter case of this question, by which the caller
+        # matches it.
+        asked, outcome = replace(found.request, task_uuid=request.task_uuid), found.outcome()
+        if outcome is None:
+            return _Reply([acknowledgement(asked, status="processing")])
+        if isinstance(outcome, Upscaled):
             try:
-                return [self._handlers.answer(replace(delivery, task=asked), status="success")], []
+                return _Reply([self._handler.answer(replace(outcome, request=asked), status="success")])
             except SourceError:
-                gone = _not_found(f"the result of task {task.task_uuid} is no longer in the store")
-                delivery = error_items(gone, {"taskType": asked.task_type})
-        return [], [{**item, "taskUUID": task.task_uuid, "status": "error"} for item in delivery]
+                gone = _not_found(f"the result of task {request.task_uuid} is no longer in the store")
+                outcome = error_items(gone, {"taskType": asked.task_type})
+        return _Reply(errors=[{**item, "taskUUID": request.task_uuid, "status": "error"} for item in outcome])
 
 
 def _not_found(message: str) -> ParameterError:
     return ParameterError(message, code="taskNotFound", parameter="taskUUID")
 
 
-def _faults(error: BaseException, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(error, TilewrightError):
-        _log.error("task %s failed", request.get("taskUUID"), exc_info=error)
-    return error_items(error, request)
+        _log.error("task %s failed", task.get("taskUUID"), exc_info=error)
+    return error_items(error, task)
 
 
-def _pool(threads: int = _AT_ONCE) -> ThreadPoolExecutor:
-    # Like asyncio, loaded when it is used: together they would be a third of the time that the package takes to import.
+def _new_pool(threads: int = _AT_ONCE, *, name: str = "tilewright") -> ThreadPoolExecutor:
+    # Imported at first use, like asyncio: together they would be a third of the package's import
+    # time.
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(threads, thread_name_prefix="tilewright")
+    return ThreadPoolExecutor(threads, thread_name_prefix=name)
 
 
-def _joined(outcomes: Sequence[_Outcome]) -> dict[str, Any]:
-    data = [item for items, _ in outcomes for item in items]
-    errors = [item for _, items in outcomes for item in items]
+def _joined(replies: Sequence[_Reply]) -> dict[str, Any]:
+    data = [item for reply in replies for item in reply.data]
+    errors = [item for reply in replies for item in reply.errors]
     return envelope(data, errors)

@@ -1,80 +1,143 @@
-"""What is asked for: requests that were checked, and how to make one."""
+"""The wire format as types: tasks in, envelopes out. Also makes new tasks."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypedDict, TypeVar, Unpack
 
 if TYPE_CHECKING:
-    from tilewright.literals import Format, ImageParameter, OutputType
+    from collections.abc import Sequence
+    from typing import NotRequired
+
+    from tilewright.literals import Format, OutputType
+
+_Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class UpscaleTask:
-    """A checked ``imageUpscale`` or ``upscale`` request.
+class InputsField(TypedDict, total=False):
+    """The value of ``inputs``, which may stand in place of ``inputImage``."""
 
-    Attributes:
-        task_type: as sent.
-        task_uuid: as sent, byte for byte.
-        input_image: one of the forms that `tilewright.inputs.resolve.load_picture` takes.
-        image_parameter: the parameter it came in.
-        upscale_factor: 2, 3 or 4.
-        output_format: of the result's file.
-        output_types: what the response carries, each once, in the response's order.
-        output_quality: 20 to 99, for JPG and WEBP.
-        include_cost: whether the response tells the cost.
-        check_nsfw: whether the response tells if the result is likely not safe for work.
-        later: whether the request is only acknowledged, and its result asked for with ``getResponse``.
-        model: a network's name, or None for the default.
-    """
-
-    task_type: str
-    task_uuid: str
-    input_image: object
-    image_parameter: ImageParameter
-    upscale_factor: int
-    output_format: Format
-    output_types: tuple[OutputType, ...]
-    output_quality: int
-    include_cost: bool
-    check_nsfw: bool
-    later: bool
-    model: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class UploadTask:
-    """A checked ``imageUpload`` request; fields as in `UpscaleTask`."""
-
-    task_type: str
-    task_uuid: str
     image: object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PollTask:
-    """A checked ``getResponse`` request: `task_uuid` is that of the request asked about."""
+class UpscaleFields(TypedDict, total=False):
+    """Optional fields of an upscale task.
 
-    task_type: str
-    task_uuid: str
+    A field that is None counts as absent. ``docs/api.md`` describes values and defaults.
+    """
+
+    inputImage: object
+    inputs: InputsField | None
+    model: str | None
+    outputType: OutputType | Sequence[OutputType] | None
+    outputFormat: Format | Literal["png", "jpg", "webp"] | None
+    outputQuality: int | None
+    includeCost: bool | None
+    deliveryMethod: Literal["sync", "async"] | None
+    checkNSFW: bool | None
 
 
-Task = UpscaleTask | UploadTask | PollTask
+class UpscaleTask(UpscaleFields):
+    """A task that upscales a picture.
+
+    ``inputImage`` is the UUID of a stored image, a data URI or base64 text; in Python also a
+    `pathlib.Path`, bytes, a binary file object, a NumPy array or a Pillow image.
+    """
+
+    taskType: Literal["imageUpscale", "upscale"]
+    taskUUID: str
+    upscaleFactor: int
 
 
-def new_task(input_image: object, upscale_factor: int = 2, **fields: Any) -> dict[str, Any]:
-    """A request dict with a fresh taskUUID.
+class UploadTask(TypedDict):
+    """A task that stores a picture. ``image`` takes the same forms as ``inputImage``."""
+
+    taskType: Literal["imageUpload"]
+    taskUUID: str
+    image: object
+
+
+class GetResponseTask(TypedDict):
+    """A task that asks for the result of another one, which has ``deliveryMethod`` ``"async"``.
+
+    ``taskUUID`` is that of the other task.
+    """
+
+    taskType: Literal["getResponse"]
+    taskUUID: str
+
+
+Task = UpscaleTask | UploadTask | GetResponseTask
+
+
+class UpscaleResult(TypedDict):
+    """Result of an upscale task.
+
+    Of the image fields, the response has those that ``outputType`` asks for. They are declared as
+    if all were present, so that reading one needs no check.
+    """
+
+    taskType: str
+    taskUUID: str
+    imageUUID: str
+    inputImageUUID: str
+    imageURL: str
+    imageBase64Data: str
+    imageDataURI: str
+    status: NotRequired[str]
+    NSFWContent: NotRequired[bool]
+    cost: NotRequired[float]
+
+
+class UploadResult(TypedDict):
+    """Result of an upload task."""
+
+    taskType: str
+    taskUUID: str
+    imageUUID: str
+    imageURL: str
+
+
+class TaskResult(UpscaleResult):
+    """Result of a task of any type: the fields that it has depend on the type.
+
+    The acknowledgement of an asynchronous task has ``taskType`` and ``taskUUID`` only.
+    """
+
+
+class ErrorItem(TypedDict):
+    """One fault of a task."""
+
+    code: str
+    message: str
+    parameter: NotRequired[str]
+    type: NotRequired[str]
+    allowedValues: NotRequired[list[Any]]
+    taskUUID: NotRequired[str]
+    taskType: NotRequired[str]
+    status: NotRequired[str]
+
+
+class Envelope(TypedDict, Generic[_Result]):
+    """The response to a call. ``errors`` is absent if no task failed."""
+
+    data: list[_Result]
+    errors: NotRequired[list[ErrorItem]]
+
+
+def new_task(input_image: object, upscale_factor: int = 2, **fields: Unpack[UpscaleFields]) -> UpscaleTask:
+    """Returns an upscale task with a new taskUUID.
 
     Args:
-        input_image: any accepted form of picture.
+        input_image: The picture, in any form that ``inputImage`` takes.
         upscale_factor: 2, 3 or 4.
-        fields: further fields by their wire names, such as ``outputFormat="PNG"``.
+        **fields: Further fields by their wire names, such as ``outputFormat="PNG"``.
     """
-    return {
+    task: UpscaleTask = {
         "taskType": "imageUpscale",
         "taskUUID": str(uuid.uuid4()),
         "inputImage": input_image,
         "upscaleFactor": upscale_factor,
-        **fields,
     }
+    task.update(fields)  # type: ignore[typeddict-item]
+    return task

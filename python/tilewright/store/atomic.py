@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Atomic file writes: a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when all of it is on the disk, which is when the block is left.
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file for writing that appears under its name only when all of it is on disk.
 
-    It is written beside its place under a name that nobody else uses, and renamed: a file of that name is replaced at
-    once, and after a crash at most a hidden ``.partial`` file is left. When the block is left by an exception, nothing
-    is, unless it may no longer be removed.
+    The data goes to a hidden file of a unique name in the same folder. When the block ends, that
+    file is flushed to disk and renamed, which replaces an existing file atomically. If the block
+    raises, it is removed. A crash can leave it behind; see `remove_partial_files`.
 
     Args:
-        path: the file; its folder is made when absent.
+        path: File to write. Its folder is created if it is missing.
+
+    Yields:
+        The file, opened for binary writing.
 
     Raises:
-        OSError: it could not be written; nothing is left behind.
+        OSError: The file could not be written. Nothing is left behind, unless removing it fails too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile's: those are for their owner's eyes only, and the file would keep that.
+    # Not the tempfile module: it creates files with mode 0600, and the finished file would keep
+    # that.
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
     file = partial.open("xb")
     try:
@@ -41,7 +45,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         file.close()
         partial.replace(path)
     except BaseException:
-        # What went wrong first is what counts. It may be why these fail as well: to close a file is to write its rest.
+        # The first failure is the one to report. Closing flushes buffered data, so it can fail again
+        # for the same reason.
         with contextlib.suppress(OSError):
             file.close()
         with contextlib.suppress(OSError):
@@ -49,21 +54,21 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def remove_left_overs(folder: Path, *, older_than: float) -> None:
-    """Removes the ``.partial`` files of writers that crashed.
+def remove_partial_files(folder: Path, *, older_than: float) -> None:
+    """Removes files that crashed calls of `atomic_write` have left behind.
 
     Args:
-        folder: where they wrote; it may be absent.
-        older_than: files last written before this time, in seconds since 1970, go; one that is younger may belong to a
-            writer at work.
+        folder: Folder to clean. It may be missing.
+        older_than: Only files last modified before this time are removed, in seconds since 1970.
+            Newer ones may belong to a running writer.
 
     Raises:
-        OSError: the folder cannot be listed.
+        OSError: The folder cannot be listed.
     """
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if _PARTIAL.fullmatch(entry.name):
-                # Another process may remove it first; somebody else's may not be ours to remove.
+                # Another process may remove it first, or it may belong to another user.
                 with contextlib.suppress(FileNotFoundError, PermissionError):
                     if entry.stat().st_mtime < older_than:
                         (folder / entry.name).unlink()

@@ -1,8 +1,4 @@
-"""Where a store's files are: a local folder, or a file system that fsspec reaches.
-
-Both have the same methods, and raise FileNotFoundError for a file that is not there. Other errors are whatever the file
-system raises: `ImageStore` maps them.
-"""
+"""Storage backends of the image store: a local folder, or a file system reached through fsspec."""
 
 from __future__ import annotations
 
@@ -13,102 +9,153 @@ import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from tilewright.store.atomic import remove_left_overs, whole_file
+from tilewright.store.atomic import atomic_write, remove_partial_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 _log = logging.getLogger("tilewright")
 
 
-def open_place(location: str) -> Folder | Remote:
-    """The place that a store's location means.
+class Backend(Protocol):
+    """Named files in one folder.
+
+    Methods that take a name raise FileNotFoundError if there is no such file. Any other exception
+    is the file system's own; `ImageStore` maps it.
+    """
+
+    def open_writer(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Opens a file for writing; it appears complete when the block ends, or never if that raises."""
+
+    def read(self, name: str) -> bytes:
+        """Returns the content of a file."""
+
+    def check_exists(self, name: str) -> None:
+        """Raises FileNotFoundError if there is no such file."""
+
+    def modified(self, name: str) -> float:
+        """Returns when a file was last modified, in seconds since 1970."""
+
+    def touch(self, name: str) -> None:
+        """Sets a file's modification time to now, if the file system can do that cheaply."""
+
+    def remove(self, name: str) -> None:
+        """Removes a file."""
+
+    def url(self, name: str, seconds: float) -> str:
+        """Returns a URL of a file; a signed URL is valid for `seconds`."""
+
+    def list_files(self) -> Iterator[tuple[str, float]]:
+        """Yields name and modification time (seconds since 1970) of every file."""
+
+    def remove_partial_files(self, *, older_than: float) -> None:
+        """Removes what crashed writers left before a time, in seconds since 1970."""
+
+
+def open_backend(location: str) -> Backend:
+    """Returns the backend for a store's location.
 
     Args:
-        location: a folder, a ``file://`` URL, or any other URL that fsspec understands.
+        location: A folder, a ``file://`` URL, or any other URL that fsspec understands.
 
     Raises:
-        Exception: whatever a file system's driver raises when it is unknown, absent, or cannot connect.
+        Exception: The driver of a file system is unknown, is not installed, or cannot connect.
     """
     if "://" not in location:
-        return Folder(Path(location))
+        return LocalFolder(Path(location))
     if location.startswith("file://"):
-        return Folder(Path(unquote(urlsplit(location).path)))
+        return LocalFolder(Path(unquote(urlsplit(location).path)))
     import fsspec
     from fsspec.implementations.local import LocalFileSystem
 
-    # What other processes put and delete has to be seen, so listings are not remembered.
+    # Without a cache of listings, which would hide what other processes write and delete.
     file_system, root = fsspec.core.url_to_fs(location, use_listings_cache=False)
     if isinstance(file_system, LocalFileSystem):
-        return Folder(Path(root))
-    return Remote(file_system, root, without_user(location))
+        return LocalFolder(Path(root))
+    return RemoteFileSystem(file_system, root, without_credentials(location))
 
 
-def without_user(location: str) -> str:
-    """A location for others to see: without a user name and password."""
+def without_credentials(location: str) -> str:
+    """Returns a store's location for messages and URLs, without user name and password."""
     return re.sub(r"(?<=://)[^/@]*@", "", location)
 
 
-class Folder:
-    """Files of a local folder."""
+class LocalFolder:
+    """A folder of this machine, as a `Backend`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.expanduser().absolute()
 
-    @contextlib.contextmanager
-    def writer(self, name: str) -> Iterator[BinaryIO]:
-        """A file that is there when the block is left, and not if that is by an exception."""
-        with whole_file(self._path / name) as file:
-            yield file
+    def open_writer(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Opens a file for writing; see `atomic_write`."""
+        return atomic_write(self._path / name)
 
     def read(self, name: str) -> bytes:
+        """Returns the content of a file."""
         return (self._path / name).read_bytes()
 
-    def check(self, name: str) -> None:
+    def check_exists(self, name: str) -> None:
+        """Raises FileNotFoundError if there is no such file."""
         (self._path / name).stat()
 
-    def written(self, name: str) -> float:
+    def modified(self, name: str) -> float:
+        """Returns when a file was last modified, in seconds since 1970."""
         return (self._path / name).stat().st_mtime
 
     def touch(self, name: str) -> None:
+        """Sets a file's modification time to now; does nothing in a read-only folder."""
         try:
             os.utime(self._path / name)
         except FileNotFoundError:
             raise
-        except OSError as error:  # a folder that may only be read: its images can be read all the same
-            _log.debug("the time of %s stays as it is: %s", name, error)
+        except OSError as error:
+            _log.debug("cannot update the modification time of %s: %s", name, error)
 
     def remove(self, name: str) -> None:
+        """Removes a file."""
         (self._path / name).unlink()
 
     def url(self, name: str, _seconds: float) -> str:
+        """Returns the ``file://`` URL of a file; it does not expire."""
         return (self._path / name).as_uri()
 
-    def listing(self) -> Iterator[tuple[str, float]]:
+    def list_files(self) -> Iterator[tuple[str, float]]:
+        """Yields name and modification time of every file; nothing if the folder is missing."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self._path) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
                     yield entry.name, entry.stat().st_mtime
 
-    def tidy(self, *, older_than: float) -> None:
-        remove_left_overs(self._path, older_than=older_than)
+    def remove_partial_files(self, *, older_than: float) -> None:
+        """Removes what crashed writers left before a time, in seconds since 1970."""
+        remove_partial_files(self._path, older_than=older_than)
 
 
-class Remote:
-    """Files of an fsspec file system."""
+class RemoteFileSystem:
+    """A folder of an fsspec file system, as a `Backend`."""
 
-    def __init__(self, file_system: Any, root: str, address: str) -> None:
-        """Takes what fsspec makes of a location, and what it is called in URLs."""
+    def __init__(self, file_system: Any, root: str, public_location: str) -> None:
+        """Wraps a file system.
+
+        Args:
+            file_system: An ``fsspec.AbstractFileSystem``.
+            root: Path of the folder in it.
+            public_location: URL of the folder without credentials.
+        """
         self._fs = file_system
         self._root = root.rstrip("/")
-        self._address = address.rstrip("/")
+        self._location = public_location.rstrip("/")
 
     @contextlib.contextmanager
-    def writer(self, name: str) -> Iterator[BinaryIO]:
-        """As for a folder, but held in memory until then: half an upload cannot be taken back everywhere."""
+    def open_writer(self, name: str) -> Iterator[BinaryIO]:
+        """Opens a file for writing, held in memory until it is complete.
+
+        Not every file system can discard an incomplete upload.
+        """
         with io.BytesIO() as file:
             yield file
             self._write(name, file.getvalue())
@@ -117,8 +164,8 @@ class Remote:
         try:
             self._fs.pipe_file(self._path(name), data)
         except FileNotFoundError:
-            # Only the last folder is made: drivers take the first for a bucket, and would open one for each slip of
-            # the keyboard.
+            # Only the last folder is created. Drivers take the first one for a bucket, and would
+            # create a bucket for every mistyped name.
             if "/" not in self._root.strip("/"):
                 raise
             with contextlib.suppress(FileExistsError):  # another process was faster
@@ -126,49 +173,56 @@ class Remote:
             self._fs.pipe_file(self._path(name), data)
 
     def read(self, name: str) -> bytes:
+        """Returns the content of a file."""
         return bytes(self._fs.cat_file(self._path(name)))
 
-    def check(self, name: str) -> None:
-        # Not `exists`, which in most drivers takes a failed connection for a file that is not there.
+    def check_exists(self, name: str) -> None:
+        """Raises FileNotFoundError if there is no such file."""
+        # Not the driver's `exists`: most drivers return False when the connection fails.
         self._fs.info(self._path(name))
 
-    def written(self, name: str) -> float:
-        return self._time(self._fs.info(self._path(name)))
+    def modified(self, name: str) -> float:
+        """Returns when a file was last modified, in seconds since 1970."""
+        return self._modified(self._fs.info(self._path(name)))
 
     def touch(self, name: str) -> None:
-        """Nothing: to change the time of an object is to write it once more, which could undo another's delete."""
+        """Does nothing: it would rewrite the object, which could undo a concurrent delete."""
 
     def remove(self, name: str) -> None:
+        """Removes a file."""
         self._fs.rm_file(self._path(name))
 
     def url(self, name: str, seconds: float) -> str:
+        """Returns a URL signed for `seconds` if the file system can sign URLs, else its own URL."""
         try:
             return str(self._fs.sign(self._path(name), expiration=max(1, int(seconds))))
         except NotImplementedError:
-            return f"{self._address}/{name}"
+            return f"{self._location}/{name}"
 
-    def listing(self) -> Iterator[tuple[str, float]]:
+    def list_files(self) -> Iterator[tuple[str, float]]:
+        """Yields name and modification time of every file; nothing if the folder is missing."""
         with contextlib.suppress(FileNotFoundError):
             for info in self._fs.ls(self._root, detail=True):
                 if info["type"] == "file":
-                    yield info["name"].rpartition("/")[2], self._time(info)
+                    yield info["name"].rpartition("/")[2], self._modified(info)
 
-    def tidy(self, *, older_than: float) -> None:
-        """Nothing: an object store shows no object before all of it has arrived."""
+    def remove_partial_files(self, *, older_than: float) -> None:
+        """Does nothing: an object store shows no object before its upload is complete."""
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _time(self, info: dict[str, Any]) -> float:
-        """When a file was written, in seconds since 1970.
+    def _modified(self, info: dict[str, Any]) -> float:
+        """Returns a file's modification time in seconds since 1970.
 
-        fsspec has no one name for it: these are those of s3fs, of gcsfs and sftp, of adlfs, and of memory.
+        fsspec has no common key for it. These are the keys of s3fs, gcsfs and sftp, adlfs, and
+        the memory file system, in this order.
         """
         for key in ("LastModified", "mtime", "last_modified", "created"):
-            if (when := info.get(key)) is not None:
+            if (modified := info.get(key)) is not None:
                 break
         else:
-            when = self._fs.modified(info["name"])
-        if isinstance(when, datetime):
-            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-        return float(when)
+            modified = self._fs.modified(info["name"])
+        if isinstance(modified, datetime):
+            return (modified if modified.tzinfo else modified.replace(tzinfo=UTC)).timestamp()
+        return float(modified)

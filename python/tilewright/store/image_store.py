@@ -1,18 +1,18 @@
-"""Images by UUID: what was uploaded, and what was made of it."""
+"""The image store: uploaded pictures and results by UUID."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import re
 import sys
 import time
 import uuid
 from typing import TYPE_CHECKING
 
 from tilewright.errors import SourceError, StoreError, TilewrightError
-from tilewright.store.backends import open_place, without_user
+from tilewright.store.backends import open_backend, without_credentials
+from tilewright.store.identifiers import is_uuid4
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,99 +21,96 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tilewright")
 
-_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-
-# The kinds of file that are ever put: looked up one by one, as listing a folder of many images would be slow.
+# All kinds of file in a store. An image is looked up under each of them, because listing a folder
+# of many images would be slow.
 _EXTENSIONS = ("jpg", "png", "webp", "gif")
 
-# Between an image's counting as gone and its removal: a reader that found it in time has renewed it by then, and
-# clocks of machines that share a store may differ by as much.
+# Time between the expiry of an image and its removal. It covers a reader that found the image just
+# before it expired, and clock differences between machines that share a store.
 _GRACE_SECONDS = 60
 
-_LEFT_OVER_SECONDS = 3600
+# Age from which a partial file is taken for one of a crashed writer.
+_PARTIAL_SECONDS = 3600
 
-# Writing tidies up at most this often, as it lists the whole store.
-_TIDY_SECONDS = 3600
+# Minimum time between two cleanups by writers: a cleanup lists the whole store.
+_CLEANUP_SECONDS = 3600
 
-# The longest that S3 (signature version 4) and Google Cloud Storage sign a URL for: seven days.
-_LONGEST_SIGNATURE_SECONDS = 604_800
-
-
-def is_uuid4(text: str) -> bool:
-    """Whether `text` is a UUID of version 4 in its usual form with hyphens, in any letter case."""
-    return _UUID4.fullmatch(text) is not None
+# Longest validity of a signed URL on S3 (signature version 4) and Google Cloud Storage: seven days.
+_MAX_SIGNATURE_SECONDS = 604_800
 
 
 class NewImage:
-    """An image that is being written.
+    """An image being written to a store; `ImageStore.writer` makes it.
 
     Attributes:
-        uuid: under which it will be found (version 4, lower case).
+        uuid: The image's UUID (version 4, lower case).
     """
 
     def __init__(
         self, image_uuid: str, file: BinaryIO, mapped_errors: Callable[[str], AbstractContextManager[None]]
     ) -> None:
-        """Made by `ImageStore.writer`."""
         self.uuid = image_uuid
         self._file = file
         self._mapped_errors = mapped_errors
 
     def write(self, data: bytes) -> None:
-        """Writes the next bytes.
+        """Appends bytes to the image.
 
         Raises:
-            StoreError: they cannot be written.
+            StoreError: The bytes cannot be written.
         """
         with self._mapped_errors("written"):
             self._file.write(data)
 
 
 class ImageStore:
-    """Encoded images in a local folder, or in anything fsspec reaches by URL.
+    """Encoded images in a local folder, or in any file system that fsspec reaches by URL.
 
-    An image appears under its UUID complete or not at all. Any number of threads and processes may share a store;
-    they should agree on `ttl`.
+    An image appears under its UUID complete or not at all. Any number of threads and processes may
+    share a store; they should use the same `ttl`.
 
     Args:
-        location: a folder (made when first needed), or a URL such as ``s3://bucket/prefix`` or ``memory://images``.
-        ttl: seconds after which an image counts as gone, None for never. A local folder counts them from the last time
-            the image was written, read, or its URL asked for; other stores, which keep no time of reading, from when
-            it was written.
-        public_url: where the store's files are served under their names, such as ``https://img.example.org/results``.
+        location: A folder, created when first needed, or a URL such as ``s3://bucket/prefix`` or
+            ``memory://images``.
+        ttl: Time to live in seconds; None means images never expire. In a local folder it counts
+            from the last time the image was written, read, or its URL requested. Other stores do
+            not record reads, so there it counts from when the image was written.
+        public_url: URL under which the store's files are served by name, such as
+            ``https://img.example.org/results``.
 
     Raises:
-        StoreError: a URL of a kind that fsspec does not know, whose driver is not installed, or that cannot be reached.
-        ValueError: a `ttl` that is not positive.
+        StoreError: fsspec does not know this kind of URL, its driver is not installed, or the file
+            system cannot be reached.
+        ValueError: `ttl` is not positive.
     """
 
     def __init__(
         self, location: str | os.PathLike[str], *, ttl: float | None = None, public_url: str | None = None
     ) -> None:
         if ttl is not None and not ttl > 0:
-            raise ValueError(f"ttl must be a positive number of seconds, or None for ever, not {ttl!r}")
+            raise ValueError(f"ttl must be a positive number of seconds, or None for no expiry, not {ttl!r}")
         self.location = os.fspath(location)
-        self._shown = without_user(self.location)
+        self._public_location = without_credentials(self.location)
         self.ttl = ttl
         self.public_url = public_url.rstrip("/") if public_url else None
-        self._signed_for = min(ttl or _LONGEST_SIGNATURE_SECONDS, _LONGEST_SIGNATURE_SECONDS)
+        self._signature_seconds = min(ttl or _MAX_SIGNATURE_SECONDS, _MAX_SIGNATURE_SECONDS)
         with self._mapped_errors("opened"):
-            self._place = open_place(self.location)
-        # A folder whose images never expire has only a crash's left-overs to tidy: not the first thing to do.
-        self._tidy_at = time.monotonic() + (_TIDY_SECONDS if ttl is None else 0)
+            self._backend = open_backend(self.location)
+        # Without a ttl, a cleanup removes only what crashed writers left: it need not come first.
+        self._next_cleanup = time.monotonic() + (_CLEANUP_SECONDS if ttl is None else 0)
 
     def put(self, data: bytes, extension: str) -> str:
-        """Keep an encoded image.
+        """Stores an encoded image.
 
         Args:
-            data: the file's bytes.
-            extension: its kind: ``"jpg"``, ``"png"``, ``"webp"`` or ``"gif"``.
+            data: Content of the image file.
+            extension: File extension: ``"jpg"``, ``"png"``, ``"webp"`` or ``"gif"``.
 
         Returns:
             The new image's UUID (version 4, lower case).
 
         Raises:
-            StoreError: as `writer`.
+            StoreError: The image could not be written; nothing is left behind.
         """
         with self.writer(extension) as image:
             image.write(data)
@@ -121,160 +118,174 @@ class ImageStore:
 
     @contextlib.contextmanager
     def writer(self, extension: str) -> Iterator[NewImage]:
-        """Keep an image that is written while the block runs; now and then this also calls `expire`.
+        """Stores an image that is written inside the block.
 
-        It is in the store when the block is left; if that is by an exception, nothing is.
+        The image is in the store when the block ends. If the block raises, nothing is stored. At
+        most once an hour this also calls `expire`.
 
         Args:
-            extension: its kind: ``"jpg"``, ``"png"``, ``"webp"`` or ``"gif"``.
+            extension: File extension: ``"jpg"``, ``"png"``, ``"webp"`` or ``"gif"``.
+
+        Yields:
+            The new image, to be written to.
 
         Raises:
-            StoreError: it could not be written, for instance because the disk is full; nothing is left behind.
+            StoreError: The image could not be written, for example because the disk is full;
+                nothing is left behind.
+            ValueError: The extension is another one.
         """
         if extension not in _EXTENSIONS:
             raise ValueError(f"extension must be one of {', '.join(_EXTENSIONS)}, not {extension!r}")
-        self._expire_now_and_then()  # before the image: it may make the room that this one needs
+        self._expire_if_due()  # first, because it may free the space that this image needs
         image_uuid = str(uuid.uuid4())
         with self._mapped_errors("written"):
-            place = self._place.writer(f"{image_uuid}.{extension}")
-            file = place.__enter__()
+            writing = self._backend.open_writer(f"{image_uuid}.{extension}")
+            file = writing.__enter__()
         try:
             yield NewImage(image_uuid, file, self._mapped_errors)
-        except BaseException:  # not the file system's, so not mapped
-            place.__exit__(*sys.exc_info())
+        except BaseException:  # raised by the caller's block, so not mapped
+            writing.__exit__(*sys.exc_info())
             raise
         with self._mapped_errors("written"):
-            place.__exit__(None, None, None)
+            writing.__exit__(None, None, None)
 
     def get(self, image_uuid: str) -> bytes:
-        """The bytes of an image.
+        """Returns the bytes of an image.
 
         Args:
-            image_uuid: its UUID in any letter case.
+            image_uuid: The image's UUID, in any letter case.
 
         Raises:
-            SourceError: no such image, or no UUID of version 4 (code ``invalidInputImage``).
-            StoreError: it is there and cannot be read.
+            SourceError: There is no such image, or this is not a UUID of version 4
+                (code ``invalidInputImage``).
+            StoreError: The image cannot be read.
         """
         with self._mapped_errors("read"):
             for name in self._names(image_uuid):
                 with contextlib.suppress(FileNotFoundError):
-                    if self.ttl is None or self._renewed(name):
-                        return self._place.read(name)
+                    if self.ttl is None or self._touch_unexpired(name):
+                        return self._backend.read(name)
         raise self._unknown(image_uuid)
 
     def url(self, image_uuid: str) -> str:
-        """Where the image can be opened.
+        """Returns a URL at which the image can be opened.
 
-        Under `public_url` where one is given; else a ``file://`` URL for a local folder, a signed URL where the file
-        system offers one (valid for `ttl` seconds, at most seven days), and the file system's own URL elsewhere.
+        It is under `public_url` if that is set. Otherwise it is a ``file://`` URL for a local
+        folder, a signed URL if the file system can sign URLs (valid for `ttl` seconds, at most
+        seven days), or the file system's own URL.
+
+        Args:
+            image_uuid: The image's UUID, in any letter case.
 
         Raises:
-            SourceError: no such image (code ``invalidInputImage``).
-            StoreError: the store cannot be read.
+            SourceError: There is no such image (code ``invalidInputImage``).
+            StoreError: The store cannot be read.
         """
         with self._mapped_errors("read"):
             for name in self._names(image_uuid):
                 with contextlib.suppress(FileNotFoundError):
-                    if self._renewed(name):
+                    if self._touch_unexpired(name):
                         if self.public_url is not None:
                             return f"{self.public_url}/{name}"
-                        return self._place.url(name, self._signed_for)
+                        return self._backend.url(name, self._signature_seconds)
         raise self._unknown(image_uuid)
 
     def delete(self, image_uuid: str) -> None:
-        """Remove an image at once.
+        """Removes an image.
 
         Args:
-            image_uuid: its UUID in any letter case.
+            image_uuid: The image's UUID, in any letter case.
 
         Raises:
-            SourceError: no such image (code ``invalidInputImage``).
-            StoreError: it is there and cannot be removed.
+            SourceError: There is no such image (code ``invalidInputImage``).
+            StoreError: The image cannot be removed.
         """
         with self._mapped_errors("changed"):
             for name in self._names(image_uuid):
                 with contextlib.suppress(FileNotFoundError):
-                    alive = self._renewed(name)
-                    self._place.remove(name)
-                    if alive:
+                    unexpired = self._touch_unexpired(name)
+                    self._backend.remove(name)
+                    if unexpired:
                         return
         raise self._unknown(image_uuid)
 
     def expire(self) -> int:
-        """Remove images whose `ttl` has passed, and what crashed writers left in a local folder over an hour ago.
+        """Removes expired images, and partial files of crashed writers.
 
-        Nothing else in the folder is touched. Several processes may do this at once. An image goes a minute later than
-        `get` stops finding it, so that none goes that was just found.
+        Partial files are removed from local folders once they are an hour old. Other files are not
+        touched. Several processes may call this at once. An image is removed a
+        minute after `get` stops finding it, so a concurrent reader can still finish.
 
         Returns:
-            How many images this call removed.
+            The number of images that this call removed.
 
         Raises:
-            StoreError: the store cannot be listed, or an image cannot be removed.
+            StoreError: The store cannot be listed, or an image cannot be removed.
         """
         removed = 0
         forbidden: PermissionError | None = None
-        with self._mapped_errors("tidied"):
-            self._place.tidy(older_than=time.time() - _LEFT_OVER_SECONDS)
+        with self._mapped_errors("cleaned up"):
+            self._backend.remove_partial_files(older_than=time.time() - _PARTIAL_SECONDS)
             if self.ttl is not None:
                 oldest = time.time() - self.ttl - _GRACE_SECONDS
-                for name, written in self._place.listing():
+                for name, modified in self._backend.list_files():
                     image_uuid, _, extension = name.partition(".")
-                    if extension in _EXTENSIONS and is_uuid4(image_uuid) and written < oldest:
+                    if extension in _EXTENSIONS and is_uuid4(image_uuid) and modified < oldest:
                         try:
-                            self._place.remove(name)
+                            self._backend.remove(name)
                             removed += 1
                         except FileNotFoundError:  # another process was faster
                             pass
-                        except PermissionError as error:  # somebody else's, or open on Windows: the others go first
+                        except PermissionError as error:  # another user's, or open on Windows: reported at the end
                             forbidden = error
             if forbidden is not None:
                 raise forbidden
         return removed
 
-    def _expire_now_and_then(self) -> None:
-        if time.monotonic() < self._tidy_at:
+    def _expire_if_due(self) -> None:
+        if time.monotonic() < self._next_cleanup:
             return
-        # Without a lock: two threads that both come this far do no harm.
-        self._tidy_at = time.monotonic() + _TIDY_SECONDS
+        # Not locked: it is harmless if two threads get here.
+        self._next_cleanup = time.monotonic() + _CLEANUP_SECONDS
         try:
             self.expire()
-        except StoreError as error:  # no reason to refuse the image that is to be put
-            _log.warning("expired images stay for now: %s", error)
+        except StoreError as error:  # must not keep the caller's image from being stored
+            _log.warning("expired images were not removed: %s", error)
 
-    def _renewed(self, name: str) -> bool:
-        """Whether a file still counts; if it does, its time starts anew where the place can do that.
+    def _touch_unexpired(self, name: str) -> bool:
+        """Touches the file; returns False if it has expired.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: There is no such file.
         """
         if self.ttl is None:
-            self._place.check(name)
+            self._backend.check_exists(name)
             return True
-        if self._place.written(name) < time.time() - self.ttl:
+        if self._backend.modified(name) < time.time() - self.ttl:
             return False
-        self._place.touch(name)
+        self._backend.touch(name)
         return True
 
     def _names(self, image_uuid: str) -> list[str]:
-        if not is_uuid4(image_uuid):  # also keeps "../" and the like out of file names
+        """Returns all file names that the image may have."""
+        if not is_uuid4(image_uuid):  # this also keeps "../" and the like out of file names
             raise self._unknown(image_uuid)
         return [f"{image_uuid.lower()}.{extension}" for extension in _EXTENSIONS]
 
     def _unknown(self, image_uuid: str) -> SourceError:
         return SourceError(
-            f"there is no image {image_uuid!r} in the store {self._shown!r}; upload it, or pass the picture itself",
+            f"there is no image {image_uuid!r} in the store {self._public_location!r}; "
+            "upload it, or pass the picture itself",
             code="invalidInputImage",
         )
 
     @contextlib.contextmanager
     def _mapped_errors(self, verb: str) -> Iterator[None]:
-        """The one place where what file systems raise becomes ours; drivers of remote ones raise anything at all."""
+        """Maps file system errors to StoreError. Drivers of remote file systems raise anything."""
         try:
             yield
         except TilewrightError:
             raise
         except Exception as error:
             reason = str(error) or type(error).__name__
-            raise StoreError(f"the image store {self._shown!r} cannot be {verb}: {reason}") from error
+            raise StoreError(f"the image store {self._public_location!r} cannot be {verb}: {reason}") from error

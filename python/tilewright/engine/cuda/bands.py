@@ -1,4 +1,4 @@
-"""Finished bands on their way from a device to the sink, a few at once."""
+"""Finished bands on their way from the device to the sink, several at a time."""
 
 from __future__ import annotations
 
@@ -17,19 +17,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tilewright._cuda import DeviceBuffer, Event, DeviceImage, PinnedBuffer, Stream
+    from tilewright._cuda import DeviceBuffer, DeviceImage, Event, PinnedBuffer, Stream
+    from tilewright.engine.buffers import BufferPool
     from tilewright.engine.sinks import RowSink
 
-# Called with the sink's arrays for a band, and with its first row of the output, when tiles are all there.
-Complete = Callable[[Sequence[Pixels], int], None]
+# Called with the sink's arrays of a finished band and the band's first output row.
+FinishBand = Callable[[Sequence[Pixels], int], None]
 
-# Where an array begins in a buffer: what every kernel's widest access is aligned to.
+# Alignment of arrays in a buffer in bytes, enough for the widest access of every kernel.
 _ALIGNMENT = 256
 
 
 @dataclass(slots=True)
-class _Slot:
-    """Memory of one band, on the device and the same on the host."""
+class BandSlot:
+    """Memory of one band, on the device and on the host.
+
+    Attributes:
+        device: Memory that tiles are blended into.
+        host: Pinned memory that the band is copied to.
+        copied: Recorded after the copy.
+        delivery: Hands the band to the sink; None if the slot is free.
+    """
 
     device: DeviceBuffer
     host: PinnedBuffer
@@ -37,51 +45,22 @@ class _Slot:
     delivery: Future[None] | None = None
 
     def wait(self) -> None:
-        """Until the sink has the band that was here; raises what the sink raised."""
+        """Waits until the sink has the band of this slot. Raises what the sink raised."""
         if self.delivery is not None:
             delivery, self.delivery = self.delivery, None
             delivery.result()
 
 
-class BandMemory:
-    """The slots of the picture before, for the next one: pinned memory takes long to get.
-
-    While a picture has them they are gone from here, so one that is begun meanwhile gets its own.
-    """
-
-    def __init__(self) -> None:
-        self._slots: list[_Slot] = []
-
-    def take(self, kernels: ModuleType, nbytes: int, count: int) -> list[_Slot]:
-        """Slots of at least as many bytes.
-
-        Raises:
-            MemoryError: the device or the host has not as much memory.
-        """
-        slots = self._slots if all(slot.device.nbytes >= nbytes for slot in self._slots) else []
-        self.clear()
-        while len(slots) < count:
-            slots.append(_Slot(kernels.DeviceBuffer(nbytes), kernels.PinnedBuffer(nbytes), kernels.Event()))
-        return slots
-
-    def keep(self, slots: list[_Slot]) -> None:
-        """Takes them back."""
-        self._slots = slots
-
-    def clear(self) -> None:
-        """Lets go of all."""
-        self._slots = []
-
-
 @dataclass(frozen=True, slots=True)
-class BandForm:
-    """What a band of a picture is made of.
+class BandFormat:
+    """Size and content of the bands of a picture.
 
     Attributes:
-        rows: most that a band has.
-        width: in output pixels.
+        rows: Largest number of rows of a band.
+        width: Width in output pixels.
         dtype: uint8 or uint16.
-        channels: of those of the sink's arrays that tiles are blended into, by their number.
+        channels: Number of channels of each of the sink's arrays that tiles are blended into, by
+            the array's index.
     """
 
     rows: int
@@ -91,11 +70,11 @@ class BandForm:
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes for each pixel, in all arrays."""
+        """Bytes of one pixel in all arrays."""
         return sum(self.channels.values()) * self.dtype.itemsize
 
     def offsets(self) -> tuple[dict[int, int], int]:
-        """The byte where each array begins, and how many bytes all take."""
+        """Returns the byte offset of each array in a slot's memory, and the size of that memory."""
         offsets, end = {}, 0
         for target, channels in self.channels.items():
             offsets[target] = end
@@ -104,59 +83,68 @@ class BandForm:
 
 
 class BandRing:
-    """Bands that are blended, copied and taken by the sink, each by its own while the others go on."""
+    """A ring of bands: one is blended while others are copied and taken by the sink."""
 
     def __init__(
-        self, kernels: ModuleType, form: BandForm, sink: RowSink, complete: Complete, memory: BandMemory, count: int
+        self,
+        kernels: ModuleType,
+        band_format: BandFormat,
+        sink: RowSink,
+        finish_band: FinishBand,
+        pool: BufferPool[BandSlot],
+        count: int,
     ) -> None:
-        """Takes memory for `count` bands, `RING` at most.
+        """Takes memory for `count` bands, at most `RING`.
 
         Args:
-            kernels: the module of the device.
-            form: of all bands.
-            sink: takes them.
-            complete: what is left to do to a band before the sink takes it.
-            memory: gives the memory, and gets it back.
-            count: of bands that there will be.
+            kernels: Module of the device.
+            band_format: Format of all bands.
+            sink: Receives the bands.
+            finish_band: Completes a band before the sink takes it.
+            pool: Provides the memory and gets it back.
+            count: Number of bands that there will be.
 
         Raises:
-            MemoryError: there is not as much.
+            MemoryError: There is not enough memory.
         """
-        self._kernels, self._form, self._sink, self._complete, self._memory = kernels, form, sink, complete, memory
-        self._offsets, nbytes = form.offsets()
+        self._kernels, self._format, self._sink = kernels, band_format, sink
+        self._finish_band, self._pool = finish_band, pool
+        self._offsets, nbytes = band_format.offsets()
         self._count = min(RING, count)
-        self._slots = memory.take(kernels, nbytes, self._count)
+        self._slots = [slot for slot in pool.take() if slot.device.nbytes >= nbytes]
+        while len(self._slots) < self._count:
+            self._slots.append(BandSlot(kernels.DeviceBuffer(nbytes), kernels.PinnedBuffer(nbytes), kernels.Event()))
         self._stream: Stream = kernels.Stream()
         self._begun = 0
 
     def begin(self, rows: int) -> dict[int, DeviceImage]:
-        """The next band's arrays on the device, by the number of the sink's array, when there is room for it.
+        """Waits for a free slot and returns the next band's device arrays, by the index of the sink's array.
 
         Raises:
-            Exception: what the sink raised for a band before.
+            Exception: The sink failed to take an earlier band.
         """
         self._begun += 1
         slot = self._slot
         slot.wait()
         return {
-            target: self._kernels.DeviceImage(slot.device, shape, self._form.dtype, offset=self._offsets[target])
+            target: self._kernels.DeviceImage(slot.device, shape, self._format.dtype, offset=self._offsets[target])
             for target, shape in self._shapes(rows).items()
         }
 
     def send(self, rows: int, begin: int, end: int, thread: ThreadPoolExecutor) -> None:
-        """Puts the band that was begun, which is all blended, on its way to the sink.
+        """Sends the current band, of which all tiles are blended, to the sink.
 
         Args:
-            rows: of the band.
-            begin: row of the output from which on the sink wants it.
-            end: row of the output where the band ends.
-            thread: hands it to the sink.
+            rows: Rows of the band.
+            begin: First output row that the sink still needs.
+            end: Output row at which the band ends.
+            thread: Thread that hands the band to the sink.
         """
         slot = self._slot
         views: dict[int, NDArray[np.generic]] = {}
         for target, shape in self._shapes(rows).items():
             offset = self._offsets[target]
-            views[target] = slot.host.array(shape, self._form.dtype, offset=offset)
+            views[target] = slot.host.array(shape, self._format.dtype, offset=offset)
             self._kernels.download(slot.device, views[target], self._stream, offset=offset)
         slot.copied.record(self._stream)
         wanted = {target: view[rows - (end - begin) :] for target, view in views.items()}
@@ -166,30 +154,34 @@ class BandRing:
         """Waits until the sink has all bands.
 
         Raises:
-            Exception: what the sink raised for one of them.
+            Exception: The sink failed to take one of them.
         """
         for ahead in range(1, self._count + 1):  # the oldest first
             self._slots[(self._begun - 1 + ahead) % self._count].wait()
 
     def close(self, *, keep: bool) -> None:
-        """Gives the memory back when no copy is under way; `keep` it for the next picture, or let it go."""
+        """Waits for copies and releases the memory.
+
+        Args:
+            keep: Whether the memory goes back to the pool for the next picture.
+        """
         self._stream.synchronize()
         for slot in self._slots:
             slot.delivery = None
         if keep:
-            self._memory.keep(self._slots)
+            self._pool.keep(self._slots)
         self._slots = []
 
     @property
-    def _slot(self) -> _Slot:
+    def _slot(self) -> BandSlot:
         return self._slots[(self._begun - 1) % self._count]
 
     def _shapes(self, rows: int) -> dict[int, tuple[int, int, int]]:
-        return {target: (rows, self._form.width, channels) for target, channels in self._form.channels.items()}
+        return {target: (rows, self._format.width, channels) for target, channels in self._format.channels.items()}
 
     def _deliver(self, copied: Event, views: Mapping[int, NDArray[np.generic]], begin: int, end: int) -> None:
         copied.synchronize()
         targets = self._sink.band(begin, end)
         for target, view in views.items():
             np.copyto(targets[target], view)
-        self._complete(targets, begin)
+        self._finish_band(targets, begin)

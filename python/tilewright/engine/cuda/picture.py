@@ -1,4 +1,4 @@
-"""A picture's arrays on a device."""
+"""The arrays of a picture in device memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class DevicePicture:
-    """Memory for all rows, which go there as they are needed: the first tiles run before the last rows are there."""
+    """Device memory for a whole picture. Rows are uploaded as they are needed, so tiles start before the last rows."""
 
     def __init__(self, kernels: ModuleType, arrays: Sequence[Pixels]) -> None:
-        """Takes memory for arrays ``[height, width, channels]`` of one height.
+        """Allocates memory for arrays ``[height, width, channels]`` of equal height.
 
         Raises:
-            MemoryError: the device has not as much.
+            MemoryError: The device has not enough memory.
         """
         self._kernels = kernels
         self._arrays = [(array, kernels.DeviceBuffer(array.nbytes)) for array in arrays]
@@ -28,7 +28,7 @@ class DevicePicture:
         self._rows = 0
 
     def upload(self, rows: int) -> None:
-        """Puts the first so many rows on their way, as far as they are not."""
+        """Starts to upload the first `rows` rows, except those that are uploaded already."""
         if rows <= self._rows:
             return
         for array, buffer in self._arrays:
@@ -37,11 +37,11 @@ class DevicePicture:
         self._rows = rows
 
     def await_rows(self, stream: Stream) -> None:
-        """Lets later work on a stream wait for all rows that are on their way."""
+        """Makes later work on a stream wait for all uploads that have been started."""
         stream.wait(self._uploaded)
 
     def below(self, array: Pixels, top: int) -> DeviceImage:
-        """One of the arrays, from a row on."""
+        """Returns a view of one of the arrays from row `top` on."""
         buffer = next(buffer for each, buffer in self._arrays if each is array)
         height, width, channels = array.shape
         shape = (height - top, width, channels)
@@ -49,5 +49,5 @@ class DevicePicture:
         return view
 
     def close(self) -> None:
-        """Waits until the arrays are read."""
+        """Waits until the host arrays have been read."""
         self._stream.synchronize()

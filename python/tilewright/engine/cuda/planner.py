@@ -1,7 +1,8 @@
-"""How a picture is cut for tiles that stay on a device, and how many of them go through the network together.
+"""Chooses tiles and batch sizes for tiles that stay on a device.
 
-Shapes are few: the network is opened for each of them, which takes far longer than a tile. So tiles are squares from a
-short list wherever the picture is larger, and pictures of all sizes share them.
+The network is opened once per tile shape, which takes far longer than one tile. So tiles are
+squares from a short list wherever the picture is larger, and pictures of all sizes share these
+shapes.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ if TYPE_CHECKING:
     from tilewright.engine.sessions.cuda import CudaSession
     from tilewright.models.spec import ModelSpec
 
-# Tried from the largest. The largest is a guess that is to be measured: larger tiles waste less on halos, smaller ones
-# find more of what they read in the caches.
+# Tried from the largest on. The largest is a guess that has not been measured: larger tiles waste
+# less on halos, smaller ones use caches better.
 SIDES = (512, 384, 256, 192, 128, 96, 64, 32, 16)
 
-# So many pixels keep a large device busy; more tiles than that are not put into a batch.
+# This many pixels keep a large device busy. Batches have at most as many.
 _PIXELS_PER_RUN = SIDES[0] ** 2
 
 RING = 3
-"""Bands on their way: one that is blended, one that is copied, one that the sink takes."""
+"""Bands in flight: one is blended, one is copied to the host, one is taken by the sink."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceDemand:
-    """Memory of the device that a picture takes beyond the loaded network.
+    """Device memory that a picture takes, beyond the loaded network.
 
     Attributes:
-        picture: bytes of its samples.
-        tile_pixel: bytes for each input pixel of a batch: activations, the batch and its result.
-        band_pixel: bytes for each output pixel of a band.
+        picture: Bytes of the picture's samples.
+        tile_pixel: Bytes for each input pixel of a batch: activations, the batch and its result.
+        band_pixel: Bytes for each output pixel of a band.
     """
 
     picture: int
@@ -46,20 +47,26 @@ class DeviceDemand:
 
     @classmethod
     def of(cls, session: CudaSession, pixels: int, pixel_bytes: int) -> DeviceDemand:
-        """That of a picture of so many pixels, which take `pixel_bytes` each, there and in the result."""
+        """Returns the demand of a picture.
+
+        Args:
+            session: Session that runs the network.
+            pixels: Number of pixels of the picture.
+            pixel_bytes: Bytes of one pixel, in the picture and in the result.
+        """
         shape = (1, session.planes, 8, 8)
         elements = math.prod(shape) + session.new_result(shape).size
         buffers = elements * session.dtype.itemsize / math.prod(shape[2:])
         return cls(pixels * pixel_bytes, session.activation_bytes + buffers, RING * pixel_bytes)
 
     def bytes_for(self, plan: TilePlan, count: int, scale: int) -> int:
-        """Most bytes at once, for batches of `count` tiles."""
+        """Returns the peak memory in bytes, for batches of `count` tiles."""
         band = plan.tile_height * scale * plan.width * scale * self.band_pixel
         return int(self.picture + count * plan.tile_width * plan.tile_height * self.tile_pixel + band)
 
 
 def default_device_budget(kernels: ModuleType) -> int:
-    """Bytes of the device that a picture may take unless told otherwise: half of what is free."""
+    """Returns the default memory budget of a picture in bytes: half of the device memory that is free."""
     free: int = kernels.memory()[0]
     return free // 2
 
@@ -67,18 +74,20 @@ def default_device_budget(kernels: ModuleType) -> int:
 def plan_device_tiles(
     width: int, height: int, spec: ModelSpec, *, demand: DeviceDemand, tile: int | None, memory_budget: int
 ) -> TilePlan:
-    """The plan of the largest tiles that the budget allows.
+    """Returns the plan with the largest tiles that the budget allows.
 
     Args:
-        width: of the picture, in pixels.
-        height: likewise.
-        spec: the network's.
-        demand: the memory that is counted.
-        tile: as for `plan_tiles`.
-        memory_budget: bytes of the device; a budget below the smallest tile gives the smallest tile.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        spec: Spec of the network.
+        demand: Memory to count.
+        tile: Width and height of tiles, raised to the network's minimum; None to choose.
+        memory_budget: Bytes of device memory. If even the smallest tile takes more, the smallest
+            tile is chosen.
 
     Raises:
-        ModelError, TilewrightError: as `plan_tiles`.
+        ModelError: See `plan_tiles`.
+        TilewrightError: See `plan_tiles`.
     """
     check_limits(tile, memory_budget)
     if tile is not None:
@@ -91,7 +100,7 @@ def plan_device_tiles(
 
 
 def _sides(longest: int, spec: ModelSpec) -> list[int]:
-    """From the largest; a network that looks at all of a tile should see much of the picture."""
+    """Returns the sides to try, from the largest. A network that averages over its tile needs large tiles."""
     larger = []
     while spec.feather and spec.receptive_radius is None and longest > SIDES[0]:
         larger.append(longest)
@@ -100,7 +109,7 @@ def _sides(longest: int, spec: ModelSpec) -> list[int]:
 
 
 def smaller_tiles(plan: TilePlan, spec: ModelSpec, height: int) -> TilePlan | None:
-    """A plan of smaller tiles for the last `height` rows of the same picture; None when there are no smaller ones."""
+    """Returns a plan of smaller tiles for the last `height` rows of the same picture; None if there is none."""
     longest = max(plan.tile_width, plan.tile_height)
     for side in _sides(longest, spec):
         if side < longest:
@@ -111,7 +120,7 @@ def smaller_tiles(plan: TilePlan, spec: ModelSpec, height: int) -> TilePlan | No
 
 
 def batch_size(plan: TilePlan, scale: int, tiles: int, *, demand: DeviceDemand, memory_budget: int) -> int:
-    """How many of `tiles` tiles go through the network together: a power of two."""
+    """Returns how many of `tiles` tiles one batch has: a power of two."""
     count = 1
     while (
         2 * count <= tiles

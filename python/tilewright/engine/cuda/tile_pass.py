@@ -1,45 +1,79 @@
-"""The loop over a plan on a device: gather, run, blend.
+"""The loop over the tiles of a plan on a device: gather, run, blend.
 
-All work on tiles is put on one stream, where each step finds done what it needs. The host waits for one thing only: the
-count of values that are not finite in the tile that was blended last, before the next one is. For the last tile of a
-batch the next batch is in the network by then, so the device has something to do meanwhile.
+All work on tiles is queued on one stream, in the order of its dependencies. The host waits for one
+thing only: before it blends a tile, it reads how many non-finite values the previous tile had. When
+it waits for the last tile of a batch, the next batch is already in the network, so the device stays
+busy.
 """
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright.engine.alpha import FLAT_RADIUS
-from tilewright.engine.cuda.bands import BandRing
+from tilewright.engine.cuda.bands import BandFormat, BandRing
 from tilewright.engine.cuda.planner import DeviceDemand, batch_size
-from tilewright.engine.host.pipeline import not_finite
+from tilewright.engine.job import nonfinite_error
+from tilewright.engine.layers import Fill, finish_band, is_flat_tile
 from tilewright.engine.sessions.base import DeviceMemoryError, device_memory
 from tilewright.engine.sessions.cuda import CudaSession
 from tilewright.errors import InferenceError
-from tilewright.models.graph.tail import NO_TAIL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from tilewright._core import TilePlan
-    from tilewright._cuda import DeviceImage, Stream, DeviceTensor
-    from tilewright.engine.cuda.job import Job
+    from tilewright._cuda import DeviceImage, DeviceTensor, Stream
+    from tilewright.engine.buffers import BufferPool
+    from tilewright.engine.cuda.bands import BandSlot
     from tilewright.engine.cuda.picture import DevicePicture
-    from tilewright.engine.host.pipeline import Layer
+    from tilewright.engine.job import Job
+    from tilewright.engine.progress import ProgressTracker
     from tilewright.engine.sessions.cuda import BoundNetwork
+
+
+@dataclass(slots=True)
+class PictureRun:
+    """A picture on the device while its tiles run, in one pass or several.
+
+    Attributes:
+        job: The picture and how it is run.
+        session: The session of the job.
+        picture: The picture in device memory.
+        bands: Memory of bands, kept from picture to picture.
+        budget: Bytes of device memory that a batch may take.
+        thread: Thread that hands bands to the sink.
+        progress: Counts finished tiles.
+        finished: Output rows, from the top, that the sink has or that are on their way to it.
+    """
+
+    job: Job
+    session: CudaSession
+    picture: DevicePicture
+    bands: BufferPool[BandSlot]
+    budget: int
+    thread: ThreadPoolExecutor
+    progress: ProgressTracker
+    finished: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A tile of a layer. Those of one tile follow each other, so that they share batches.
+    """A tile of one layer. The layers of a tile follow each other, so that they share batches.
 
     Attributes:
-        flat: whether it need not run: alpha that is the same everywhere stays as it is.
+        number: Position in the order of all items.
+        tile: Index of the tile in the plan.
+        layer: Index of the layer.
+        row: Row of tiles.
+        begins_row: Whether it is the first item of its row.
+        ends_row: Whether it is the last item of its row.
+        flat: Whether it need not run, see `is_flat_tile`.
     """
 
     number: int
@@ -53,62 +87,50 @@ class _Item:
 
 @dataclass(frozen=True, slots=True)
 class _Tile:
-    """What the network was given and what it gives, and the stream that this is put on."""
+    """Input and output of the network for one tile, and the stream that they are written on."""
 
     batch: DeviceTensor
     result: DeviceTensor
     stream: Stream
 
 
-class DevicePass:
-    """The tiles of one plan, over the picture from row `top` on. A context, which gives back what it took."""
+class TilePass:
+    """Runs the tiles of one plan, which covers the picture from row `top` on. A context manager."""
 
-    def __init__(
-        self, job: Job, plan: TilePlan, top: int, picture: DevicePicture, budget: int, thread: ThreadPoolExecutor
-    ) -> None:
-        """Takes memory for all but the network.
+    def __init__(self, run: PictureRun, plan: TilePlan, top: int) -> None:
+        """Allocates memory for everything but the network.
 
         Raises:
-            DeviceMemoryError: there is not as much.
+            DeviceMemoryError: The device has not enough memory.
         """
-        self._job, self._plan, self._top, self._picture, self._thread = job, plan, top, picture, thread
-        self._session, self._layers = job.session, job.layers
+        self._run, self._plan, self._top = run, plan, top
+        self._job, self._session, self._picture = run.job, run.session, run.picture
+        self._layers = run.job.network_layers
         self._total = len(plan) * len(self._layers)
-        kernels, spec = job.session.kernels, job.session.spec
-        form = job.band_form(plan)
-        demand = DeviceDemand.of(job.session, plan.width * plan.height, form.pixel_bytes)
-        self._size = batch_size(plan, spec.scale, self._total, demand=demand, memory_budget=budget)
-        tail = job.session.tail or NO_TAIL
-        self._adds_base = tail.adds_input
+        kernels, spec = self._session.kernels, self._session.spec
+        band_format = _band_format(run.job, plan)
+        demand = DeviceDemand.of(self._session, plan.width * plan.height, band_format.pixel_bytes)
+        self._size = batch_size(plan, spec.scale, self._total, demand=demand, memory_budget=run.budget)
         self._bound: BoundNetwork | None = None
         self._blank_tile: _Tile | None = None
         self._blended: _Item | None = None
         self._band: dict[int, DeviceImage] = {}
-        self._sources = [picture.below(layer.source, top) for layer in self._layers]
+        self._sources = [run.picture.below(layer.source, top) for layer in self._layers]
+        complete = partial(finish_band, run.job.layers, scale=spec.scale)
         with device_memory(spec.name):
-            self._canvases = [
-                kernels.Canvas(
-                    plan,
-                    spec.scale,
-                    planes=job.session.planes,
-                    value_range=spec.value_range,
-                    shuffle=tail.shuffle,
-                    adds_base=tail.adds_input,
-                )
-                for _ in self._layers
-            ]
+            self._canvases = [run.job.new_canvas(kernels.Canvas, plan) for _ in self._layers]
             self._counts = kernels.DeviceBuffer(8)
             self._count = kernels.PinnedBuffer(8).array((1,), np.uint64)
             self._counted = kernels.Event()
-            self._ring = BandRing(kernels, form, job.sink, job.complete, job.memory, plan.rows)
+            self._ring = BandRing(kernels, band_format, run.job.sink, complete, run.bands, plan.rows)
 
-    def __enter__(self) -> DevicePass:
+    def __enter__(self) -> TilePass:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, DeviceMemoryError):
-            self._ring.finish()  # another pass goes on from there
-        # After an error of the device nothing can be waited for.
+            self._ring.finish()  # the next pass continues after these bands
+        # After a device error, waiting would only fail again.
         ignored = () if kind is None else (self._session.kernels.CudaError,)
         with contextlib.suppress(*ignored):
             if self._bound is not None:
@@ -120,8 +142,8 @@ class DevicePass:
         """Runs all tiles.
 
         Raises:
-            DeviceMemoryError: there is not as much memory as one tile takes.
-            InferenceError: see `tilewright.engine.cuda.pipeline.run`.
+            DeviceMemoryError: There is not enough memory for one tile.
+            InferenceError: The runtime failed, or a tile is not finite in float32 either.
         """
         number = 0
         while number < self._total:
@@ -143,7 +165,7 @@ class DevicePass:
             self._ring.finish()
 
     def _next_items(self, number: int) -> list[_Item]:
-        """As many as one batch holds, with the flat ones among them."""
+        """Returns the items of the next batch, and the flat ones between them, which take no place in it."""
         items: list[_Item] = []
         places = self._size
         while number < self._total:
@@ -160,21 +182,13 @@ class DevicePass:
         tile, layer = divmod(number, len(self._layers))
         row, column = divmod(tile, self._plan.columns)
         last = column == self._plan.columns - 1 and layer == len(self._layers) - 1
-        flat = self._is_flat(tile, self._layers[layer])
+        flat = is_flat_tile(self._layers[layer], self._plan, tile, top=self._top)
         return _Item(number, tile, layer, row, begins_row=column == 0 and layer == 0, ends_row=last, flat=flat)
 
-    def _is_flat(self, index: int, layer: Layer) -> bool:
-        if not layer.is_alpha or self._plan.halo < FLAT_RADIUS:
-            return False
-        tile, plan = self._plan[index], self._plan
-        rows = slice(self._top + tile.y.origin, self._top + min(tile.y.origin + plan.tile_height, plan.height))
-        alpha = layer.source[rows, tile.x.origin : tile.x.origin + plan.tile_width, layer.channels[0]]
-        return bool(alpha.min() == alpha.max())
-
     def _infer(self, items: Sequence[_Item]) -> list[_Tile]:
-        """Puts a batch through the network, and says where each item's result will be.
+        """Runs a batch and returns where the result of each item will be.
 
-        Where it has more places than items, those hold what they held before.
+        If the batch has more places than items, the remaining places keep their old content.
         """
         seen = [item for item in items if not item.flat]
         bound = self._run_batch(seen) if seen else None
@@ -189,7 +203,7 @@ class DevicePass:
         return tiles
 
     def _blank(self) -> _Tile:
-        """What is blended for a flat tile: anything finite, since it is all written over."""
+        """Returns the tile that is blended for flat ones. Any finite values do: `finish_band` overwrites them."""
         if self._blank_tile is None:
             batch, result, stream = self._session.blank(self._plan.tile_height, self._plan.tile_width)
             self._blank_tile = _Tile(batch, result, stream)
@@ -209,21 +223,21 @@ class DevicePass:
             try:
                 bound.enqueue()
             except DeviceMemoryError:
-                self._bound = None  # it would fail again
+                self._bound = None  # a second run would fail too
                 raise
         with report.stage("gather"):
             self._picture.upload(self._bottom(row + 1))
         return bound
 
     def _take(self, session: CudaSession, count: int) -> BoundNetwork:
-        """Opens a network while nothing of ours calls CUDA from another thread."""
+        """Opens a network while no other thread of ours calls CUDA."""
         with self._job.report.stage("encode"):
             self._ring.finish()
         with self._job.report.stage("open"):
             return session.take(count, self._plan.tile_height, self._plan.tile_width)
 
     def _bottom(self, row: int) -> int:
-        """The row of the picture above which a row of tiles lies."""
+        """Returns the row of the picture at which a row of tiles ends."""
         span = self._plan[min(row, self._plan.rows - 1) * self._plan.columns].y
         return self._top + min(span.origin + self._plan.tile_height, self._plan.height)
 
@@ -244,10 +258,10 @@ class DevicePass:
             with self._job.report.stage("encode"):
                 self._band = self._ring.begin(end - begin)
         with self._job.report.stage("blend"):
-            self._put_blend(item, tile)
+            self._queue_blend(item, tile)
         self._blended = item
 
-    def _put_blend(self, item: _Item, tile: _Tile) -> None:
+    def _queue_blend(self, item: _Item, tile: _Tile) -> None:
         layer = self._layers[item.layer]
         self._canvases[item.layer].blend(
             item.tile,
@@ -257,50 +271,61 @@ class DevicePass:
             nonfinite=self._counts,
             first_channel=layer.first,
             channels=layer.count,
-            base=tile.batch if self._adds_base else None,
+            base=tile.batch if self._job.adds_base else None,
         )
         self._session.kernels.download(self._counts, self._count, tile.stream)
         self._counted.record(tile.stream)
 
     def _settle(self) -> None:
-        """Waits for the tile that was blended last, and sees to it that it is good."""
+        """Waits for the tile that was blended last, and repeats it in float32 if it is not finite."""
         item, self._blended = self._blended, None
         if item is None:
             return
         with self._job.report.stage("network"):
             self._counted.synchronize()
         if self._count[0]:
-            self._run_again(item)
+            self._repeat_in_float32(item)
         if item.ends_row:
             self._send_band(item)
-        pixels = self._plan.tile_width * self._plan.tile_height
-        self._job.tile_done(pixels, left=self._total - item.number - 1)
+        self._run.progress.tile_done(
+            self._plan.tile_width * self._plan.tile_height,
+            remaining=self._total - item.number - 1,
+            rows=self._run.finished,
+        )
 
     def _send_band(self, item: _Item) -> None:
-        """Hands on what is new of the band: where a pass before this one came farther, that may be a part of it."""
+        """Sends a band to the sink. If an earlier pass got further, only the new rows of it."""
         begin, end = self._canvases[item.layer].band(item.row)
         offset = self._top * self._session.spec.scale
-        wanted = max(self._job.finished, offset + begin)
-        if wanted < offset + end:
-            self._ring.send(end - begin, wanted, offset + end, self._thread)
-            self._job.finished = offset + end
+        first = max(self._run.finished, offset + begin)
+        if first < offset + end:
+            self._ring.send(end - begin, first, offset + end, self._run.thread)
+            self._run.finished = offset + end
 
-    def _run_again(self, item: _Item) -> None:
-        """A tile that is not finite is run in float32, which has a larger range, and blended once more."""
+    def _repeat_in_float32(self, item: _Item) -> None:
+        """Runs a tile that is not finite in float32, which has a larger range, and blends it once more."""
         self._job.report.repeated_tiles += 1
         with self._job.report.stage("network"):
             exact = self._job.exact_session()
             if not isinstance(exact, CudaSession):
-                raise InferenceError(f"{self._session.spec.name} is not finite, and CUDA does not run it in float32")
+                raise InferenceError(f"{self._session.spec.name} is not finite, and CUDA cannot run it in float32")
             bound = self._take(exact, 1)
             try:
                 self._picture.await_rows(bound.stream)
                 self._gather(item, bound.batch, bound.stream)
                 bound.enqueue()
-                self._put_blend(item, _Tile(bound.batch, bound.result, bound.stream))
+                self._queue_blend(item, _Tile(bound.batch, bound.result, bound.stream))
                 self._counted.synchronize()
             finally:
                 exact.give_back(bound)
-        if spoilt := int(self._count[0]):
+        if nonfinite := int(self._count[0]):
             tile = self._plan[item.tile]
-            raise not_finite(self._session.spec, spoilt, tile.x.origin, self._top + tile.y.origin)
+            raise nonfinite_error(self._session.spec, nonfinite, tile.x.origin, self._top + tile.y.origin)
+
+
+def _band_format(job: Job, plan: TilePlan) -> BandFormat:
+    layers, scale = job.network_layers, job.session.spec.scale
+    ends = [(layer.target, layer.first + layer.count) for layer in layers]
+    ends += [(fill.target, fill.channel + 1) for fill in job.layers if isinstance(fill, Fill)]
+    channels = {layer.target: max(end for target, end in ends if target == layer.target) for layer in layers}
+    return BandFormat(plan.tile_height * scale, plan.width * scale, layers[0].source.dtype, channels)

@@ -1,38 +1,36 @@
-"""What every runtime offers, and the conversions that every runtime needs."""
+"""The interface of sessions. It loads neither a runtime nor onnx."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from tilewright.errors import InferenceError
-from tilewright.models.graph.cost import bytes_per_pixel
-from tilewright.models.graph.tail import Tail, cut_tail
-from tilewright.models.inspect import load_onnx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
-    import onnx
     from numpy.typing import NDArray
 
-    from tilewright.models.spec import Model, ModelSpec
+    from tilewright.models.spec import ModelSpec, Tail
 
 
 class DeviceMemoryError(InferenceError):
-    """The device has not as much memory as a batch takes: a smaller one may do."""
+    """A batch takes more memory than the device has. A smaller batch may fit."""
 
 
 @contextlib.contextmanager
 def device_memory(name: str) -> Iterator[None]:
-    """What is allocated inside is memory of the device, for the network of this name.
+    """Maps a `MemoryError` inside the block, where device memory is allocated.
+
+    Args:
+        name: Name of the network, for the message.
 
     Raises:
-        DeviceMemoryError: there is not as much.
+        DeviceMemoryError: The device has not enough memory.
     """
     try:
         yield
@@ -41,41 +39,49 @@ def device_memory(name: str) -> Iterator[None]:
 
 
 class Session(Protocol):
-    """A network ready to run on one device.
+    """A network that is ready to run on one device.
 
     Attributes:
-        spec: facts about the network.
+        spec: Spec of the network.
         device: ``"cpu"`` or ``"cuda"``.
-        runtime: name and version of what runs it.
-        precision: arithmetic of the network, ``"fp32"``, ``"bf16"`` or ``"fp16"``.
-        activation_bytes: memory that the runtime takes for each input pixel of a batch, by estimate.
-        tail: what is left to do with its results; None when they are finished.
+        tensor_memory: Where batches and results are: in ``"host"`` or in ``"cuda"`` memory. It
+            decides which executor runs the session.
+        runtime: Name and version of the runtime.
+        precision: Arithmetic of the network: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+        ensemble: Number of runs that are averaged for one result; 1 without self-ensemble.
+        activation_bytes: Estimated memory of the runtime for each input pixel of a batch, in bytes.
+        tail: Operations that the canvas still has to apply to results; None if results are
+            finished.
     """
 
     spec: ModelSpec
     device: str
+    tensor_memory: Literal["host", "cuda"]
     runtime: str
     precision: str
+    ensemble: int
     activation_bytes: float
     tail: Tail | None
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
-        """Runs the network.
+        """Runs the network on arrays in host memory.
 
         Args:
-            batch: ``[n, planes, height, width]``, C-contiguous, RGB or one plane, in the network's value range.
-            result: what `new_result` made for this shape of batch, to be filled; None to have one made.
+            batch: ``[n, planes, height, width]``, C-contiguous, RGB or one plane, in the network's
+                value range.
+            result: Array from `new_result` for this batch shape, which is filled; None to make one.
 
         Returns:
             The result, C-contiguous.
 
         Raises:
-            InferenceError: the runtime failed, or its result has not the shape that the spec promises.
+            InferenceError: The runtime failed, or its result does not have the shape that the spec
+                promises.
         """
         ...
 
     def new_result(self, shape: tuple[int, ...]) -> NDArray[np.floating]:
-        """An array for the result of a batch of this shape.
+        """Makes an array for the result of a batch of this shape.
 
         Returns:
             float32 or float16 ``[n, planes, height * scale, width * scale]``; with a tail
@@ -92,88 +98,20 @@ def new_result(
 
 
 def result_shape(shape: tuple[int, ...], spec: ModelSpec, tail: Tail | None) -> tuple[int, int, int, int]:
-    """The shape of a result, as `Session.new_result` says, for a batch of this shape."""
+    """Returns the shape of the result of a batch, see `Session.new_result`."""
     count, planes, height, width = shape
     if tail is not None:
         return count, planes * spec.scale**2, height, width
     return count, planes, height * spec.scale, width * spec.scale
 
 
-@dataclass(frozen=True, slots=True)
-class Runnable:
-    """A network as a runtime is given it.
-
-    Attributes:
-        network: a file, or ONNX as bytes.
-        tail: what was cut off, None for nothing.
-        bytes_per_pixel: as in `ModelSpec`, of what is left.
-    """
-
-    network: str | bytes
-    tail: Tail | None
-    bytes_per_pixel: float
-
-
-def without_tail(model: Model) -> Runnable:
-    """The network without what the canvas does better.
-
-    Raises:
-        ModelError: the file is no ONNX file.
-    """
-    if not goes_straight(model.spec):
-        return Runnable(str(model.path), None, model.spec.bytes_per_pixel)
-    head, tail = parted(model)
-    if tail is None:
-        return Runnable(str(model.path), None, model.spec.bytes_per_pixel)
-    return Runnable(head.SerializeToString(), tail, bytes_per_pixel(head))
-
-
-def parted(model: Model) -> tuple[onnx.ModelProto, Tail | None]:
-    """The graph of a network that goes straight, without its tail, and the tail where it has one.
-
-    Raises:
-        ModelError: the file is no ONNX file.
-    """
-    whole = load_onnx(model.path)
-    return cut_tail(whole, model.spec.scale) or (whole, None)
-
-
-def goes_straight(spec: ModelSpec) -> bool:
-    """Whether the graph takes and gives arrays as they are here, so that a runtime can be bound to them."""
-    return spec.layout == "NCHW" and spec.channel_order != "BGR" and spec.dtype == "float32"
-
-
-def checked_shape(found: tuple[int, ...], expected: tuple[int, ...], spec: ModelSpec) -> None:
-    """A result of another size means that the spec is wrong about the network, which the user may have given.
-
-    Raises:
-        InferenceError: the shapes differ.
-    """
-    if found != expected:
-        raise InferenceError(f"{spec.name} returned shape {found}, where its spec says {expected}")
-
-
-def finished(session: Session, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A result as it would be seen: in float32 and with its tail."""
+def finished_result(session: Session, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Runs a batch and applies the tail. The result is float32."""
     result = session.run(batch).astype(np.float32, copy=False)
     return result if session.tail is None else session.tail.applied(result, batch)
 
 
-def to_graph(batch: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.floating]:
-    """A batch as the graph takes it: its channel order, layout and element type."""
-    graph: NDArray[np.floating] = batch[:, ::-1] if spec.channel_order == "BGR" else batch
-    if spec.layout == "NHWC":
-        graph = graph.transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(graph, dtype=spec.dtype)
-
-
-def from_graph(values: NDArray[np.floating], result: NDArray[np.floating], spec: ModelSpec) -> None:
-    """The reverse of `to_graph`, into `result`.
-
-    Raises:
-        InferenceError: the shapes differ.
-    """
-    if spec.layout == "NHWC":
-        values = values.transpose(0, 3, 1, 2)
-    checked_shape(values.shape, result.shape, spec)
-    np.copyto(result, values[:, ::-1] if spec.channel_order == "BGR" else values)
+def runtime_label(session: Session) -> str:
+    """Returns runtime and precision for messages, such as ``"openvino 2026.4, bf16"``."""
+    ensemble = f"self-ensemble of {session.ensemble}, " if session.ensemble > 1 else ""
+    return f"{session.runtime}, {ensemble}{session.precision}"

@@ -1,4 +1,4 @@
-"""ONNX Runtime on CUDA with batches and results that stay on the device."""
+"""ONNX Runtime on CUDA, with batches and results in device memory."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import math
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tilewright.engine.sessions.base import DeviceMemoryError, device_memory, new_result, parted, result_shape
+from tilewright.engine.sessions.base import DeviceMemoryError, device_memory, new_result, result_shape
 from tilewright.engine.sessions.cuda_check import cuda_kernels
 from tilewright.engine.sessions.cuda_options import PROVIDER, CudaOptions, check_provider, session_options
-from tilewright.engine.sessions.onnxruntime import MEMORY
-from tilewright.engine.sessions.precision import agree
+from tilewright.engine.sessions.onnxruntime import MEMORY_FACTOR
+from tilewright.engine.sessions.precision import passes_gate
+from tilewright.engine.sessions.prepare import split_tail
 from tilewright.errors import DeviceError, InferenceError
 from tilewright.models.graph.cost import bytes_per_pixel
-from tilewright.models.graph.fixed_shape import with_channels_last, with_shape
-from tilewright.models.graph.half import to_half
-from tilewright.runtimes import import_runtime
+from tilewright.models.graph.fixed_shape import with_fixed_shape, with_nhwc_io
+from tilewright.models.graph.float16 import to_float16
+from tilewright.runtimes import import_runtime, open_onnx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tilewright._cuda import Stream, DeviceTensor
+    from tilewright._cuda import DeviceTensor, Stream
     from tilewright.engine.sessions.base import Session
     from tilewright.models.spec import Model
 
@@ -36,55 +37,59 @@ _log = logging.getLogger("tilewright")
 
 _Shape = tuple[int, int, int, int]
 
-# Shapes that stay open between pictures, and that of tiles which are run again.
+# Shapes that stay open between pictures, including the shape of tiles that are run again.
 _KEPT_SHAPES = 4
 
-# How the runtime, cuDNN, cuBLAS and CUDA say that there is no memory.
+# Messages of the runtime, cuDNN, cuBLAS and CUDA about a lack of memory.
 _NO_MEMORY = re.compile(r"out of memory|allocate memory|ALLOC_FAILED|bad_alloc|MemoryAllocation", re.IGNORECASE)
 
 
 class CudaSession:
-    """A network on CUDA for tiles that are gathered and blended on the device: see `take`.
+    """A network on CUDA, for tiles that are gathered and blended on the device. See `take`.
 
-    Every shape of batch has a session of the runtime's own: one of those keeps what it settled for a single shape.
+    Each batch shape has its own ``InferenceSession``, because one of those is optimised and
+    captured for one shape.
     """
 
     device = "cuda"
+    tensor_memory: Literal["host", "cuda"] = "cuda"
+    ensemble = 1
 
     def __init__(self, model: Model, *, precision: str, options: CudaOptions | None = None) -> None:
-        """Readies the network; what a shape needs is opened for the first batch of it.
+        """Prepares the network. It is opened for a shape with the first batch of that shape.
 
         Args:
-            model: a network that goes straight, see `goes_straight`.
-            precision: ``"fp32"``, or ``"fp16"``: all but `KEPT_IN_FLOAT32`.
-            options: by default the best known.
+            model: A network of native layout, see `is_native_layout`.
+            precision: ``"fp32"``, or ``"fp16"`` for all operations except `KEPT_IN_FLOAT32`.
+            options: Options of the provider; None for the defaults.
 
         Raises:
-            DeviceError: the runtime cannot be loaded.
-            ModelError: the file is no ONNX file.
+            DeviceError: The runtime cannot be loaded.
+            ModelError: The file is not a valid ONNX file.
         """
-        head, self.tail = parted(model)
+        head, self.tail = split_tail(model)
         self.kernels = cuda_kernels()
         self.spec = model.spec
         self.precision = precision
         self.dtype = np.dtype(np.float16 if precision == "fp16" else np.float32)
         self.options = options or CudaOptions()
-        self.planes = 1 if model.spec.channel_order == "Y" else 3
-        self.activation_bytes = bytes_per_pixel(head) * self.dtype.itemsize / 4 * MEMORY
+        self.planes = model.spec.planes
+        self.activation_bytes = bytes_per_pixel(head) * self.dtype.itemsize / 4 * MEMORY_FACTOR
         self.runtime = f"onnxruntime {import_runtime('onnxruntime').__version__}"
-        self.network = to_half(head) if precision == "fp16" else head
+        self.network = to_float16(head) if precision == "fp16" else head
         self._stream: Stream = self.kernels.Stream()
         self._thread = _RuntimeThread()
         self._idle: list[BoundNetwork] = []
 
     def take(self, count: int, height: int, width: int) -> BoundNetwork:
-        """The network bound to memory for batches of a shape. It is the caller's until `give_back`.
+        """Returns the network bound to memory for batches of a shape. The caller owns it until `give_back`.
 
-        Nothing else of this process may ask for memory of the device meanwhile, which breaks off a capture.
+        No other thread of this process may allocate device memory during the call: that would abort
+        a graph capture.
 
         Raises:
             DeviceError: CUDA cannot run the network, or not all of it.
-            DeviceMemoryError: the device has not as much memory.
+            DeviceMemoryError: The device has not enough memory.
         """
         shape = (count, self.planes, height, width)
         shapes = [bound.shape for bound in self._idle]
@@ -95,19 +100,19 @@ class CudaSession:
         except DeviceMemoryError:
             if not self._idle:
                 raise
-        self._idle.clear()  # what other shapes hold may be what is missing
+        self._idle.clear()  # frees the memory of other shapes
         return self._bind(shape)
 
     def give_back(self, bound: BoundNetwork) -> None:
-        """Keeps it for the next who needs its shape."""
+        """Returns a network from `take`; it is kept for the next batch of its shape."""
         self._idle.append(bound)
         del self._idle[:-_KEPT_SHAPES]
 
     def blank(self, height: int, width: int) -> tuple[DeviceTensor, DeviceTensor, Stream]:
-        """A batch of one and its result, all 0, and the stream that makes them so.
+        """Returns a batch of one tile and its result, all zeros, and the stream that writes them.
 
         Raises:
-            DeviceMemoryError: the device has not as much memory.
+            DeviceMemoryError: The device has not enough memory.
         """
         shape = (1, self.planes, height, width)
         tensors = []
@@ -119,7 +124,7 @@ class CudaSession:
         return tensors[0], tensors[1], self._stream
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
-        """See `Session.run`; batch and result are copied to the device and back."""
+        """See `Session.run`. Batch and result are copied to the device and back."""
         if batch.shape[1] != self.planes:
             raise InferenceError(f"{self.spec.name} failed on a batch of shape {batch.shape}: not {self.planes} planes")
         result = self.new_result(batch.shape) if result is None else result
@@ -142,11 +147,13 @@ class CudaSession:
         except DeviceMemoryError as error:
             if self._idle:
                 raise
-            # An arena that has to grow while a graph is captured says so too, however much memory there is.
-            reason = str(error)  # its frames would hold on to memory
+            # An arena that would have to grow during a graph capture raises this too, however much
+            # memory is free.
+            reason = str(error)  # not the error itself: its frames would keep memory alive
         except DeviceError as error:
             reason = str(error)
-        # One on which a capture broke off may stay unusable, for what else is bound to it too.
+        # A stream whose capture was aborted may stay unusable, also for the networks that are bound
+        # to it.
         self._stream = self.kernels.Stream()
         self._idle.clear()
         without = replace(self.options, graph=False)
@@ -156,9 +163,9 @@ class CudaSession:
         return bound
 
     def _bound(self, shape: _Shape, options: CudaOptions) -> BoundNetwork:
-        network = with_shape(self.network, shape[0], *shape[2:])
+        network = with_fixed_shape(self.network, shape[0], *shape[2:])
         if options.layout == "NHWC":
-            network = with_channels_last(network)
+            network = with_nhwc_io(network)
         opening = _Opening(
             network.SerializeToString(),
             self.spec.name,
@@ -166,34 +173,34 @@ class CudaSession:
             result_shape(shape, self.spec, self.tail),
             self.dtype,
             options.layout,
-            options.of_provider(self.precision, self._stream),
+            options.provider_options(self.precision, self._stream),
         )
         return BoundNetwork(opening, self.kernels, self._stream, self._thread)
 
 
 class _RuntimeThread:
-    """The one thread that calls the runtime: what that captures belongs to the thread that called it."""
+    """The only thread that calls the runtime, because a captured graph belongs to the thread that captured it."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="tilewright-cuda")
 
     def call(self, what: str, function: Callable[[], None]) -> None:
-        """Calls a function there, and maps what the runtime raises.
+        """Calls a function on the thread and maps the runtime's exceptions.
 
         Raises:
-            DeviceMemoryError: the device has not as much memory.
-            InferenceError: anything else; the message begins with `what`.
+            DeviceMemoryError: The device has not enough memory.
+            InferenceError: Anything else failed. The message begins with `what`.
         """
         try:
             self._pool.submit(function).result()
-        except Exception as error:  # the runtime raises classes of its own without a common base
+        except Exception as error:  # the runtime's exceptions have no common base class
             kind = DeviceMemoryError if _NO_MEMORY.search(str(error)) else InferenceError
             raise kind(f"{what}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """What a session of the runtime is opened with."""
+    """Arguments for opening an ``InferenceSession``."""
 
     network: bytes
     name: str
@@ -205,20 +212,21 @@ class _Opening:
 
 
 class BoundNetwork:
-    """A network for one shape of batch, bound to memory of the device.
+    """A network for one batch shape, bound to device memory.
 
     Attributes:
         shape: ``(n, planes, height, width)`` of the batch.
-        batch: what the network reads.
-        result: what it writes.
-        stream: where its work is put.
+        batch: Input of the network.
+        result: Output of the network.
+        stream: Stream that runs the network.
     """
 
     def __init__(self, opening: _Opening, kernels: ModuleType, stream: Stream, thread: _RuntimeThread) -> None:
-        """Opens a session of the runtime and runs it once, which settles how, and captures that where it is asked to.
+        """Opens the runtime and runs the network once, which selects algorithms and, if asked to, captures a graph.
 
         Raises:
-            DeviceError, DeviceMemoryError: see `CudaSession.take`.
+            DeviceError: CUDA cannot run the network, or not all of it.
+            DeviceMemoryError: The device has not enough memory.
         """
         self.shape, self.stream = opening.shape, stream
         self._opening, self._kernels, self._thread = opening, kernels, thread
@@ -235,20 +243,20 @@ class BoundNetwork:
             raise DeviceError(error.message) from error
 
     def __del__(self) -> None:
-        # Before the stream and the memory that it was given.
+        # The runtime goes first: it uses the stream and the memory.
         self._binding = self._runtime = None
 
     def enqueue(self) -> None:
-        """Puts a run on the stream; it is not done when this returns.
+        """Queues a run on the stream and returns before it is finished.
 
         Raises:
-            DeviceMemoryError: the device has not as much memory.
-            InferenceError: the runtime failed.
+            DeviceMemoryError: The device has not enough memory.
+            InferenceError: The runtime failed.
         """
         self._thread.call(f"{self._opening.name} failed on a batch of shape {self.shape}", self._enqueue)
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating]) -> None:
-        """Runs a batch of the host's, ``[n, planes, height, width]``, into a result of the host's."""
+        """Runs a batch ``[n, planes, height, width]`` in host memory into a result in host memory."""
         last, dtype = self._opening.layout == "NHWC", self._opening.dtype
         stored = np.ascontiguousarray(batch.transpose(0, 2, 3, 1) if last else batch, dtype)
         values = np.empty(self.result.stored_shape, dtype)
@@ -264,11 +272,9 @@ class BoundNetwork:
         return memory, self._kernels.DeviceTensor(memory, shape, opening.dtype, layout=opening.layout)
 
     def _open(self) -> None:
-        opening, onnxruntime = self._opening, import_runtime("onnxruntime")
+        opening = self._opening
         providers = [(PROVIDER, opening.provider_options)]
-        self._runtime = onnxruntime.InferenceSession(
-            opening.network, session_options(), providers=providers, enable_fallback=0
-        )
+        self._runtime = open_onnx(opening.network, session_options(), providers=providers)
         check_provider(self._runtime, opening.name)
         self._binding = self._runtime.io_binding()
         for bind, value, tensor in (
@@ -276,8 +282,8 @@ class BoundNetwork:
             (self._binding.bind_output, self._runtime.get_outputs()[0], self.result),
         ):
             bind(value.name, "cuda", self.stream.device, opening.dtype.type, tensor.stored_shape, tensor.pointer)
-        # A run only puts its work on the stream: waiting for it is for whoever reads the result.
-        self._run_options = onnxruntime.RunOptions()
+        # A run only queues its work on the stream. The reader of the result waits for it.
+        self._run_options = import_runtime("onnxruntime").RunOptions()
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._enqueue()
         self.stream.synchronize()
@@ -286,7 +292,7 @@ class BoundNetwork:
         self._runtime.run_with_iobinding(self._binding, self._run_options)
 
 
-def open_best(model: Model) -> Session:
-    """A session in float16 when it agrees with float32 on a natural patch, else in float32."""
+def open_fastest(model: Model) -> Session:
+    """Opens a session in float16 if the network passes the precision gate, else in float32."""
     exact, fast = (CudaSession(model, precision=precision) for precision in ("fp32", "fp16"))
-    return fast if agree(exact, fast) else exact
+    return fast if passes_gate(exact, fast) else exact

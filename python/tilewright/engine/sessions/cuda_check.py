@@ -1,4 +1,4 @@
-"""Whether CUDA can run here, and whether with kernels of our own: reasons, each asked for once per process."""
+"""Whether CUDA can run here, and whether the CUDA kernels can. Each question is answered once per process."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import sys
 from typing import TYPE_CHECKING
 
 from tilewright.engine.sessions.cuda_options import PROVIDER, session_options
-from tilewright.runtimes import import_runtime
+from tilewright.runtimes import import_runtime, open_onnx
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 
 def cuda_kernels() -> ModuleType:
-    """The module of the kernels for CUDA devices; `kernels_problem` says beforehand whether it can be used."""
+    """Returns the module with the CUDA kernels. Ask `kernels_problem` first whether it can be used."""
     return importlib.import_module("tilewright._cuda")
 
 
 @functools.cache
 def kernels_problem() -> str | None:
-    """Why tiles cannot stay on the CUDA device between gather and blend, or None when they can."""
+    """Returns why tiles cannot stay on the CUDA device between gather and blend; None if they can."""
     try:
         kernels = cuda_kernels()
     except ModuleNotFoundError:
@@ -37,7 +37,7 @@ def kernels_problem() -> str | None:
 
 @functools.cache
 def cuda_problem() -> str | None:
-    """Why CUDA cannot run here, or None when nothing speaks against it. Asked once per process."""
+    """Returns why CUDA cannot run here; None if it can."""
     onnxruntime = import_runtime("onnxruntime")
     if PROVIDER not in onnxruntime.get_available_providers():
         return f"onnxruntime {onnxruntime.__version__} has no CUDA provider; install onnxruntime-gpu instead"
@@ -46,7 +46,7 @@ def cuda_problem() -> str | None:
     except OSError as error:
         return f"no NVIDIA driver: {error}"
     if status := driver.cuInit(0):
-        return f"the NVIDIA driver does not start (cuInit gave {status})"
+        return f"the NVIDIA driver does not start (cuInit returned {status})"
     count = ctypes.c_int()
     driver.cuDeviceGetCount(ctypes.byref(count))
     if count.value == 0:
@@ -57,20 +57,18 @@ def cuda_problem() -> str | None:
 
 
 def _missing_cuda_libraries() -> str | None:
-    """Loads the CUDA libraries that the provider needs from where pip puts them; names the first that is not there."""
+    """Loads the CUDA libraries that pip installed; returns the message about the first that is missing."""
     onnxruntime = import_runtime("onnxruntime")
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         onnxruntime.preload_dlls()
-    failures = [line for line in said.getvalue().splitlines() if line.startswith("Failed to load")]
+    failures = [line for line in output.getvalue().splitlines() if line.startswith("Failed to load")]
     return failures[0] if failures else None
 
 
 def _convolution_problem() -> str | None:
-    """Runs one convolution: a provider that starts may still lack cuDNN, or code for this GPU."""
+    """Runs one convolution. A provider that starts may still lack cuDNN, or code for this GPU."""
     import numpy as np
-
-    onnxruntime = import_runtime("onnxruntime")
     from onnx import TensorProto, helper, numpy_helper
 
     weight = numpy_helper.from_array(np.zeros((4, 3, 3, 3), np.float32), "weight")
@@ -83,10 +81,8 @@ def _convolution_problem() -> str | None:
     )
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     try:
-        session = onnxruntime.InferenceSession(
-            network.SerializeToString(), session_options(), providers=[PROVIDER], enable_fallback=0
-        )
+        session = open_onnx(network.SerializeToString(), session_options(), providers=[PROVIDER])
         session.run(None, {"x": np.zeros((1, 3, 8, 8), np.float32)})
-    except Exception as error:  # the runtime raises classes of its own without a common base
-        return f"CUDA does not run a convolution: {error}"
+    except Exception as error:  # the runtime's exceptions have no common base class
+        return f"CUDA cannot run a convolution: {error}"
     return None

@@ -1,21 +1,21 @@
-"""ONNX Runtime on CUDA with arrays of the host: where tiles cannot stay on the device."""
+"""ONNX Runtime on CUDA with arrays in host memory, for networks whose tiles cannot stay on the device."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tilewright.engine.sessions.base import without_tail
-from tilewright.engine.sessions.cuda_options import PROVIDER, check_provider, exact_options, session_options
+from tilewright.engine.sessions.cuda_options import PROVIDER, check_provider, float32_options, session_options
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
+from tilewright.engine.sessions.prepare import prepare
 from tilewright.errors import DeviceError
-from tilewright.runtimes import import_runtime
+from tilewright.runtimes import open_onnx
 
 if TYPE_CHECKING:
     from tilewright.models.spec import Model
 
 
 class CudaHostSession(OnnxRuntimeSession):
-    """A network on CUDA, in float32. Any network and any tile shape; every batch and result is copied."""
+    """A network on CUDA, in float32. It takes any network and any tile shape, and copies every batch and result."""
 
     device = "cuda"
 
@@ -23,17 +23,14 @@ class CudaHostSession(OnnxRuntimeSession):
         """Opens the network.
 
         Raises:
-            DeviceError: the runtime cannot be loaded, or CUDA cannot run all of the graph.
-            ModelError: the file is no ONNX file.
+            DeviceError: The runtime cannot be loaded, or CUDA cannot run the whole graph.
+            ModelError: The file is not a valid ONNX file.
         """
-        runnable = without_tail(model)
-        options = {"cudnn_conv_algo_search": "HEURISTIC", **exact_options("fp32")}
-        onnxruntime = import_runtime("onnxruntime")
+        network = prepare(model)
+        options = {"cudnn_conv_algo_search": "HEURISTIC", **float32_options("fp32")}
         try:
-            session = onnxruntime.InferenceSession(
-                runnable.network, session_options(), providers=[(PROVIDER, options)], enable_fallback=0
-            )
-        except Exception as error:  # the runtime raises classes of its own without a common base
+            session = open_onnx(network.network, session_options(), providers=[(PROVIDER, options)])
+        except Exception as error:  # the runtime's exceptions have no common base class
             raise DeviceError(f"CUDA cannot run {model.spec.name}: {error}") from error
         check_provider(session, model.spec.name)
-        self._serve(model, runnable, session)
+        self._use(model, network, session)

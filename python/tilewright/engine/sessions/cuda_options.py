@@ -1,4 +1,4 @@
-"""How ONNX Runtime is asked to run a network on CUDA."""
+"""Options of ONNX Runtime for networks on CUDA."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ PROVIDER = "CUDAExecutionProvider"
 
 
 def session_options() -> Any:
-    """Session options under which a node that CUDA does not take is an error, not a slow answer."""
+    """Returns session options that make a node that CUDA does not support an error, not a slow run on the CPU."""
     options = onnxruntime_options()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
 
 
 def check_provider(session: Any, name: str) -> None:
-    """Makes sure of CUDA: the runtime goes on without a provider that does not start, and says so on stdout only.
+    """Checks that CUDA is in use. If a provider does not start, the runtime goes on without it and only prints so.
+
+    Args:
+        session: An ``onnxruntime.InferenceSession``.
+        name: Name of the network, for the message.
 
     Raises:
-        DeviceError: that is what it did with the network of this name.
+        DeviceError: The CUDA provider did not start.
     """
     if session.get_providers()[0] != PROVIDER:
         raise DeviceError(f"CUDA cannot run {name}: its provider did not start")
@@ -33,14 +37,15 @@ def check_provider(session: Any, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CudaOptions:
-    """How a network runs on a device's memory. The defaults are what is used, the others are there to be measured.
+    """How a network runs on device memory. The defaults are in use; the other values exist to be measured.
 
     Attributes:
-        layout: of batches and results.
-        prefer_nhwc: whether convolutions run with channels last, as tensor cores want them.
-        fuse_conv_bias: whether a convolution adds its bias itself, which saves a pass over its result.
-        algorithm_search: of which of cuDNN's lists the first plan is taken.
-        graph: whether a run is captured once and replayed from then on.
+        layout: Layout of batches and results.
+        prefer_nhwc: Whether convolutions run in NHWC, which tensor cores need.
+        fuse_conv_bias: Whether a convolution adds its bias itself, which saves one pass over its
+            result.
+        algorithm_search: How cuDNN's convolution algorithm is chosen.
+        graph: Whether a run is captured once as a CUDA graph and then replayed.
     """
 
     layout: Literal["NCHW", "NHWC"] = "NHWC"
@@ -49,21 +54,22 @@ class CudaOptions:
     algorithm_search: Literal["HEURISTIC", "EXHAUSTIVE"] = "HEURISTIC"
     graph: bool = True
 
-    def of_provider(self, precision: str, stream: Stream) -> dict[str, str]:
-        """Options of the provider, for work that is to be put on a stream."""
+    def provider_options(self, precision: str, stream: Stream) -> dict[str, str]:
+        """Returns the options of the CUDA provider for work on a stream."""
         options = {
             "device_id": str(stream.device),
             "user_compute_stream": str(stream.handle),
             "prefer_nhwc": str(int(self.prefer_nhwc)),
             "fuse_conv_bias": str(int(self.fuse_conv_bias)),
             "cudnn_conv_algo_search": self.algorithm_search,
-            # Shapes are fixed: what is asked for at first is all there will be, and doubling it would be wasted.
+            # Shapes are fixed, so the first request is the final one, and doubling the arena would
+            # waste memory.
             "arena_extend_strategy": "kSameAsRequested",
             "enable_cuda_graph": str(int(self.graph)),
         }
-        return options | exact_options(precision)
+        return options | float32_options(precision)
 
 
-def exact_options(precision: str) -> dict[str, str]:
-    """What makes float32 mean float32: TF32 has no more digits than float16."""
+def float32_options(precision: str) -> dict[str, str]:
+    """Returns the options that switch TF32 off for float32 networks. TF32 has only as many digits as float16."""
     return {"use_tf32": "0"} if precision == "fp32" else {}

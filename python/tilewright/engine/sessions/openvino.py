@@ -1,21 +1,16 @@
-"""OpenVINO on CPU: the fastest runtime there, in bf16 where the CPU has it and the network bears it."""
+"""OpenVINO, the fastest runtime on CPUs. It computes in bf16 if the CPU has it and the network passes the gate."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tilewright.engine.sessions.base import (
-    checked_shape,
-    from_graph,
-    goes_straight,
-    new_result,
-    to_graph,
-    without_tail,
-)
-from tilewright.engine.sessions.precision import agree
+from tilewright.engine.sessions.base import new_result
+from tilewright.engine.sessions.layout import check_result_shape, from_graph, is_native_layout, to_graph
+from tilewright.engine.sessions.precision import passes_gate
+from tilewright.engine.sessions.prepare import prepare
 from tilewright.errors import InferenceError, ModelError
 from tilewright.runtimes import import_runtime
 
@@ -26,57 +21,60 @@ if TYPE_CHECKING:
 
 _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
 
-# Memory taken over the graph's own estimate, which counts float32. Seen for the networks of the catalog: 0.61 to 1.00
-# in bf16, 0.81 to 1.75 in float32 (OpenVINO 2026.4, shapes left open, 192 x 128 to 768 x 512 pixels).
-_MEMORY = {"fp32": 1.75, "bf16": 1.0}
+# Memory of the runtime relative to the estimate from the graph, which counts float32. Measured for
+# the networks of the catalog: 0.61 to 1.00 in bf16, 0.81 to 1.75 in float32 (OpenVINO 2026.4,
+# dynamic shapes, 192 x 128 to 768 x 512 pixels).
+_MEMORY_FACTORS = {"fp32": 1.75, "bf16": 1.0}
 
-# What OpenVINO prepares for a layer and a shape it keeps, 5000 of them if left alone: a third of a mebibyte for every
-# new size of tiles of a small network. As networks have few kinds of layers, these are enough for the sizes that come
-# in turn, and nothing is slower.
-_KEPT = "64"
+# OpenVINO caches what it prepares for each layer and shape, 5000 entries by default: 1/3 MiB for
+# every new tile size of a small network. Networks have few kinds of layers, so 64 entries cover the
+# sizes in use without any loss of speed.
+_CACHE_CAPACITY = "64"
 
 
 class OpenVinoSession:
-    """A network on OpenVINO. Any tile shape: one compiled network serves all, as fast as one compiled for a shape."""
+    """A network on OpenVINO. One compiled network serves all tile shapes as fast as one compiled for a single shape."""
 
     device = "cpu"
+    tensor_memory: Literal["host", "cuda"] = "host"
+    ensemble = 1
 
     def __init__(self, model: Model, *, precision: str, threads: int) -> None:
         """Compiles the network.
 
         Args:
-            model: the network.
+            model: The network.
             precision: ``"fp32"`` or ``"bf16"``.
-            threads: threads of the runtime.
+            threads: Threads of the runtime.
 
         Raises:
-            DeviceError: the runtime cannot be loaded.
-            ModelError: the runtime does not take the file.
+            DeviceError: The runtime cannot be loaded.
+            ModelError: The runtime does not accept the file.
         """
         openvino = import_runtime("openvino")
         config = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[precision],
-            "CPU_RUNTIME_CACHE_CAPACITY": _KEPT,
+            "CPU_RUNTIME_CACHE_CAPACITY": _CACHE_CAPACITY,
         }
-        runnable = without_tail(model)
-        # Of bf16 arithmetic float16 holds all that can be seen, in half the memory of float32.
-        self._dtype = np.float16 if precision == "bf16" and goes_straight(model.spec) else np.float32
+        prepared = prepare(model)
+        # float16 holds every visible digit of bf16 results, in half the memory of float32.
+        self._dtype = np.float16 if precision == "bf16" and is_native_layout(model.spec) else np.float32
         try:
-            network = _core().read_model(runnable.network)
+            network = _core().read_model(prepared.network)
             if self._dtype == np.float16:
                 steps = openvino.preprocess.PrePostProcessor(network)
                 steps.output().tensor().set_element_type(openvino.Type.f16)
                 network = steps.build()
             compiled = _core().compile_model(network, "CPU", config)
-        except Exception as error:  # the runtime raises plain RuntimeError and classes of its own
-            raise ModelError(f"OpenVINO does not take {model.path}: {error}", parameter="model") from error
+        except Exception as error:  # the runtime raises RuntimeError and classes of its own
+            raise ModelError(f"OpenVINO does not accept {model.path}: {error}", parameter="model") from error
         self.spec = model.spec
         self.runtime = f"openvino {openvino.__version__.split('-')[0]}"
         self.precision = precision
-        self.tail = runnable.tail
-        self.activation_bytes = runnable.bytes_per_pixel * _MEMORY[precision]
+        self.tail = prepared.tail
+        self.activation_bytes = prepared.bytes_per_pixel * _MEMORY_FACTORS[precision]
         self._openvino = openvino
         self._request = compiled.create_infer_request()
 
@@ -84,17 +82,17 @@ class OpenVinoSession:
         """See `Session.run`."""
         openvino, request, spec = self._openvino, self._request, self.spec
         result = self.new_result(batch.shape) if result is None else result
-        graph_batch = to_graph(batch, spec)  # held until the runtime has read it
+        graph_batch = to_graph(batch, spec)  # must live until the runtime has read it
         try:
             request.set_input_tensor(openvino.Tensor(graph_batch, shared_memory=True))
-            if goes_straight(spec):
+            if is_native_layout(spec):
                 request.set_output_tensor(openvino.Tensor(result, shared_memory=True))
             request.infer()
             output = request.get_output_tensor()
-        except Exception as error:  # as above
+        except Exception as error:  # the runtime raises RuntimeError and classes of its own
             raise InferenceError(f"{spec.name} failed on a batch of shape {batch.shape}: {error}") from error
-        if goes_straight(spec):
-            checked_shape(tuple(output.shape), result.shape, spec)
+        if is_native_layout(spec):
+            check_result_shape(tuple(output.shape), result.shape, spec)
         else:
             from_graph(output.data, result, spec)
         return result
@@ -104,17 +102,17 @@ class OpenVinoSession:
         return new_result(shape, self.spec, self.tail, self._dtype)
 
 
-def open_best(model: Model, *, threads: int) -> OpenVinoSession:
-    """A session in bf16 when the CPU has it and it agrees with float32 on a natural patch, else in float32."""
+def open_fastest(model: Model, *, threads: int) -> OpenVinoSession:
+    """Opens a session in bf16 if the CPU has bf16 and the network passes the precision gate, else in float32."""
     exact = OpenVinoSession(model, precision="fp32", threads=threads)
     if not cpu_has_bf16():
         return exact
     fast = OpenVinoSession(model, precision="bf16", threads=threads)
-    return fast if agree(exact, fast) else exact
+    return fast if passes_gate(exact, fast) else exact
 
 
 def cpu_has_bf16() -> bool:
-    """Whether OpenVINO computes in bf16 on this CPU."""
+    """Returns whether OpenVINO computes in bf16 on this CPU."""
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 

@@ -1,4 +1,4 @@
-"""Whether a shorter number format gives what float32 gives: seen on the probe before it is used."""
+"""The precision gate: a shorter number format is used only if it agrees with float32 on the probe picture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright.engine.sessions.base import finished
+from tilewright.engine.sessions.base import finished_result
 from tilewright.models.probe import probe_batch
 
 if TYPE_CHECKING:
@@ -14,20 +14,22 @@ if TYPE_CHECKING:
 
     from tilewright.engine.sessions.base import Session
 
-# Agreement with float32 on natural content that a shorter format must reach to be used: at 50 dB the error is 0.8 of an
-# 8-bit step.
+# Agreement with float32 that a shorter format must reach, as PSNR on natural content. At 50 dB the
+# root-mean-square error is 0.8 steps of 255.
 GATE_DB = 50.0
+
+# Height and width of the probe picture in pixels.
 PROBE_SIZE = 64
 
 
-def agree(exact: Session, fast: Session) -> bool:
-    """Whether two sessions of one network agree to `GATE_DB` on a natural patch."""
+def passes_gate(exact: Session, fast: Session) -> bool:
+    """Returns whether two sessions of one network agree to `GATE_DB` on a natural patch."""
     patch = probe_batch(exact.spec, PROBE_SIZE)
-    return _agreement_db(finished(exact, patch), finished(fast, patch), exact.spec.value_range) >= GATE_DB
+    return _psnr_db(finished_result(exact, patch), finished_result(fast, patch), exact.spec.value_range) >= GATE_DB
 
 
-def _agreement_db(exact: NDArray[np.float32], fast: NDArray[np.float32], value_range: tuple[float, float]) -> float:
-    """Peak signal-to-noise ratio of what would be seen: both clipped to the value range."""
+def _psnr_db(exact: NDArray[np.float32], fast: NDArray[np.float32], value_range: tuple[float, float]) -> float:
+    """Returns the peak signal-to-noise ratio of the visible difference: both results are clipped to the value range."""
     black, white = value_range
     error = np.mean((np.clip(exact, black, white) - np.clip(fast, black, white)) ** 2, dtype=np.float64)
     if not np.isfinite(error):

@@ -1,4 +1,4 @@
-"""Which runtime runs a network."""
+"""Selects the device, and the runtime for a network."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import importlib.util
 import logging
 from typing import TYPE_CHECKING
 
-from tilewright.engine.sessions.base import goes_straight
 from tilewright.engine.sessions.cuda_check import cuda_problem, kernels_problem
+from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
 from tilewright.engine.sessions.precision import PROBE_SIZE
 from tilewright.errors import DeviceError
@@ -22,10 +22,10 @@ _log = logging.getLogger("tilewright")
 
 
 def resolve_device(device: str) -> str:
-    """``"cpu"`` or ``"cuda"`` for a wish of ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """Resolves ``"auto"``, ``"cpu"`` or ``"cuda"`` to ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        DeviceError: CUDA was asked for and cannot run, or the name is unknown.
+        DeviceError: CUDA was requested and cannot run, or the name is unknown.
     """
     if device == "cpu":
         return device
@@ -41,50 +41,50 @@ def resolve_device(device: str) -> str:
 
 
 def open_session(model: Model, *, device: str, precision: str, threads: int) -> Session:
-    """Opens a network on the best runtime for a device.
+    """Opens a network on the fastest runtime for a device.
 
     Args:
-        model: the network.
+        model: The network.
         device: ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA.
-        threads: threads of the runtime on the CPU.
+        threads: Threads of the runtime on the CPU.
 
     Raises:
-        DeviceError: the device cannot run the network, or not in this precision.
-        ModelError: the runtime does not take the file.
+        DeviceError: The device cannot run the network, or not in this precision.
+        ModelError: The runtime does not accept the file.
     """
     if device == "cuda":
         return _open_on_cuda(model, precision)
     if precision == "fp16":
-        raise DeviceError("precision 'fp16' is for CUDA; networks run on the CPU here", parameter="precision")
+        raise DeviceError("precision 'fp16' requires CUDA; this network runs on the CPU", parameter="precision")
     if not _openvino_installed():
-        _say_what_openvino_would_bring()
+        _recommend_openvino()
         return OnnxRuntimeSession(model, threads=threads)
-    from tilewright.engine.sessions.openvino import OpenVinoSession, open_best
+    from tilewright.engine.sessions.openvino import OpenVinoSession, open_fastest
 
     if precision == "fp32":
         return OpenVinoSession(model, precision="fp32", threads=threads)
-    return open_best(model, threads=threads)
+    return open_fastest(model, threads=threads)
 
 
 def _open_on_cuda(model: Model, precision: str) -> Session:
-    """With tiles that stay on the device, where they can."""
+    """Opens a network with tiles that stay on the device, if it supports that."""
     problem = kernels_problem()
-    if problem is None and not goes_straight(model.spec):
-        problem = f"{model.spec.name} takes other arrays than the kernels make"
+    if problem is None and not is_native_layout(model.spec):
+        problem = f"the layout of {model.spec.name} is not supported by the CUDA kernels"
     if problem is None:
-        from tilewright.engine.sessions.cuda import CudaSession, open_best
+        from tilewright.engine.sessions.cuda import CudaSession, open_fastest
 
         if precision == "auto":
-            return open_best(model)
+            return open_fastest(model)
         session = CudaSession(model, precision="fp16" if precision == "fp16" else "fp32")
-        session.run(probe_batch(model.spec, PROBE_SIZE))  # what CUDA cannot run is known now, not with a picture
+        session.run(probe_batch(model.spec, PROBE_SIZE))  # fails now, not with the first picture
         return session
     if precision == "fp16":
-        raise DeviceError(f"precision 'fp16' needs tiles that stay on the device: {problem}", parameter="precision")
+        raise DeviceError(f"precision 'fp16' requires tiles that stay on the device: {problem}", parameter="precision")
     from tilewright.engine.sessions.cuda_host import CudaHostSession
 
-    _log.info("%s is fed from the host's memory: %s", model.spec.name, problem)
+    _log.info("%s runs on CUDA with tiles in host memory: %s", model.spec.name, problem)
     return CudaHostSession(model)
 
 
@@ -93,6 +93,8 @@ def _openvino_installed() -> bool:
 
 
 @functools.cache
-def _say_what_openvino_would_bring() -> None:
-    """Once per process."""
-    _log.warning("running on ONNX Runtime, 1.4 to 3 times slower on CPUs than OpenVINO: install tilewright[cpu]")
+def _recommend_openvino() -> None:
+    """Logs, once per process, how to make the CPU faster."""
+    _log.warning(
+        "running on ONNX Runtime, which is 1.4 to 3 times slower on CPUs than OpenVINO: install tilewright[cpu]"
+    )

@@ -1,55 +1,57 @@
-"""Test-time augmentation: a network sees every tile eight ways round, and the mean of its answers counts.
+"""Test-time augmentation by self-ensemble: the mean over eight rotations and reflections of every tile.
 
-The geometric self-ensemble of Lim et al. 2017, "Enhanced Deep Residual Networks for Single Image Super-Resolution",
-section 3.4. What a network does differently to a picture and its mirror image is no property of the picture; the mean
-has less of it.
+This is the geometric self-ensemble of Lim et al. 2017, "Enhanced Deep Residual Networks for Single
+Image Super-Resolution", section 3.4. Differences between a network's results for a picture and for
+its mirror image are errors; averaging reduces them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tilewright.engine.sessions.base import finished, new_result
+from tilewright.engine.sessions.base import finished_result, new_result
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright.engine.sessions.base import Session
-    from tilewright.models.graph.tail import Tail
+    from tilewright.models.spec import Tail
 
 
-class AugmentedSession:
-    """A session that takes the mean over turns and mirror images, in float32. Its time is that of eight runs.
+class SelfEnsembleSession:
+    """A session that averages, in float32, the results for eight orientations. It takes eight times the time.
 
-    A network of one fixed size that is no square is shown the four of them that fit.
+    A network with a fixed input size that is not square runs the four orientations that fit.
     """
 
     tail: Tail | None = None
+    tensor_memory: Literal["host", "cuda"] = "host"
 
     def __init__(self, session: Session) -> None:
-        """Wraps a session, whose spec, device and precision become its own."""
+        """Wraps a session and takes over its spec, device, runtime and precision."""
         self._session = session
-        self.spec, self.device, self.precision = session.spec, session.device, session.precision
-        self.runtime = f"{session.runtime}, eight ways round"
-        # Beside the result: that of one run, and the same finished and turned.
-        shape = (1, 1 if session.spec.channel_order == "Y" else 3, 8, 8)
+        self.spec, self.device = session.spec, session.device
+        self.runtime, self.precision = session.runtime, session.precision
+        # Beside the result: the result of one run, and the same with its tail applied and rotated.
+        shape = (1, session.spec.planes, 8, 8)
         buffers = session.new_result(shape).nbytes + 2 * self.new_result(shape).nbytes
         self.activation_bytes = session.activation_bytes + buffers / 64
         size = session.spec.fixed_size
-        self._turns = range(0, 4, 2 if size is not None and size[0] != size[1] else 1)
+        self._quarter_turns = range(0, 4, 2 if size is not None and size[0] != size[1] else 1)
+        self.ensemble = 2 * len(self._quarter_turns)
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
         """See `Session.run`."""
         result = self.new_result(batch.shape) if result is None else result
         result[...] = 0
-        for turns in self._turns:
-            turned = np.rot90(batch, turns, axes=(2, 3))
+        for turns in self._quarter_turns:
+            rotated = np.rot90(batch, turns, axes=(2, 3))
             for step in (1, -1):
-                answer = finished(self._session, np.ascontiguousarray(turned[..., ::step]))
+                answer = finished_result(self._session, np.ascontiguousarray(rotated[..., ::step]))
                 result += np.rot90(answer[..., ::step], -turns, axes=(2, 3))
-        result /= 2 * len(self._turns)
+        result /= self.ensemble
         return result
 
     def new_result(self, shape: tuple[int, ...]) -> NDArray[np.floating]:

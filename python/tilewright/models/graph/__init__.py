@@ -1,1 +1,1 @@
-"""What an ONNX graph tells about a network, and how it is rewritten."""
+"""Analysis and rewriting of ONNX graphs."""

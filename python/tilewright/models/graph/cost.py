@@ -1,4 +1,4 @@
-"""Cost of a network, from the tensor shapes of its ONNX graph: operations and memory per input pixel."""
+"""Cost of a network per input pixel, in operations and memory, from the shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import math
 import onnx
 from onnx import helper, shape_inference
 
-# Shapes are inferred at this size when the graph leaves it open: a multiple of what networks commonly demand, and so
-# large that a padded border weighs little.
+from tilewright.models.graph.inputs import image_inputs, is_nhwc
+
+# Width and height for shape inference if the graph leaves them open. A multiple of what networks
+# commonly require, and large enough that padding at the border hardly matters.
 _SIZE = 1024
 
 _FLOAT32_BYTES = 4
 
-# Initializers up to this many elements keep their values, which shape inference may need (scales, pads, axes);
-# larger ones are weights, of which only the shape counts.
+# Initializers of at most this many elements keep their values, because shape inference may need
+# them (scales, pads, axes). Larger ones are weights, of which only the shape matters.
 _SMALL = 64
 
 _FREE_OPS = frozenset(
@@ -24,20 +26,20 @@ _FREE_OPS = frozenset(
 
 
 def flops_per_pixel(model: onnx.ModelProto) -> float:
-    """Floating-point operations per input pixel.
+    """Counts floating-point operations per input pixel.
 
-    A multiply-add counts as two, any other operation of an element as one (a sigmoid too), moving data as none.
-    Operations whose shape cannot be inferred are left out.
+    A multiply-add counts as two operations, any other operation on an element as one (a sigmoid
+    too), moving data as none. Nodes whose shapes cannot be inferred are not counted.
     """
     shapes = _shapes(model)
     return sum(_node_flops(node, shapes) for node in model.graph.node) / _input_pixels(model, shapes)
 
 
 def bytes_per_pixel(model: onnx.ModelProto) -> float:
-    """Peak of live activations per input pixel, as if each were float32.
+    """Estimates the peak of live float32 activations, in bytes per input pixel.
 
-    A tensor lives from the node that makes it to the last that reads it, in the order of the graph, and no node
-    writes over its own input. Weights and the runtime's scratch space are not counted.
+    A tensor lives from the node that computes it to the last node that reads it, in graph order,
+    and no node overwrites its own input. Weights and the runtime's scratch memory are not counted.
     """
     shapes = _shapes(model)
     constants = {tensor.name for tensor in model.graph.initializer}
@@ -58,43 +60,32 @@ def bytes_per_pixel(model: onnx.ModelProto) -> float:
 
 
 def _node_flops(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> float:
-    made = math.prod(shapes.get(node.output[0], (0,)))
+    outputs = math.prod(shapes.get(node.output[0], (0,)))
     if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in shapes:
-        # Weights are [out, in / group, kh, kw] and [in, out / group, kh, kw]: per output and per input element.
-        per_element = math.prod(shapes[node.input[1]][1:])
-        moved = made if node.op_type == "Conv" else math.prod(shapes.get(node.input[0], (0,)))
-        return 2.0 * per_element * moved + (made if len(node.input) > 2 else 0)
+        # A Conv weight is [out, in / group, kh, kw] and is applied once per output element; a
+        # ConvTranspose weight is [in, out / group, kh, kw] and is applied once per input element.
+        taps = math.prod(shapes[node.input[1]][1:])
+        applications = outputs if node.op_type == "Conv" else math.prod(shapes.get(node.input[0], (0,)))
+        return 2.0 * taps * applications + (outputs if len(node.input) > 2 else 0)
     if node.op_type in ("MatMul", "Gemm") and node.input[0] in shapes:
-        return 2.0 * made * shapes[node.input[0]][-1]
-    return 0.0 if node.op_type in _FREE_OPS else float(made)
+        return 2.0 * outputs * shapes[node.input[0]][-1]
+    return 0.0 if node.op_type in _FREE_OPS else float(outputs)
 
 
 def _input_pixels(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) -> float:
-    image = images(model)[0]
+    image = image_inputs(model)[0]
     shape = shapes[image.name]
     height, width = shape[1:3] if is_nhwc(image) else shape[2:4]
     return float(shape[0] * height * width)
 
 
-def images(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """The graph's inputs that are no weights (old exporters list those too)."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in model.graph.input if value.name not in weights]
-
-
-def is_nhwc(image: onnx.ValueInfoProto) -> bool:
-    """Whether an input of four dimensions has its channels last."""
-    dims = image.type.tensor_type.shape.dim
-    return dims[3].dim_value in (1, 3) and dims[1].dim_value not in (1, 3)
-
-
 def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Shapes of all tensors, weights included, for one picture of `_SIZE` squared where the graph leaves it open."""
+    """Infers the shapes of all tensors and weights for a batch of one; open sizes are `_SIZE`."""
     skeleton = onnx.ModelProto(ir_version=model.ir_version)
     skeleton.opset_import.extend(model.opset_import)
     skeleton.graph.name = model.graph.name
     skeleton.graph.node.extend(model.graph.node)
-    for image in images(model):
+    for image in image_inputs(model):
         value = skeleton.graph.input.add()
         value.CopyFrom(image)
         spatial = (1, 2) if is_nhwc(image) else (2, 3)
@@ -103,7 +94,8 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
                 dim.dim_value = _SIZE if axis in spatial else 3 if axis else 1
     for output in model.graph.output:
         skeleton.graph.output.add(name=output.name).type.tensor_type.elem_type = output.type.tensor_type.elem_type
-    # Weights become inputs of known shape: copying tens of megabytes through shape inference would serve nobody.
+    # Weights become inputs of known shape, because shape inference would copy tens of megabytes for
+    # nothing.
     for tensor in model.graph.initializer:
         if math.prod(tensor.dims) <= _SMALL:
             skeleton.graph.initializer.append(tensor)

@@ -1,27 +1,32 @@
-"""A network for one shape of batch, and for batches whose channels lie last."""
+"""Variants of a network: with one fixed input shape, and with NHWC input and output."""
 
 from __future__ import annotations
 
 import onnx
 from onnx import helper
 
-from tilewright.models.graph.cost import images
+from tilewright.models.graph.inputs import image_inputs
 
 
-def with_shape(model: onnx.ModelProto, count: int, height: int, width: int) -> onnx.ModelProto:
-    """The network for batches of one shape only, which lets a runtime settle everything when it opens it.
+def with_fixed_shape(model: onnx.ModelProto, count: int, height: int, width: int) -> onnx.ModelProto:
+    """Fixes the input shape of a network, so that a runtime can optimise for it.
 
     Args:
-        model: NCHW in and out; it is not changed.
-        count: tiles of a batch.
-        height: of a tile.
-        width: likewise.
+        model: A network with NCHW input and output; it is not changed.
+        count: Tiles per batch.
+        height: Tile height in pixels.
+        width: Tile width in pixels.
+
+    Returns:
+        The network for batches ``[count, channels, height, width]``.
     """
+    # onnxruntime's make_input_shape_fixed refuses to replace a fixed batch size, which many
+    # exporters write as 1, and keeps value_info of other sizes.
     fixed = _copy(model)
-    dims = images(fixed)[0].type.tensor_type.shape.dim
+    dims = image_inputs(fixed)[0].type.tensor_type.shape.dim
     for dim, value in zip((dims[0], *dims[2:]), (count, height, width), strict=True):
         dim.dim_value = value
-    # What is said here of other sizes would be wrong now; the runtime finds out for itself.
+    # Stored shapes of inner tensors are for other input sizes; the runtime infers them again.
     del fixed.graph.value_info[:]
     for axis, dim in enumerate(fixed.graph.output[0].type.tensor_type.shape.dim):
         if axis != 1:
@@ -29,18 +34,21 @@ def with_shape(model: onnx.ModelProto, count: int, height: int, width: int) -> o
     return fixed
 
 
-def with_channels_last(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with NHWC batches and results.
+def with_nhwc_io(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Changes input and output of a network from NCHW to NHWC by a Transpose at each end.
 
-    A runtime that computes in NHWC transposes on the way in and out of a graph in NCHW; those transposes and the ones
-    added here cancel.
+    A runtime that computes in NHWC inserts the opposite transposes at both ends of an NCHW graph;
+    the pairs cancel.
 
     Args:
-        model: NCHW in and out; it is not changed.
+        model: A network with NCHW input and output; it is not changed.
+
+    Returns:
+        The network for batches ``[n, height, width, channels]``.
     """
-    turned = _copy(model)
-    graph = turned.graph
-    image, result = images(turned)[0], graph.output[0]
+    changed = _copy(model)
+    graph = changed.graph
+    image, result = image_inputs(changed)[0], graph.output[0]
     inner_image, inner_result = f"{image.name}_nchw", f"{result.name}_nchw"
     inner = {image.name: inner_image, result.name: inner_result}
     for node in graph.node:
@@ -54,8 +62,8 @@ def with_channels_last(model: onnx.ModelProto) -> onnx.ModelProto:
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
     for value in (image, result):
-        _channels_last(value)
-    return turned
+        _move_channels_last(value)
+    return changed
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -64,7 +72,7 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _channels_last(value: onnx.ValueInfoProto) -> None:
+def _move_channels_last(value: onnx.ValueInfoProto) -> None:
     dims = value.type.tensor_type.shape.dim
     if len(dims) != 4:
         return

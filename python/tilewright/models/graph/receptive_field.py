@@ -1,13 +1,14 @@
-"""How far a pixel's influence can reach, from the graph alone.
+"""Receptive field of a network, computed from its graph.
 
-Along one axis, a tensor is described by the first and the last input pixel on which each of its positions depends.
-Position ``j`` of a tensor with ``p`` positions per ``q`` input pixels sees what position ``j + p`` sees, shifted by
-``q`` pixels; so ``p`` pairs of whole numbers describe it exactly, whatever strides, upsampling and pixel shuffles made
-it.
+Along one axis, each position of a tensor depends on a range of input pixels, described by the first
+and the last one. If a tensor has ``p`` positions per ``q`` input pixels, the range of position
+``j + p`` is the range of position ``j`` shifted by ``q`` pixels. So ``p`` pairs of integers describe
+a tensor exactly, for any combination of strides, upsampling and pixel shuffles.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,14 +20,14 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-# Operations that treat every position alike and look at no other.
+# Operations that compute each position from the same position of their inputs.
 _POINTWISE = frozenset(
     {"Abs", "Add", "BatchNormalization", "Cast", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid"}
     | {"HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Pow", "PRelu", "Relu"}
     | {"Selu", "Sigmoid", "Softplus", "Sqrt", "Sub", "Sum", "Tanh"}
 )
 
-# The two ways between channels first and channels last; they do not move pixels.
+# NCHW to NHWC and back; these transposes do not move pixels.
 _LAYOUT_CHANGES = ([0, 3, 1, 2], [0, 2, 3, 1])
 
 _Array = npt.NDArray[Any]
@@ -34,12 +35,18 @@ _Window = Callable[[int], tuple[int, int]]
 
 
 class _UnboundedError(Exception):
-    """The reach cannot be told from the graph."""
+    """The receptive field is unbounded, or cannot be computed from the graph."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Reach:
-    """First and last input pixel seen by each of the first positions; all others repeat them, shifted by `advance`."""
+class _Field:
+    """Receptive field of a tensor along one axis.
+
+    Attributes:
+        first: First input pixel of the range of each of the first positions.
+        last: Last input pixel of the range of each of these positions.
+        advance: Shift, in input pixels, after which the ranges repeat.
+    """
 
     first: tuple[int, ...]
     last: tuple[int, ...]
@@ -47,18 +54,22 @@ class _Reach:
 
     @property
     def period(self) -> int:
+        """Number of positions after which the ranges repeat."""
         return len(self.first)
 
-    def through(self, window: _Window, ratio: Fraction = Fraction(1)) -> _Reach:
-        """The reach after an operation that makes `ratio` positions of every one it reads.
+    def through(self, window: _Window, ratio: Fraction = Fraction(1)) -> _Field:
+        """Computes the field after an operation.
 
-        `window(j)` gives the first and the last position read for position ``j``.
+        Args:
+            window: Function that gives the first and the last position that the operation reads for
+                an output position.
+            ratio: Output positions per position read.
         """
-        # Windows repeat every ratio.numerator positions made, over ratio.denominator positions read; the result repeats
-        # once the latter are whole periods of this tensor.
+        # Windows repeat every ratio.numerator output positions, over ratio.denominator positions
+        # read. The result repeats once the latter are whole periods of this tensor.
         repeats = self.period // math.gcd(self.period, ratio.denominator)
         windows = [window(position) for position in range(ratio.numerator * repeats)]
-        return _Reach(
+        return _Field(
             tuple(self._pixel(self.first, low) for low, _ in windows),
             tuple(self._pixel(self.last, high) for _, high in windows),
             self.advance * ratio.denominator * repeats // self.period,
@@ -67,33 +78,34 @@ class _Reach:
     def _pixel(self, table: tuple[int, ...], position: int) -> int:
         return table[position % self.period] + position // self.period * self.advance
 
-    def joined(self, other: _Reach) -> _Reach:
-        """What an operation sees that reads both tensors, position by position."""
+    def union(self, other: _Field) -> _Field:
+        """Computes the field of an operation that reads both tensors at the same position."""
         if self.period * other.advance != other.period * self.advance:
-            raise _UnboundedError("tensors of different scale meet")
+            raise _UnboundedError("an operation combines tensors of different scales")
         positions = range(math.lcm(self.period, other.period))
-        return _Reach(
+        return _Field(
             tuple(min(self._pixel(self.first, j), other._pixel(other.first, j)) for j in positions),
             tuple(max(self._pixel(self.last, j), other._pixel(other.last, j)) for j in positions),
             self.advance * len(positions) // self.period,
         )
 
     def radius(self) -> int:
-        """Largest distance from the pixel to which a position belongs to one on which it depends."""
+        """Returns the largest distance between a position's own pixel and one it depends on."""
         owners = [position * self.advance // self.period for position in range(self.period)]
         return max(max(own - low, high - own) for own, low, high in zip(owners, self.first, self.last, strict=True))
 
 
 def receptive_radius(model: onnx.ModelProto) -> int | None:
-    """How far, in input pixels, a pixel's influence can reach along either axis.
+    """Computes the radius of a network's receptive field.
 
-    Exact for convolutions, poolings, pixel shuffles, resizing by a constant factor, padding, slicing and pointwise
-    operations:
-    output pixels whose own input pixel lies farther than this from a change stay the same. Kernels are taken as full,
-    so where weights are zero it is an upper bound.
+    An output pixel whose own input pixel is farther than this from a changed pixel stays the same.
+    The radius is exact for convolutions, poolings, pixel shuffles, resizes by a constant factor,
+    padding, slicing and pointwise operations. Kernels are taken as dense; where weights are zero,
+    it is an upper bound.
 
     Returns:
-        The radius, or None when an operation mixes the whole picture or is not known here.
+        The larger radius of both axes, in input pixels; None if an operation mixes the whole
+        picture or is not known.
     """
     try:
         return max(_axis_radius(model, axis) for axis in (0, 1))
@@ -104,20 +116,20 @@ def receptive_radius(model: onnx.ModelProto) -> int | None:
 def _axis_radius(model: onnx.ModelProto, axis: int) -> int:
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in _small_initializers(model)}
     weights = {tensor.name for tensor in model.graph.initializer}
-    reaches = {value.name: _Reach((0,), (0,), 1) for value in model.graph.input if value.name not in weights}
+    fields = {value.name: _Field((0,), (0,), 1) for value in model.graph.input if value.name not in weights}
     for node in model.graph.node:
         if node.op_type == "Constant":
             constants[node.output[0]] = _constant_value(node)
             continue
-        sources = [reaches[name] for name in node.input if name in reaches]
+        sources = [fields[name] for name in node.input if name in fields]
         if sources:
-            reach = _node_reach(_Node(node, constants), sources, axis)
-            reaches.update((name, reach) for name in node.output)
-    return max(reaches[output.name].radius() if output.name in reaches else 0 for output in model.graph.output)
+            field = _node_field(_Node(node, constants), sources, axis)
+            fields.update((name, field) for name in node.output)
+    return max(fields[output.name].radius() if output.name in fields else 0 for output in model.graph.output)
 
 
 def _small_initializers(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    """Scales, pads and the like; weights are not wanted, and copying them takes time."""
+    """Returns scales, pads and the like, without weights, which would take time to copy."""
     return [tensor for tensor in model.graph.initializer if len(tensor.dims) <= 1 and math.prod(tensor.dims) <= 16]
 
 
@@ -127,7 +139,7 @@ def _constant_value(node: onnx.NodeProto) -> _Array:
 
 
 class _Node:
-    """A node with its attributes and constant inputs at hand."""
+    """A node with access to its attributes and constant inputs."""
 
     def __init__(self, node: onnx.NodeProto, constants: Mapping[str, _Array]) -> None:
         self.op = node.op_type
@@ -136,7 +148,7 @@ class _Node:
         self._attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
 
     def get(self, name: str, default: Any) -> Any:
-        """An attribute's value; bytes come as str."""
+        """Returns an attribute's value, bytes decoded to str."""
         value = self._attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
 
@@ -144,42 +156,40 @@ class _Node:
         return index < len(self._inputs) and bool(self._inputs[index])
 
     def constant(self, index: int) -> _Array:
-        """The value of an input that must be known from the graph."""
+        """Returns the value of an input, which must be constant."""
         if not self.has_input(index) or self._inputs[index] not in self._constants:
             raise _UnboundedError(f"{self.op}: input {index} is not constant")
         return self._constants[self._inputs[index]]
 
 
-def _node_reach(node: _Node, sources: list[_Reach], axis: int) -> _Reach:
-    joined = sources[0]
-    for source in sources[1:]:
-        joined = joined.joined(source)
+def _node_field(node: _Node, sources: list[_Field], axis: int) -> _Field:
+    field = functools.reduce(_Field.union, sources)
     if node.op in _POINTWISE:
-        return joined
+        return field
     if node.op in ("Concat", "Split") and node.get("axis", 0) in (1, -3):
-        return joined
+        return field
     if node.op == "Transpose" and list(node.get("perm", [])) in _LAYOUT_CHANGES:
-        return joined
+        return field
     rule = _RULES.get(node.op)
     if rule is None or len(sources) != 1:
-        raise _UnboundedError(f"{node.op} is not known")
-    return rule(node, joined, axis)
+        raise _UnboundedError(f"no rule for {node.op}")
+    return rule(node, field, axis)
 
 
-def _sliding(node: _Node, source: _Reach, axis: int) -> _Reach:
+def _sliding(node: _Node, source: _Field, axis: int) -> _Field:
     kernel, stride, dilation, before = _kernel(node, axis)
     span = dilation * (kernel - 1)
     return source.through(lambda j: (j * stride - before, j * stride - before + span), Fraction(1, stride))
 
 
-def _transposed(node: _Node, source: _Reach, axis: int) -> _Reach:
+def _transposed(node: _Node, source: _Field, axis: int) -> _Field:
     kernel, stride, dilation, before = _kernel(node, axis)
     span = dilation * (kernel - 1)
     return source.through(lambda j: (-((span - j - before) // stride), (j + before) // stride), Fraction(stride))
 
 
 def _kernel(node: _Node, axis: int) -> tuple[int, int, int, int]:
-    """Kernel size, stride, dilation and padding before, along one axis."""
+    """Returns kernel size, stride, dilation and leading padding along one axis."""
     sizes = node.get("kernel_shape", None)
     if sizes is None or len(sizes) != 2:
         raise _UnboundedError(f"{node.op} without a two-dimensional kernel_shape")
@@ -190,52 +200,54 @@ def _kernel(node: _Node, axis: int) -> tuple[int, int, int, int]:
     if padding in ("NOTSET", "VALID"):
         return kernel, stride, dilation, int(node.get("pads", [0, 0, 0, 0])[axis])
     total = dilation * (kernel - 1)
-    # With a stride, automatic padding depends on the picture's size; an odd total splits by the mode's name.
+    # With a stride, automatic padding depends on the picture's size. The mode's name says how an
+    # odd total splits.
     if stride != 1:
         raise _UnboundedError(f"{node.op} with {padding} and a stride")
     return kernel, stride, dilation, total // 2 if padding == "SAME_UPPER" else total - total // 2
 
 
-def _depth_to_space(node: _Node, source: _Reach, _axis: int) -> _Reach:
+def _depth_to_space(node: _Node, source: _Field, _axis: int) -> _Field:
     block = int(node.get("blocksize", 1))
     return source.through(lambda j: (j // block, j // block), Fraction(block))
 
 
-def _space_to_depth(node: _Node, source: _Reach, _axis: int) -> _Reach:
+def _space_to_depth(node: _Node, source: _Field, _axis: int) -> _Field:
     block = int(node.get("blocksize", 1))
     return source.through(lambda j: (j * block, j * block + block - 1), Fraction(1, block))
 
 
-def _pad(node: _Node, source: _Reach, axis: int) -> _Reach:
+def _pad(node: _Node, source: _Field, axis: int) -> _Field:
     if node.has_input(3) or node.get("mode", "constant") == "wrap":
-        raise _UnboundedError("Pad over chosen axes, or around the picture")
+        raise _UnboundedError("Pad with given axes, or in mode wrap")
     before = int(node.constant(1)[2 + axis])
     return source.through(lambda j: (j - before, j - before))
 
 
-def _slice(node: _Node, source: _Reach, axis: int) -> _Reach:
+def _slice(node: _Node, source: _Field, axis: int) -> _Field:
     if node.has_input(4):
         raise _UnboundedError("Slice with steps")
-    # A slice without axes names the first ones.
-    axes = [int(named) % 4 for named in node.constant(3)] if node.has_input(3) else list(range(node.constant(1).size))
+    # A slice without axes applies to the first ones.
+    axes = [int(number) % 4 for number in node.constant(3)] if node.has_input(3) else list(range(node.constant(1).size))
     if 2 + axis not in axes:
         return source
     start = int(node.constant(1)[axes.index(2 + axis)])
     if start < 0:
-        raise _UnboundedError("Slice that begins at a distance from the end")
+        raise _UnboundedError("Slice with a start relative to the end")
     return source.through(lambda j: (j + start, j + start))
 
 
-def _resize(node: _Node, source: _Reach, axis: int) -> _Reach:
+def _resize(node: _Node, source: _Field, axis: int) -> _Field:
     scales = node.constant(2)
     if scales.size != 4 or node.get("antialias", 0):
-        raise _UnboundedError("Resize to a size, or with an anti-aliasing filter")
-    # float32 cannot hold 4/3; the nearest simple fraction is what the exporter meant.
+        raise _UnboundedError("Resize to a given size, or with an anti-aliasing filter")
+    # float32 cannot represent ratios such as 4/3 exactly; the exporter meant the nearest simple
+    # fraction.
     ratio = Fraction(float(scales[2 + axis])).limit_denominator(1000)
-    placing = node.get("coordinate_transformation_mode", "half_pixel")
-    if placing not in ("half_pixel", "pytorch_half_pixel", "asymmetric"):
-        raise _UnboundedError(f"Resize with {placing}")
-    shift = Fraction(0) if placing == "asymmetric" else Fraction(1, 2)
+    mapping = node.get("coordinate_transformation_mode", "half_pixel")
+    if mapping not in ("half_pixel", "pytorch_half_pixel", "asymmetric"):
+        raise _UnboundedError(f"Resize with {mapping}")
+    shift = Fraction(0) if mapping == "asymmetric" else Fraction(1, 2)
     mode = node.get("mode", "nearest")
 
     def window(position: int) -> tuple[int, int]:
@@ -257,7 +269,7 @@ _ROUNDINGS: dict[str, Callable[[Fraction], int]] = {
     "round_prefer_ceil": lambda x: math.floor(x + Fraction(1, 2)),
 }
 
-_RULES: dict[str, Callable[[_Node, _Reach, int], _Reach]] = {
+_RULES: dict[str, Callable[[_Node, _Field, int], _Field]] = {
     "AveragePool": _sliding,
     "Conv": _sliding,
     "ConvTranspose": _transposed,

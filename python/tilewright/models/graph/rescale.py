@@ -1,11 +1,13 @@
-"""Factors 2 and 3 from a network of factor 4: an anti-aliased rescale in float at the end of its graph.
+"""Factors 2 and 3 from a factor-4 network: an anti-aliased downscale appended to its graph.
 
-The filter is Lanczos-3, ``sinc(x) sinc(x / 3)`` for ``|x| < 3``, widened by the reduction ratio so that it also removes
-what the smaller grid cannot hold (the usual area-aware resampling of image libraries). Pixel centres lie at ``i +
-1/2``, so the picture does not shift. The border is continued by its last pixel.
+The filter is Lanczos-3, ``sinc(x) sinc(x / 3)`` for ``|x| < 3``, widened by the reduction ratio so
+that it also removes frequencies that the smaller grid cannot represent, as image libraries do.
+Pixel centres are at ``i + 1/2``, so the picture does not shift. Beyond the border the edge pixels
+are repeated.
 
-Between whole factors the filter repeats in a few phases, so one strided convolution with fixed weights computes it: one
-output channel per phase, put in place by DepthToSpace. Such a convolution runs on every provider and in float16.
+For these ratios the filter repeats in at most three phases, so one strided convolution with fixed
+weights computes it: one output channel per phase, then DepthToSpace. Every runtime supports such a
+convolution, also in float16.
 """
 
 from __future__ import annotations
@@ -26,24 +28,25 @@ _Weights = npt.NDArray[np.float64]
 
 
 def rescale_support(from_scale: int, to_scale: int) -> int:
-    """Reach of the filter in pixels of the network's input, rounded up."""
+    """Returns the filter's radius in input pixels, rounded up; 0 if the scales are equal."""
     return math.ceil(Fraction(LOBES, to_scale)) if from_scale != to_scale else 0
 
 
 def polyphase_weights(from_scale: int, to_scale: int) -> tuple[_Weights, int]:
-    """The filter along one axis.
+    """Computes the filter along one axis.
 
     Returns:
-        Weights ``[phases, taps]`` in float64, each row summing to 1, and the offset of the first tap: output pixel
-        ``phases * m + i`` is the sum over ``t`` of ``weights[i, t] * source[stride * m + offset + t]``, where
-        ``phases / stride`` is ``to_scale / from_scale`` in lowest terms.
+        Weights ``[phases, taps]`` in float64, each row summing to 1, and the offset of the first
+        tap. Output pixel ``phases * m + i`` is the sum over ``t`` of ``weights[i, t] *
+        source[stride * m + offset + t]``, where ``phases / stride`` is ``to_scale / from_scale`` in
+        lowest terms.
     """
     ratio = Fraction(from_scale, to_scale)
     phases = ratio.denominator
     half = Fraction(1, 2)
     centres = [(phase + half) * ratio - half for phase in range(phases)]
     support = LOBES * ratio
-    # The filter is zero at exactly its support: those taps are left out.
+    # The filter is zero at a distance of exactly its support, so those taps are left out.
     first = min(math.floor(centre - support) + 1 for centre in centres)
     last = max(math.ceil(centre + support) - 1 for centre in centres)
     positions = np.arange(first, last + 1, dtype=np.float64)
@@ -53,38 +56,27 @@ def polyphase_weights(from_scale: int, to_scale: int) -> tuple[_Weights, int]:
 
 
 def append_rescale(model: onnx.ModelProto, from_scale: int, to_scale: int, *, channels: int = 3) -> onnx.ModelProto:
-    """Ends a network of one factor with a rescale to a smaller one.
+    """Appends a rescale to a smaller factor to a network.
 
     Args:
-        model: NCHW in and out, opset 11 or later; it is not changed.
-        from_scale: the factor of `model`; 4.
-        to_scale: the factor wanted; 2 or 3.
-        channels: channels of its output.
+        model: A network with NCHW input and output, opset 11 or later; it is not changed.
+        from_scale: Factor of `model`; must be 4.
+        to_scale: Factor of the result; must be 2 or 3.
+        channels: Channels of the network's output.
 
     Returns:
-        A new model; its output keeps name and element type.
+        The new network. Its output keeps its name and element type.
 
     Raises:
-        ModelError: another pair of factors, or a graph with more than one output.
+        ModelError: Another pair of factors, an older opset, or a graph with more than one output.
     """
-    if from_scale != 4 or to_scale not in (2, 3):
-        raise ModelError(
-            f"A network of factor {from_scale} cannot be rescaled to {to_scale}; 4 to 2 and 4 to 3 are offered.",
-            code="unsupportedUpscaleFactor",
-            parameter="upscaleFactor",
-            allowed_values=[from_scale] if from_scale != 4 else [2, 3, 4],
-        )
-    if len(model.graph.output) != 1:
-        raise ModelError(f"A network with exactly one output is expected; this one has {len(model.graph.output)}.")
-    if _opset(model) < 11:
-        raise ModelError(f"The network's opset is {_opset(model)}; a rescale needs 11 or later. Export it again.")
-
+    _check(model, from_scale, to_scale)
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
     output = graph.output[0]
     dtype = helper.tensor_dtype_to_np_dtype(output.type.tensor_type.elem_type)
-    before = _rename_output(graph, output.name)
+    source = _rename_output(graph, output.name)
 
     ratio = Fraction(from_scale, to_scale)
     phases, stride = ratio.denominator, ratio.numerator
@@ -96,7 +88,7 @@ def append_rescale(model: onnx.ModelProto, from_scale: int, to_scale: int, *, ch
     kernels = _dense_kernels(weights, channels).astype(dtype)
     graph.initializer.append(numpy_helper.from_array(pads, "rescale/pads"))
     graph.initializer.append(numpy_helper.from_array(kernels, "rescale/weight"))
-    graph.node.append(helper.make_node("Pad", [before, "rescale/pads"], ["rescale/padded"], mode="edge"))
+    graph.node.append(helper.make_node("Pad", [source, "rescale/pads"], ["rescale/padded"], mode="edge"))
     graph.node.append(
         helper.make_node(
             "Conv",
@@ -110,35 +102,52 @@ def append_rescale(model: onnx.ModelProto, from_scale: int, to_scale: int, *, ch
         graph.node.append(
             helper.make_node("DepthToSpace", ["rescale/phases"], [output.name], blocksize=phases, mode="CRD")
         )
+    _rescale_shape(output, from_scale, to_scale)
+    del graph.value_info[:]
+    return result
+
+
+def _check(model: onnx.ModelProto, from_scale: int, to_scale: int) -> None:
+    """Raises ModelError if `append_rescale` does not support the network or the factors."""
+    if from_scale != 4 or to_scale not in (2, 3):
+        raise ModelError(
+            f"a network of factor {from_scale} cannot be rescaled to {to_scale}; only 4 to 2 and 4 to 3 are supported",
+            code="unsupportedUpscaleFactor",
+            parameter="upscaleFactor",
+            allowed_values=[from_scale] if from_scale != 4 else [2, 3, 4],
+        )
+    if len(model.graph.output) != 1:
+        raise ModelError(f"the network must have exactly one output, not {len(model.graph.output)}")
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset < 11:
+        raise ModelError(f"the network's opset is {opset}, but a rescale needs 11 or later; export it again")
+
+
+def _rescale_shape(output: onnx.ValueInfoProto, from_scale: int, to_scale: int) -> None:
     for axis in (2, 3):
         dim = output.type.tensor_type.shape.dim[axis]
         if dim.dim_value:
             dim.dim_value = dim.dim_value * to_scale // from_scale
         else:
-            # The old name may stand for the larger size elsewhere in the graph.
+            # The old name may denote the larger size elsewhere in the graph.
             dim.dim_param = f"rescaled_{axis}"
-    del graph.value_info[:]
-    return result
 
 
 def _dense_kernels(weights: _Weights, channels: int) -> _Weights:
-    """Two-dimensional kernels ``[channels * phases * phases, channels, taps, taps]``.
+    """Makes two-dimensional kernels ``[channels * phases * phases, channels, taps, taps]``.
 
-    Dense with zeros between colours rather than one group per colour: onnxruntime's CPU kernels take 1.7 times as long
-    for the grouped form, and OpenVINO's about the same for both.
+    They are dense, with zeros between colours, rather than one group per colour: onnxruntime's CPU
+    kernels take 1.7 times as long for groups, and OpenVINO's take about the same time for both.
     """
     phases, taps = weights.shape
-    # Output channel (c, i, j) is phase i down and j across of colour c: the order in which DepthToSpace (CRD) reads.
+    # Output channel (c, i, j) is vertical phase i and horizontal phase j of colour c, the order of
+    # DepthToSpace (CRD).
     kernels: _Weights = np.einsum("cd,iy,jx->cijdyx", np.eye(channels), weights, weights)
     return kernels.reshape(channels * phases * phases, channels, taps, taps)
 
 
-def _opset(model: onnx.ModelProto) -> int:
-    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-
-
 def _rename_output(graph: onnx.GraphProto, name: str) -> str:
-    """Gives the tensor behind the graph's output another name, and returns it."""
+    """Renames the output tensor, so that a new node can write the output; returns the new name."""
     renamed = "rescale/source"
     for node in graph.node:
         for names in (node.input, node.output):

@@ -1,35 +1,38 @@
-"""Parts of a network: what makes one of its outputs, or what is left when its end is cut off."""
+"""Extraction of a part of a network."""
 
 from __future__ import annotations
 
 import onnx
 
 
-def part_making(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """The nodes and weights that make one tensor.
+def extract_subgraph(model: onnx.ModelProto, output: str) -> onnx.ModelProto:
+    """Extracts the nodes and weights that compute one tensor.
 
     Args:
-        model: the whole; it is not changed.
-        name: of the tensor.
+        model: The network; it is not changed.
+        output: Name of the tensor.
 
     Returns:
-        A network with that output, or without any when the tensor was none of its outputs.
+        A network with the same inputs and metadata. Its only output is the tensor if that is an
+        output of `model`; otherwise it has none, and the caller declares one.
 
     Raises:
-        ValueError: no node makes a tensor of this name.
+        ValueError: No node computes a tensor of this name.
     """
-    wanted = {name}
+    # onnx.utils.Extractor drops the metadata, renames the graph and raises for tensors without
+    # value_info.
+    needed = {output}
     kept = []
     for node in reversed(model.graph.node):
-        if wanted.intersection(node.output):
-            wanted.update(node.input)
+        if needed.intersection(node.output):
+            needed.update(node.input)
             kept.append(node)
     if not kept:
-        raise ValueError(f"the network has no tensor {name!r}")
+        raise ValueError(f"the network has no tensor {output!r}")
     part = onnx.ModelProto()
     part.CopyFrom(model)
     del part.graph.node[:], part.graph.output[:], part.graph.value_info[:], part.graph.initializer[:]
     part.graph.node.extend(reversed(kept))
-    part.graph.output.extend(output for output in model.graph.output if output.name == name)
-    part.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in wanted)
+    part.graph.output.extend(value for value in model.graph.output if value.name == output)
+    part.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in needed)
     return part

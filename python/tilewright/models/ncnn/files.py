@@ -1,7 +1,7 @@
-"""Reading ncnn's two files: the ``.param`` text (layers and their parameters) and the ``.bin`` weights.
+"""Parsers of ncnn's two files: ``.param`` (layers and parameters) and ``.bin`` (weights).
 
-Source of the formats: ncnn's documentation, "param and model file structure" and "binary format". Nothing here knows
-what a layer computes; that is `tilewright.models.ncnn.layers`.
+The formats are described in ncnn's documentation, "param and model file structure" and "binary
+format". What each layer computes is defined in `tilewright.models.ncnn.layers`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ Param = int | float | tuple[Number, ...]
 
 PARAM_MAGIC = "7767517"
 
-# A parameter whose id is this or lower is an array: `-23310=2,0.5,1` is parameter 10 with two values.
+# A parameter id of this or lower denotes an array: `-23310=2,0.5,1` is parameter 10 with two
+# values.
 _ARRAY_ID_OFFSET = -23300
 
-# The 4 bytes before a weight blob say how it is stored. Of those ncnn defines, only these two keep plain numbers.
+# The 4 bytes before a weight blob state how it is stored. Of ncnn's storage types only these two
+# are not quantised.
 _FLAG_FLOAT32 = 0
 _FLAG_FLOAT16 = 0x01306B47
 
@@ -35,11 +37,11 @@ class Layer:
     """One line of a ``.param`` file.
 
     Attributes:
-        kind: layer type, for example ``"Convolution"``.
-        name: the layer's own name.
-        inputs: names of the blobs it reads.
-        outputs: names of the blobs it makes.
-        params: parameter id to value; array parameters are tuples under their positive id.
+        kind: Layer type, for example ``"Convolution"``.
+        name: Name of the layer.
+        inputs: Names of the blobs that it reads.
+        outputs: Names of the blobs that it writes.
+        params: Parameter id to value; array parameters are tuples under their positive id.
     """
 
     kind: str
@@ -49,24 +51,36 @@ class Layer:
     params: Mapping[int, Param]
 
     def integer(self, key: int, default: int) -> int:
-        """Parameter `key` as an int, or `default` when the file does not give it."""
+        """Returns parameter `key` as an int, or `default` if the file does not set it.
+
+        Raises:
+            ModelError: The value is not an integer.
+        """
         value = self.params.get(key, default)
         if isinstance(value, tuple) or not float(value).is_integer():
-            raise ModelError(f"{self}: parameter {key} should be a whole number, but is {value!r}.")
+            raise ModelError(f"{self}: parameter {key} must be a whole number, not {value!r}")
         return int(value)
 
     def real(self, key: int, default: float) -> float:
-        """Parameter `key` as a float, or `default` when the file does not give it."""
+        """Returns parameter `key` as a float, or `default` if the file does not set it.
+
+        Raises:
+            ModelError: The value is an array.
+        """
         value = self.params.get(key, default)
         if isinstance(value, tuple):
-            raise ModelError(f"{self}: parameter {key} should be one number, but is {value!r}.")
+            raise ModelError(f"{self}: parameter {key} must be one number, not {value!r}")
         return float(value)
 
     def reals(self, key: int) -> tuple[float, ...]:
-        """Array parameter `key`, empty when the file does not give it."""
+        """Returns array parameter `key`, empty if the file does not set it.
+
+        Raises:
+            ModelError: The value is not an array.
+        """
         value = self.params.get(key, ())
         if not isinstance(value, tuple):
-            raise ModelError(f"{self}: parameter {key} should be an array, but is {value!r}.")
+            raise ModelError(f"{self}: parameter {key} must be an array, not {value!r}")
         return tuple(float(item) for item in value)
 
     def __str__(self) -> str:
@@ -74,22 +88,25 @@ class Layer:
 
 
 def parse_param(text: str) -> list[Layer]:
-    """Layers of a ``.param`` file, in file order (which ncnn guarantees to be a valid order of execution).
+    """Parses a ``.param`` file.
+
+    Returns:
+        The layers in file order, which ncnn guarantees to be a valid order of execution.
 
     Raises:
-        ModelError: wrong magic number, counts that disagree with the lines, or a malformed line.
+        ModelError: A wrong magic number, a wrong number of layers, or a malformed line.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines or lines[0].strip() != PARAM_MAGIC:
         found = lines[0][:40] if lines else ""
-        raise ModelError(f"Not an ncnn .param file: it should begin with {PARAM_MAGIC}, but begins with {found!r}.")
+        raise ModelError(f"not an ncnn .param file: it must begin with {PARAM_MAGIC}, but begins with {found!r}")
     try:
         layer_count = int(lines[1].split()[0])
         layers = [_parse_layer(line) for line in lines[2:]]
     except (IndexError, ValueError) as error:
-        raise ModelError(f"The ncnn .param file is damaged: {error}.") from error
+        raise ModelError(f"the ncnn .param file is damaged: {error}") from error
     if len(layers) != layer_count:
-        raise ModelError(f"The ncnn .param file is damaged: it announces {layer_count} layers and has {len(layers)}.")
+        raise ModelError(f"the ncnn .param file is damaged: it declares {layer_count} layers but has {len(layers)}")
     return layers
 
 
@@ -125,10 +142,10 @@ def _number(text: str) -> Number:
 
 
 class WeightReader:
-    """Reads a ``.bin`` file from front to back, in the order in which layers claim their weights.
+    """Reads a ``.bin`` file sequentially: layers must ask for their weights in file order.
 
     Args:
-        data: the whole file.
+        data: Content of the whole file.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -136,18 +153,32 @@ class WeightReader:
         self._position = 0
 
     def raw(self, count: int, layer: Layer) -> npt.NDArray[np.float32]:
-        """`count` float32 values stored without a flag (biases, slopes, constants), shape ``[count]``.
+        """Reads float32 values that are stored without a flag (biases, slopes, constants).
+
+        Args:
+            count: Number of values.
+            layer: The layer that they belong to, for messages.
+
+        Returns:
+            float32 ``[count]``.
 
         Raises:
-            ModelError: the file ends before.
+            ModelError: The file is too short.
         """
         return np.frombuffer(self._take(4 * count, layer), "<f4").astype(np.float32)
 
     def flagged(self, count: int, layer: Layer) -> npt.NDArray[np.float32]:
-        """`count` weights stored behind a flag, as float32, shape ``[count]``.
+        """Reads weights that are stored behind a flag, which states their type.
+
+        Args:
+            count: Number of weights.
+            layer: The layer that they belong to, for messages.
+
+        Returns:
+            float32 ``[count]``.
 
         Raises:
-            ModelError: the file ends before, or the weights are quantised.
+            ModelError: The file is too short, or the weights are quantised.
         """
         flag = int.from_bytes(self._take(4, layer), "little")
         if flag == _FLAG_FLOAT32:
@@ -156,26 +187,26 @@ class WeightReader:
             padded = (2 * count + 3) // 4 * 4
             return np.frombuffer(self._take(padded, layer), "<f2", count).astype(np.float32)
         raise ModelError(
-            f"{layer}: its weights are stored with flag 0x{flag:08X}; only float32 (0) and float16 "
-            f"(0x{_FLAG_FLOAT16:08X}) are read. Use a file that is not quantised."
+            f"{layer}: weights with flag 0x{flag:08X} are not supported, only float32 (0) and float16 "
+            f"(0x{_FLAG_FLOAT16:08X}); use a file that is not quantised"
         )
 
     def finish(self) -> None:
-        """Checks that every byte was used: a remainder means that some layer was read wrongly.
+        """Checks that all bytes were read; a remainder means that the two files do not match.
 
         Raises:
-            ModelError: bytes are left over.
+            ModelError: Bytes are left over.
         """
         left = len(self._data) - self._position
         if left:
-            raise ModelError(f"The ncnn .bin file does not belong to this .param file: {left} bytes are left over.")
+            raise ModelError(f"the ncnn .bin file does not match the .param file: {left} bytes are left over")
 
     def _take(self, size: int, layer: Layer) -> bytes:
         end = self._position + size
         if size < 0 or end > len(self._data):
             raise ModelError(
-                f"{layer}: the .bin file ends too early; {size} bytes are wanted at byte {self._position} of "
-                f"{len(self._data)}. The file is truncated or belongs to another .param file."
+                f"{layer}: the .bin file ends too early: {size} bytes needed at offset {self._position} of "
+                f"{len(self._data)}; it is truncated or belongs to another .param file"
             )
         chunk = self._data[self._position : end]
         self._position = end

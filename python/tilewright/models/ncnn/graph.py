@@ -1,4 +1,4 @@
-"""The ONNX graph that an ncnn network becomes, under construction."""
+"""Builder of the ONNX graph of a converted ncnn network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from tilewright.models.ncnn.files import Layer, WeightReader
 
-# Opset 17 and its IR version 8: old enough for every runtime that we feed, new enough for all nodes we make.
+# Opset 17 and its IR version 8: every supported runtime reads them, and they have all operations
+# that are emitted.
 OPSET = 17
 IR_VERSION = 8
 
@@ -25,11 +26,11 @@ CHANNELS = 3
 
 
 class Graph:
-    """The ONNX graph under construction, and the weights still to be read.
+    """Builds the ONNX graph, layer by layer.
 
     Attributes:
-        weights: still to be read.
-        vectors: tensors that hold one value per channel, ``[n, C, 1, 1]``.
+        weights: Reader of the ``.bin`` file.
+        vectors: Names of tensors that hold one value per channel, ``[n, C, 1, 1]``.
     """
 
     def __init__(self, layers: list[Layer], weights: WeightReader, *, padding: int, adds_input: int) -> None:
@@ -46,48 +47,59 @@ class Graph:
             self._tensor_of_blob = {_only_input(layers): padded}
 
     def tensor(self, blob: str, layer: Layer) -> str:
-        """The ONNX tensor that carries an ncnn blob."""
+        """Returns the ONNX tensor of an ncnn blob.
+
+        Raises:
+            ModelError: No earlier layer writes the blob.
+        """
         try:
             return self._tensor_of_blob[blob]
         except KeyError:
-            raise ModelError(f"{layer}: its input {blob!r} is made by no layer before it.") from None
+            raise ModelError(f"{layer}: no earlier layer writes its input {blob!r}") from None
 
     def inputs(self, layer: Layer) -> list[str]:
-        """The ONNX tensors that a layer reads."""
+        """Returns the ONNX tensors that a layer reads."""
         return [self.tensor(blob, layer) for blob in layer.inputs]
 
     def input(self, layer: Layer) -> str:
-        """The ONNX tensor read by a layer that takes exactly one."""
+        """Returns the ONNX tensor of a layer that must have exactly one input."""
         return self.tensor(_single(layer, layer.inputs, "input"), layer)
 
     def output(self, layer: Layer) -> str:
-        """Names the one tensor that a layer makes; the prefix keeps blob names apart from ``input`` and ``output``."""
+        """Names the output tensor of a layer that must have exactly one.
+
+        A prefix keeps blob names distinct from ``input`` and ``output``.
+        """
         blob = _single(layer, layer.outputs, "output")
         name = "output" if blob == self._output_blob and not self._adds_input else f"blob/{blob}"
         self._tensor_of_blob[blob] = name
         return name
 
     def alias(self, blob: str, tensor: str) -> None:
-        """Lets a blob stand for a tensor that exists already."""
+        """Maps a blob to an existing tensor."""
         self._tensor_of_blob[blob] = tensor
 
     def constant(self, name: str, value: npt.NDArray[np.float32]) -> str:
-        """Stores a float32 constant and returns its name."""
+        """Adds a float32 constant and returns its name."""
         self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), name))
         return name
 
     def integers(self, name: str, values: Sequence[int]) -> str:
-        """Stores an int64 constant (positions, axes) and returns its name."""
+        """Adds an int64 constant (positions, axes) and returns its name."""
         self._initializers.append(numpy_helper.from_array(np.array(values, np.int64), name))
         return name
 
     def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Appends one ONNX node and returns its output's name."""
+        """Appends an ONNX node and returns the name of its output."""
         self._nodes.append(helper.make_node(op, inputs, [output], name=f"{op}:{output}", **attributes))
         return output
 
     def build(self) -> onnx.ModelProto:
-        """The finished, checked model."""
+        """Returns the model, validated by onnx's checker.
+
+        Raises:
+            ModelError: The graph is not valid.
+        """
         if self._adds_input:
             self._add_enlarged_input()
         graph = helper.make_graph(
@@ -106,7 +118,7 @@ class Graph:
         try:
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as error:
-            raise ModelError(f"The ncnn network gives no valid ONNX graph: {error}") from error
+            raise ModelError(f"the ncnn network does not convert to a valid ONNX graph: {error}") from error
         return model
 
     def _add_enlarged_input(self) -> None:
@@ -115,20 +127,20 @@ class Graph:
         self.node("Add", [self._tensor_of_blob[self._output_blob], enlarged], "output")
 
 
-# A Resize that repeats pixels.
+# Attributes of a Resize that repeats pixels.
 REPEATED = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
 def _single(layer: Layer, blobs: tuple[str, ...], what: str) -> str:
     if len(blobs) != 1:
-        raise ModelError(f"{layer}: exactly one {what} is expected, not {len(blobs)}.")
+        raise ModelError(f"{layer}: exactly one {what} is expected, not {len(blobs)}")
     return blobs[0]
 
 
 def _only_input(layers: list[Layer]) -> str:
     blobs = [blob for layer in layers if layer.kind == "Input" for blob in layer.outputs]
     if len(blobs) != 1:
-        raise ModelError(f"An ncnn network with exactly one input is expected; this one has {len(blobs)}.")
+        raise ModelError(f"the ncnn network must have exactly one input, but has {len(blobs)}")
     return blobs[0]
 
 
@@ -136,5 +148,5 @@ def _only_output(layers: list[Layer]) -> str:
     read = Counter(blob for layer in layers for blob in layer.inputs)
     unread = [blob for layer in layers for blob in layer.outputs if blob not in read]
     if len(unread) != 1:
-        raise ModelError(f"An ncnn network with exactly one output is expected; this one has {len(unread)}: {unread}.")
+        raise ModelError(f"the ncnn network must have exactly one output, but has {len(unread)}: {unread}")
     return unread[0]

@@ -13,8 +13,8 @@ def load(name: Name) -> dict[str, Any]:
     """A schema.
 
     Args:
-        name: ``"task"`` for what `tilewright.run` takes as JSON, one task or an array of them; ``"envelope"`` for what
-            it returns.
+        name: ``"task"`` for what `tilewright.run` takes as JSON, one task or an array of them;
+            ``"envelope"`` for what it returns.
 
     Returns:
         The schema, made anew by every call.

@@ -1,0 +1,110 @@
+"""Output formats: names, limits and encoder options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tilewright.errors import EncodeError
+from tilewright.literals import FORMATS, Compression, Format
+from tilewright.picture import Animation, Picture
+
+_EXTENSIONS: dict[Format, str] = {"PNG": "png", "JPG": "jpg", "WEBP": "webp"}
+_MEDIA_TYPES: dict[Format, str] = {"PNG": "image/png", "JPG": "image/jpeg", "WEBP": "image/webp"}
+
+# Longest side in pixels that the encoders write. PNG: 2³¹ - 1 by specification; libvips reads at
+# most 10⁸. JPG: libjpeg stops at 65500, although the header could hold 65535. WEBP: 2¹⁴ - 1.
+_LONGEST_SIDE: dict[Format, int] = {"PNG": 2**31 - 1, "JPG": 65_500, "WEBP": 16_383}
+
+_ANIMATED: tuple[Format, ...] = ("PNG", "WEBP")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeOptions:
+    """Encoder options. Each applies to one or two formats and is ignored for the others.
+
+    Attributes:
+        quality: JPG and lossy WEBP: 1 (smallest file) to 100 (best quality). JPG stores colour at
+            full resolution (4:4:4) from 90 up.
+        compression: PNG: effort spent on a smaller file, see `tilewright.codecs.png.PngWriter`.
+        progressive: JPG: whether the file is progressive, so that it renders from coarse to fine
+            while it loads.
+        lossless: WEBP: whether every pixel is kept exactly; `quality` is then ignored.
+        threads: PNG: threads that deflate strips, at least 1. The file does not depend on them.
+    """
+
+    quality: int = 95
+    compression: Compression = "fast"
+    progressive: bool = False
+    lossless: bool = False
+    threads: int = 2
+
+
+DEFAULT_OPTIONS = EncodeOptions()
+
+
+def extension(file_format: Format) -> str:
+    """Returns the file name extension without a dot: ``"png"``, ``"jpg"`` or ``"webp"``."""
+    return _EXTENSIONS[file_format]
+
+
+def media_type(file_format: Format) -> str:
+    """Returns the media type, such as ``"image/jpeg"``."""
+    return _MEDIA_TYPES[file_format]
+
+
+def check_encodable(picture: Picture | Animation, width: int, height: int, file_format: Format) -> None:
+    """Checks that a format can hold a result, so that this is known before any work is done.
+
+    Args:
+        picture: Source picture; its colour space and whether it is animated are checked.
+        width: Width of the result in pixels.
+        height: Height of the result in pixels.
+        file_format: Format of the result.
+
+    Raises:
+        EncodeError: The result is too large for the format, has a colour space that the format
+            cannot store, or is an animation and the format holds still pictures only.
+            ``allowed_values`` lists the formats that would work.
+    """
+    _check_size(width, height, file_format)
+    _check_colour_space(picture, file_format)
+    if isinstance(picture, Animation):
+        check_animation(picture, file_format)
+
+
+def check_animation(animation: Animation, file_format: Format) -> None:
+    """Checks that a format can hold an animation.
+
+    Raises:
+        EncodeError: The format holds still pictures only.
+    """
+    if file_format not in _ANIMATED:
+        raise EncodeError(
+            f"the picture is an animation of {animation.count} frames, and outputFormat {file_format} holds "
+            "one picture only: choose PNG or WEBP, or send one frame as a still picture",
+            parameter="outputFormat",
+            allowed_values=_ANIMATED,
+        )
+
+
+def _check_size(width: int, height: int, file_format: Format) -> None:
+    longest = max(width, height)
+    if longest > _LONGEST_SIDE[file_format]:
+        allowed = [name for name in FORMATS if longest <= _LONGEST_SIDE[name]]
+        advice = f"choose {' or '.join(allowed)}" if allowed else "choose a smaller upscaleFactor"
+        raise EncodeError(
+            f"outputFormat {file_format} holds at most {_LONGEST_SIDE[file_format]} pixels per side; "
+            f"the result would be {width} x {height}: {advice}",
+            parameter="outputFormat",
+            allowed_values=allowed,
+        )
+
+
+def _check_colour_space(picture: Picture | Animation, file_format: Format) -> None:
+    if picture.cicp is not None and file_format != "PNG":
+        raise EncodeError(
+            f"the colour space of the picture, cICP {'-'.join(map(str, picture.cicp))}, has no ICC profile, "
+            f"so outputFormat {file_format} cannot store it: choose PNG",
+            parameter="outputFormat",
+            allowed_values=["PNG"],
+        )

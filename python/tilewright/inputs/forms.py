@@ -1,0 +1,107 @@
+"""The forms in which a task may give a picture, and what is wrong with other values."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import uuid
+from typing import Any
+
+import numpy as np
+
+from tilewright.inputs.url import is_remote_url, redacted_url
+from tilewright.store import is_uuid4
+
+ACCEPTED_FORMS = (
+    "the UUID of a stored image, a data URI or base64 text; in Python also pathlib.Path, bytes, a file object opened "
+    "in binary mode, a NumPy array or a Pillow image"
+)
+
+_DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w.+-]+=[^;,]*)*;base64,", re.IGNORECASE | re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
+_FILE_NAME = re.compile(
+    r"(?:~|\.{0,2}/|[A-Za-z]:[\\/]|\.{1,2}\\).*|.*[^.]\.[A-Za-z][A-Za-z0-9]{1,4}", re.ASCII | re.DOTALL
+)
+
+# Length of a prefix that tells base64 from other text. The whole text is checked when it is decoded.
+_PREFIX = 1024
+
+# Longest text that a message repeats.
+_SHOWN = 60
+
+
+def form_problem(value: object, *, urls: bool = False) -> str | None:
+    """Returns why a value is not an accepted form of picture; None if it is one, whatever its content.
+
+    Args:
+        value: Any value.
+        urls: Whether http and https URLs are accepted.
+    """
+    if isinstance(value, str):
+        return None if urls and is_remote_url(value) else _text_problem(value)
+    if isinstance(value, (os.PathLike, bytes, bytearray, memoryview, np.ndarray)):
+        return None
+    if hasattr(value, "read") or is_pillow_image(value):
+        return None
+    if isinstance(value, uuid.UUID):
+        return "the UUID of a stored image must be text; convert it with str()"
+    return f"a picture cannot be given as {type(value).__name__}; give {ACCEPTED_FORMS}"
+
+
+def is_pillow_image(value: Any) -> bool:
+    """Returns whether a value is a Pillow image, without importing Pillow."""
+    # If nobody has imported Pillow, there are no Pillow images.
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(value, pillow.Image)
+
+
+def data_uri_payload(text: str) -> str:
+    """Returns the base64 part of a data URI, or the text itself if it is not a data URI."""
+    uri = _DATA_URI.match(text[:_PREFIX])
+    return text[uri.end() :] if uri else text
+
+
+def base64_problem(text: str) -> str | None:
+    """Returns why a text cannot be base64, by its length and its beginning; None if it can."""
+    if re.search(r"\s", text[:_PREFIX]):
+        return "it contains spaces or line breaks; remove them"
+    if re.search(r"[-_]", text[:_PREFIX]):
+        return "it uses the URL-safe alphabet; use the standard one with + and /"
+    if not _BASE64.fullmatch(text if len(text) <= _PREFIX else text[:_PREFIX]):
+        return "it contains characters outside A-Z a-z 0-9 + / ="
+    if len(text) % 4:
+        return f"its length {len(text)} is not a multiple of 4, so it is cut short or its padding (=) is missing"
+    return None
+
+
+def _text_problem(text: str) -> str | None:
+    if is_uuid4(text) or _DATA_URI.match(text[:_PREFIX]):
+        return None
+    shown = repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
+    if (problem := _address_problem(text, shown)) is not None:
+        return problem
+    if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        return f"{shown} looks like a UUID, but it is not of version 4, as those of stored images are"
+    if text and (problem := base64_problem(text)) is None:
+        return None
+    if len(text) <= _PREFIX and _FILE_NAME.fullmatch(text):
+        return f"{shown} looks like a file name; pass pathlib.Path({shown}) to read the file"
+    if text and len(text) > _SHOWN:
+        return f"the text {shown} is not base64: {problem}"
+    return f"{shown} is not a picture; give {ACCEPTED_FORMS}"
+
+
+def _address_problem(text: str, shown: str) -> str | None:
+    if text[:5].lower() == "data:":
+        return f"the data URI {shown} must begin with data:image/...;base64,"
+    if re.match(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://", text[:_PREFIX], re.IGNORECASE | re.ASCII):
+        return f"{redacted_url(text)!r} is a URL of a scheme that is not fetched; give {ACCEPTED_FORMS}"
+    if is_remote_url(text):
+        return (
+            f"{redacted_url(text)!r} is a web address, and fetching pictures is not enabled here "
+            f"(TILEWRIGHT_FETCH_URLS=public enables it); give {ACCEPTED_FORMS}"
+        )
+    if text[:7].lower() == "file://":
+        return f"{shown} is a file URL; pass the image's UUID, or pathlib.Path for a file"
+    return None

@@ -1,0 +1,31 @@
+"""Values that are made at first use."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+class Lazy(Generic[_T]):
+    """A value that is made once, by whichever thread asks first.
+
+    If making it fails, the error is raised and the next call tries again.
+    """
+
+    def __init__(self, make: Callable[[], _T]) -> None:
+        """Stores the function that makes the value; it is not called yet."""
+        self._make = make
+        self._made: list[_T] = []
+        self._lock = threading.Lock()
+
+    def get(self) -> _T:
+        """Returns the value. Raises whatever the function raises."""
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]

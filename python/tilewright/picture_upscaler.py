@@ -1,0 +1,390 @@
+"""Upscales arrays, pictures and animations, into memory or to a file. It knows nothing of tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tilewright.codecs.formats import EncodeOptions, check_encodable
+from tilewright.engine.enlargement import Enlargement, check_output_pixels
+from tilewright.engine.report import Report
+from tilewright.engine.result_size import final_size, smallest_factor
+from tilewright.engine.sinks import ArraySink, BandSink
+from tilewright.errors import TilewrightError
+from tilewright.picture import Animation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tilewright.codecs.png import Target
+    from tilewright.engine.estimate import Estimate
+    from tilewright.engine.job import TileLimits
+    from tilewright.engine.networks import Networks
+    from tilewright.engine.progress import OnProgress
+    from tilewright.engine.sessions.base import Session
+    from tilewright.engine.sinks import RowSink
+    from tilewright.literals import Compression, Fit, Format
+    from tilewright.models.spec import Model
+    from tilewright.picture import Frame, Picture, Pixels
+    from tilewright.settings import Settings
+
+
+class PictureUpscaler:
+    """Upscales pictures with networks that stay open. It is thread-safe.
+
+    Attributes:
+        networks: The open networks.
+        model: Default network: a catalog name, ``"auto"`` or the path of an ONNX file.
+        precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
+        last_report: Report of the picture that was started last; None before the first. Threads
+            that share this object should pass reports of their own.
+    """
+
+    def __init__(
+        self, networks: Networks, settings: Settings, *, model: str | Path, precision: str, limits: TileLimits
+    ) -> None:
+        """Stores the parts; no network is opened yet.
+
+        Args:
+            networks: Opens networks.
+            settings: Encoder defaults, threads, and the limit on output pixels.
+            model: Default network.
+            precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
+            limits: Limits for tiles.
+        """
+        from tilewright.engine.execute import Executors  # loads the runtimes' modules
+
+        self.networks, self._settings = networks, settings
+        self.model, self.precision = model, precision
+        self._limits = limits
+        self._executors = Executors()
+        self.last_report: Report | None = None
+
+    def close(self) -> None:
+        """Closes all networks and frees all buffers. They are opened again when needed."""
+        self.networks.close()
+        self._executors.release_buffers()
+
+    def new_report(self) -> Report:
+        """Returns the report of a picture that starts now. It becomes `last_report`."""
+        self.last_report = Report()
+        return self.last_report
+
+    def encode_options(
+        self,
+        *,
+        quality: int = 95,
+        compression: Compression | None = None,
+        progressive: bool | None = None,
+        lossless: bool | None = None,
+    ) -> EncodeOptions:
+        """Returns encoder options. None means the value of the settings."""
+        settings = self._settings
+        return EncodeOptions(
+            quality=quality,
+            compression=compression or settings.png_compression,
+            progressive=settings.jpg_progressive if progressive is None else progressive,
+            lossless=settings.webp_lossless if lossless is None else lossless,
+            threads=settings.threads,
+        )
+
+    def find(self, model: str | Path, factor: int) -> Model:
+        """Finds a network, and converts it if necessary, without opening it.
+
+        Raises:
+            ModelError: An unknown network, missing weights, or a factor that it does not offer.
+            TilewrightError: The factor is not an integer.
+        """
+        return self.networks.model(model, _checked_factor(factor))
+
+    def session(self, model: str | Path | None = None, factor: int = 4) -> Session:
+        """Opens a network and returns its session."""
+        return self.networks.session(model or self.model, _checked_factor(factor), self.precision)
+
+    def resolve(
+        self,
+        width: int,
+        height: int,
+        factor: int | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+        fit: Fit = "inside",
+        model: str | Path | None = None,
+        frames: int = 1,
+    ) -> Enlargement:
+        """Resolves how a picture is enlarged, and checks it against the limit on output pixels.
+
+        Args:
+            width: Width of the picture in pixels.
+            height: Height of the picture in pixels.
+            factor: 2, 3 or 4, as the network offers; None if a size is given.
+            size: Width and height of the result in pixels; None if a factor is given.
+            fit: How `size` is met.
+            model: The network; None for the default.
+            frames: Number of frames of the picture.
+
+        Raises:
+            ModelError: An unknown network, missing weights, or a factor that it does not offer.
+            ImageTooLargeError: The result exceeds the limit on output pixels.
+            TilewrightError: Both or neither of factor and size are given, or one is out of range.
+        """
+        name = self.model if model is None else model
+        if size is None:
+            factor = _checked_factor(factor)
+            self.find(name, factor)
+            final = network_size = width * factor, height * factor
+        elif factor is not None:
+            raise TilewrightError("give either a factor or a size, not both", parameter="size")
+        else:
+            final = final_size(width, height, size, fit)
+            factor = smallest_factor(width, height, final, self.networks.factors(name))
+            network_size = width * factor, height * factor
+        enlargement = Enlargement(name, factor, *final, needs_downscale=final != network_size)
+        parameter = "upscaleFactor" if size is None else "size"
+        check_output_pixels(enlargement, frames, self._settings.max_output_pixels, parameter=parameter)
+        return enlargement
+
+    def upscale_array(
+        self, pixels: Pixels, enlargement: Enlargement, *, on_progress: OnProgress | None, report: Report
+    ) -> Pixels:
+        """Upscales an array.
+
+        Args:
+            pixels: From `checked_array`.
+            enlargement: From `resolve`.
+            on_progress: Called before the first tile and after each tile; None if nobody listens.
+            report: Receives times and counts.
+
+        Returns:
+            An array of the same dtype and number of channels.
+        """
+        if enlargement.needs_downscale:
+            from tilewright.codecs.samples import picture_from_samples
+
+            picture = picture_from_samples(pixels)
+            result = self.upscale_picture(picture, enlargement, on_progress=on_progress, report=report)
+            return result.pixels if result.alpha is None else np.dstack([result.pixels, result.alpha])
+        target = _enlarged_array(pixels, enlargement.factor)
+        precision = self._precision_for(pixels)
+        self._execute(pixels, None, enlargement, ArraySink(target), precision, on_progress=on_progress, report=report)
+        return target
+
+    def upscale_picture(
+        self, picture: Picture, enlargement: Enlargement, *, on_progress: OnProgress | None, report: Report
+    ) -> Picture:
+        """Upscales a picture with its alpha. Everything else that belongs to it is carried over.
+
+        If the result has to be downscaled, the network's whole result is held in 16 bits meanwhile.
+
+        Args:
+            picture: The picture.
+            enlargement: From `resolve`.
+            on_progress: Called before the first tile and after each tile.
+            report: Receives times and counts.
+        """
+        source = picture
+        if enlargement.needs_downscale:
+            from tilewright.codecs.resize import downscale, to_16_bit
+
+            source = to_16_bit(picture)
+        pixels = _enlarged_array(source.pixels, enlargement.factor)
+        alpha = None if source.alpha is None else _enlarged_array(source.alpha, enlargement.factor)
+        sink = ArraySink(*([pixels] if alpha is None else [pixels, alpha[:, :, np.newaxis]]))
+        precision = self._precision_for(picture.pixels)
+        self._execute(source.pixels, source.alpha, enlargement, sink, precision, on_progress=on_progress, report=report)
+        result = picture.enlarged(pixels, alpha)
+        if not enlargement.needs_downscale:
+            return result
+        with report.stage("blend"):
+            report.output_size = enlargement.size
+            return downscale(result, enlargement.size, picture.pixels.dtype)
+
+    def write(
+        self,
+        picture: Picture | Animation,
+        enlargement: Enlargement,
+        file: Target,
+        file_format: Format,
+        options: EncodeOptions,
+        *,
+        on_progress: OnProgress | None,
+        check_result: Callable[[Picture], bool] | None,
+        report: Report,
+    ) -> bool | None:
+        """Upscales a picture or an animation and writes the result to a file.
+
+        PNG is written row by row while tiles still run, so only one band of the result is in
+        memory. JPG, WEBP and downscaled results are encoded when they are complete. Animations are
+        upscaled and encoded frame by frame.
+
+        Args:
+            picture: The picture or animation.
+            enlargement: From `resolve`.
+            file: Receives the bytes. If an exception is raised, it does not hold a complete file.
+            file_format: ``"PNG"``, ``"JPG"`` or ``"WEBP"``.
+            options: Encoder options.
+            on_progress: Called before the first tile and after each tile, of each frame in turn.
+            check_result: Called with the complete result, or each complete frame, before it is
+                encoded. A PNG file is then not written row by row. None to skip the check.
+            report: Receives times and counts.
+
+        Returns:
+            Whether `check_result` returned True, for any frame; None if it is None.
+
+        Raises:
+            EncodeError: The format cannot hold the result. Raised before any work is done.
+            InferenceError: The network failed.
+            OSError: `file` cannot be written.
+        """
+        check_encodable(picture, enlargement.width, enlargement.height, file_format)
+        if isinstance(picture, Animation):
+            frames = _CheckedFrames(check_result)
+            results = self._upscaled_frames(picture, enlargement, on_progress=on_progress, report=report)
+            with report.stage("encode"):
+                from tilewright.codecs.animation_writer import write_animation
+
+                write_animation(file, picture, frames.checked(results), file_format, options)
+            return frames.verdict
+        if file_format == "PNG" and check_result is None and not enlargement.needs_downscale:
+            self._stream_png(picture, enlargement, file, options, on_progress=on_progress, report=report)
+            return None
+        from tilewright.codecs.encode import encode
+
+        result = self.upscale_picture(picture, enlargement, on_progress=on_progress, report=report)
+        verdict = None if check_result is None else check_result(result)
+        with report.stage("encode"):
+            file.write(encode(result, file_format, options))
+        return verdict
+
+    def estimate(self, width: int, height: int, factor: int, *, model: str | Path | None = None) -> Estimate:
+        """Estimates time and memory for upscaling an RGB picture of 8 bits to PNG.
+
+        Args:
+            width: Width of the picture in pixels.
+            height: Height of the picture in pixels.
+            factor: 2, 3 or 4, as the network offers.
+            model: The network; None for the default.
+        """
+        from tilewright.engine.estimate import estimate
+
+        name, factor = model or self.model, _checked_factor(factor)
+        with self.networks.lease(name, factor, self.precision, Report()) as lease:
+            executor = self._executors.for_session(lease.session)
+            return estimate(lease.session, executor, width, height, self._limits)
+
+    def _stream_png(
+        self,
+        picture: Picture,
+        enlargement: Enlargement,
+        file: Target,
+        options: EncodeOptions,
+        *,
+        on_progress: OnProgress | None,
+        report: Report,
+    ) -> None:
+        from tilewright.codecs.encode import png_writer
+
+        channels = [picture.pixels.shape[2]] + ([1] if picture.alpha is not None else [])
+        with png_writer(file, picture, enlargement.width, enlargement.height, options) as writer:
+            sink = BandSink(enlargement.width, channels, picture.pixels.dtype, writer.write)
+            precision = self._precision_for(picture.pixels)
+            self._execute(
+                picture.pixels, picture.alpha, enlargement, sink, precision, on_progress=on_progress, report=report
+            )
+            with report.stage("encode"):
+                writer.finish()
+
+    def _upscaled_frames(
+        self, animation: Animation, enlargement: Enlargement, *, on_progress: OnProgress | None, report: Report
+    ) -> Iterator[Frame]:
+        """Upscales each frame when it is asked for, so that one is in memory at a time."""
+        frames = animation.frames()
+        while True:
+            with report.stage("decode"):
+                frame = next(frames, None)
+            if frame is None:
+                return
+            result = self.upscale_picture(frame.picture, enlargement, on_progress=on_progress, report=report)
+            yield replace(frame, picture=result)
+
+    def _precision_for(self, pixels: Pixels) -> str:
+        """Shorter formats are accurate enough for 8 bits. 16 bits need float32."""
+        return "fp32" if pixels.dtype == np.uint16 else self.precision
+
+    def _execute(
+        self,
+        pixels: Pixels,
+        alpha: Pixels | None,
+        enlargement: Enlargement,
+        sink: RowSink,
+        precision: str,
+        *,
+        on_progress: OnProgress | None,
+        report: Report,
+    ) -> None:
+        from tilewright.engine.execute import execute
+
+        with self.networks.lease(enlargement.model, enlargement.factor, precision, report) as lease:
+            execute(
+                pixels,
+                alpha,
+                lease,
+                sink,
+                self._executors,
+                limits=self._limits,
+                on_progress=on_progress,
+                report=report,
+            )
+
+
+class _CheckedFrames:
+    """Checks frames as they pass by.
+
+    Attributes:
+        verdict: Whether the check returned True for any frame; None if there is no check.
+    """
+
+    def __init__(self, check: Callable[[Picture], bool] | None) -> None:
+        self._check = check
+        self.verdict: bool | None = None
+
+    def checked(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if self._check is not None:
+                self.verdict = self._check(frame.picture) or bool(self.verdict)
+            yield frame
+
+
+def checked_array(pixels: Pixels) -> Pixels:
+    """Returns an array ``[H, W, C]`` in native byte order, C-contiguous and aligned.
+
+    Raises:
+        TypeError: Not a uint8 or uint16 array.
+        TilewrightError: A shape that is not a picture.
+    """
+    if not isinstance(pixels, np.ndarray) or pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}; scale and convert it first")
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
+        raise TilewrightError(
+            f"pixels must be [height, width, 1 to 4 channels] and not empty, not {list(pixels.shape)}",
+            parameter="pixels",
+        )
+    native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    return np.require(native, requirements=["C", "A"])
+
+
+def _enlarged_array(array: Pixels, factor: int) -> Pixels:
+    return np.empty((array.shape[0] * factor, array.shape[1] * factor, *array.shape[2:]), array.dtype)
+
+
+def _checked_factor(factor: Any) -> int:
+    # Dictionaries treat 2.0 and 2 as the same key, but the kernels need an integer.
+    if isinstance(factor, bool) or not isinstance(factor, (int, np.integer)):
+        raise TilewrightError(
+            f"the factor must be an integer, not {factor!r}", code="invalidUpscaleFactor", parameter="upscaleFactor"
+        )
+    return int(factor)

@@ -1,0 +1,63 @@
+"""Requests: tasks that have been validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tilewright.literals import Format, ImageParameter, OutputType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UpscaleRequest:
+    """A valid ``imageUpscale`` or ``upscale`` task.
+
+    Attributes:
+        task_type: As sent.
+        task_uuid: As sent, byte for byte.
+        input_image: The picture, in one of the forms that `tilewright.inputs.resolve` takes.
+        image_parameter: The parameter that `input_image` came in.
+        upscale_factor: 2, 3 or 4.
+        output_format: File format of the result.
+        output_types: What the response contains, each once, in the response's order.
+        output_quality: 20 to 99, for JPG and WEBP.
+        include_cost: Whether the response contains the cost.
+        check_nsfw: Whether the response says if the result is likely not safe for work.
+        is_async: Whether the task is only acknowledged and its result is fetched with
+            ``getResponse``.
+        model: Name of the network; None for the default.
+    """
+
+    task_type: str
+    task_uuid: str
+    input_image: object
+    image_parameter: ImageParameter
+    upscale_factor: int
+    output_format: Format
+    output_types: tuple[OutputType, ...]
+    output_quality: int
+    include_cost: bool
+    check_nsfw: bool
+    is_async: bool
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UploadRequest:
+    """A valid ``imageUpload`` task; fields as in `UpscaleRequest`."""
+
+    task_type: str
+    task_uuid: str
+    image: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PollRequest:
+    """A valid ``getResponse`` task; `task_uuid` is that of the task it asks about."""
+
+    task_type: str
+    task_uuid: str
+
+
+Request = UpscaleRequest | UploadRequest | PollRequest

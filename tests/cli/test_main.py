@@ -1,0 +1,57 @@
+"""The program as a whole: version, help, exit status, import weight."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import tilewright
+from support.cli import run_module
+from support.paths import DOCS
+from tilewright.cli import main
+
+
+def test_version():
+    done = run_module("--version", text=True)
+    assert (done.returncode, done.stdout) == (0, f"tilewright {tilewright.__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["upscale", "--help"], ["run", "--help"]])
+def test_help_has_examples(arguments, capsys):
+    assert main(arguments) == 0
+    assert "examples:\n  " in capsys.readouterr().out
+
+
+def test_missing_and_unknown_commands(capsys):
+    assert main([]) == 2
+    assert main(["enlarge"]) == 2
+    assert "usage: tilewright" in capsys.readouterr().err
+
+
+def test_help_loads_no_runtime_and_no_codec():
+    heavy = "{'rich', 'onnx', 'onnxruntime', 'openvino', 'pyvips', 'PIL'}"
+    code = f"import sys, tilewright.cli; tilewright.cli.main(['--help']); assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_option_is_documented(capsys):
+    manual = (DOCS / "cli.md").read_text(encoding="utf-8")
+    for command in ("upscale", "run", "models", "info"):
+        assert main([command, "--help"]) == 0
+        for option in set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}:
+            assert f"`{option}" in manual, f"{command} {option}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pipe whose reader is closed")
+def test_closed_stdout_ends_quietly():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "tilewright", "models", "--json"], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -1,0 +1,96 @@
+"""The cache of converted networks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import onnx
+import pytest
+
+from support.processes import subprocess_environment
+from tilewright.errors import StoreError
+from tilewright.models.catalog import CATALOG
+from tilewright.models.catalog_entry import CatalogEntry
+from tilewright.models.loader import load_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAST = "realesr-animevideov3"
+
+pytestmark = pytest.mark.skipif(not CATALOG[FAST].installed, reason=f"{CATALOG[FAST].package} is not installed")
+
+
+def test_second_load_converts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load_model(FAST, 3, cache_dir=tmp_path)
+    written = first.path.stat().st_mtime_ns
+    monkeypatch.setattr(CatalogEntry, "read", lambda *_: pytest.fail("weights were read again"))
+    second = load_model(FAST, 3, cache_dir=tmp_path)
+    assert second == first
+    assert second.path.stat().st_mtime_ns == written
+    assert first.path.name.startswith(f"{FAST}-x3-")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "empty"])
+def test_damaged_file_is_converted_again(damage: str, tmp_path: Path) -> None:
+    path = load_model(FAST, 4, cache_dir=tmp_path).path
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    path.write_bytes({"truncated": content[:-100], "one bit": bytes(flipped), "empty": b""}[damage])
+    again = load_model(FAST, 4, cache_dir=tmp_path).path
+    assert again.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [again]
+
+
+def test_two_processes_can_convert_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "import onnx\n"
+        "from tilewright.models.loader import load_model\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        f"print(load_model({FAST!r}, 4, cache_dir=Path(sys.argv[1])).path, flush=True)\n"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "cache")],
+            env=subprocess_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    paths = {process.communicate(timeout=60)[0].strip() for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
+    assert {str(path) for path in (tmp_path / "cache").iterdir()} == paths
+    assert len(paths) == 1
+    onnx.checker.check_model(onnx.load(paths.pop()), full_check=True)
+
+
+def test_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        load_model(FAST, 4, cache_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"cache folder .*file"):
+        load_model(FAST, 4, cache_dir=tmp_path / "file" / "cache")

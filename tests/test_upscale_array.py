@@ -1,0 +1,99 @@
+"""Arrays of any size, type and memory layout, upscaled with real networks."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from tilewright.errors import ModelError, TilewrightError
+from tilewright.testing import make_picture
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 1), (5, 1000), (1000, 5), (17, 33)])
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_every_size_is_multiplied_exactly(upscaler, shape, factor):
+    picture = np.full((*shape, 3), 100, np.uint8)
+    result = upscaler.upscale_array(picture, factor)
+    assert result.shape == (shape[0] * factor, shape[1] * factor, 3)
+    assert result.dtype == np.uint8
+    assert abs(int(np.median(result)) - 100) <= 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_dtype_channels_and_content_are_kept(upscaler, dtype, channels):
+    picture = make_picture(48, 64, channels, dtype)
+    result = upscaler.upscale_array(picture, 2)
+    assert (result.shape, result.dtype) == ((96, 128, channels), dtype)
+    shrunk = result.reshape(48, 2, 64, 2, channels).mean(axis=(1, 3))
+    visible = picture[:, :, -1] > 0 if channels in (2, 4) else np.ones((48, 64), bool)
+    difference = np.abs(shrunk - picture)[visible].mean(axis=0) / np.iinfo(dtype).max
+    assert (difference < 0.03).all()
+    assert len(np.unique(result)) > (300 if dtype == np.uint16 else 50)
+
+
+def test_invalid_arrays_and_factors_are_refused(upscaler):
+    with pytest.raises(TypeError, match="pixels must be a uint8 or uint16 array, not float32"):
+        upscaler.upscale_array(np.zeros((4, 4, 3), np.float32), 2)
+    with pytest.raises(TypeError, match="not list"):
+        upscaler.upscale_array([[1]], 2)
+    for shape in [(4, 4), (4, 4, 5), (0, 4, 3)]:
+        with pytest.raises(TilewrightError, match="pixels must be"):
+            upscaler.upscale_array(np.zeros(shape, np.uint8), 2)
+    for factor in (2.0, "2", True, None, [2]):
+        with pytest.raises(TilewrightError, match="the factor must be an integer, not"):
+            upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), factor)
+    assert upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), 2).shape == (8, 8, 3), "still usable"
+    with pytest.raises(ModelError, match="does not offer the factor 5") as caught:
+        upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), 5)
+    assert caught.value.allowed_values == [2, 3, 4]
+
+
+def test_views_byte_orders_and_unaligned_arrays_are_read_correctly(upscaler):
+    picture = make_picture(32, 40)
+    deep = make_picture(9, 8, 3, np.uint16)
+    unaligned = np.frombuffer(b"x" + deep.tobytes(), np.uint16, offset=1).reshape(deep.shape)
+    want = upscaler.upscale_array(deep, 2)
+    np.testing.assert_array_equal(upscaler.upscale_array(unaligned, 2), want)
+    np.testing.assert_array_equal(upscaler.upscale_array(deep.astype(">u2"), 2), want)
+    np.testing.assert_array_equal(
+        upscaler.upscale_array(picture[::-1, ::2], 2), upscaler.upscale_array(picture[::-1, ::2].copy(), 2)
+    )
+
+
+def test_progress_counts_tiles_and_an_exception_of_the_listener_stops_the_work(upscaler_for):
+    small_tiles = upscaler_for(device="cpu", tile=64)
+    heard = []
+    small_tiles.upscale_array(make_picture(100, 100), 4, on_progress=heard.append)
+    assert [progress.done for progress in heard] == list(range(heard[-1].total + 1))
+    assert heard[-1].rows == 400
+
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def stop(_):
+        raise Stop
+
+    with pytest.raises(Stop):
+        small_tiles.upscale_array(make_picture(100, 100), 4, on_progress=stop)
+    assert small_tiles.upscale_array(make_picture(8, 8), 4).shape == (32, 32, 3), "still usable"
+
+
+def test_threads_share_an_upscaler(upscaler):
+    pictures = [make_picture(20 + i, 30) for i in range(6)]
+    expected = [upscaler.upscale_array(picture, 2) for picture in pictures]
+    results = [None] * len(pictures)
+
+    def work(i):
+        for _ in range(3):
+            results[i] = upscaler.upscale_array(pictures[i], 2)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(pictures))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result, want in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, want)
