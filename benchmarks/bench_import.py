@@ -1,4 +1,4 @@
-"""Time of `import tilewright` in a fresh process, and of the import of its first name."""
+"""Time of `import tilewright` in a fresh process, and of the import of a function from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAVY = ("onnx", "onnxruntime", "openvino", "pyvips", "PIL")
 
 STATEMENTS = {
     "tilewright": "import tilewright",
-    "first name": "from tilewright import upscale",
+    "upscale": "from tilewright import upscale",
     "numpy": "import numpy",
 }
 

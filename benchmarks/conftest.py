@@ -26,7 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Notes the load of the machine before the first benchmark."""
+    """Refuses to run in parallel, and notes the load of the machine before the first benchmark."""
+    if getattr(config.option, "tx", None):  # set by pytest-xdist
+        raise pytest.UsageError("benchmarks cannot run in parallel; leave out -n")
     config.stash[_SUMMARY] = []
     config.stash[_LOAD_BEFORE] = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 

@@ -159,14 +159,14 @@ def _throughput(results: Results) -> Measured:
 
 
 def _import_time(results: Results) -> Measured:
-    """Time to import the module, which is the target, and to import its first name."""
-    module, first_name, numpy = (
+    """Time to import the module, which is the target, and to import a function from it."""
+    module, function, numpy = (
         {key: value * 1e3 for key, value in find(results, rf"bench_import\[{what}\]")["extra_info"]["added"].items()}
-        for what in ("tilewright", "first name", "numpy")
+        for what in ("tilewright", "upscale", "numpy")
     )
     text = (
-        f"{format_quartiles(module, form='{:.0f}', unit=' ms')}; with its first name "
-        f"{format_quartiles(first_name, form='{:.0f}', unit=' ms')}, of which NumPy {numpy['median']:.0f}"
+        f"{format_quartiles(module, form='{:.0f}', unit=' ms')}; `from tilewright import upscale` "
+        f"{format_quartiles(function, form='{:.0f}', unit=' ms')}, of which NumPy {numpy['median']:.0f}"
     )
     return Measured(text, module["median"] < 100)
 

@@ -1,4 +1,5 @@
-# The module for CUDA devices, built if there is a CUDA compiler, and the same sources against an emulated device.
+# The module for CUDA devices, built if there is a CUDA compiler, and the same sources against an
+# emulated device.
 
 set(TILEWRIGHT_CUDA "AUTO" CACHE STRING "Build the module for CUDA devices: AUTO (if nvcc is found), ON or OFF")
 set_property(CACHE TILEWRIGHT_CUDA PROPERTY STRINGS AUTO ON OFF)
@@ -30,7 +31,8 @@ function(tilewright_add_cuda_module name)
 endfunction()
 
 if(TILEWRIGHT_CUDA)
-  # Set before the compiler is detected, which would choose its own default. 120 includes PTX for later devices.
+  # Set before the compiler is detected, which would choose its own default. 120 includes PTX for
+  # later devices.
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90-real 120)
   endif()

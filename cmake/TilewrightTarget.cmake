@@ -12,7 +12,8 @@ function(tilewright_configure target)
     VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON
   )
-  # No contraction into fused multiply-add, because all instruction sets and devices must give the same bytes.
+  # No contraction into fused multiply-add, because all instruction sets and devices must give the
+  # same bytes.
   if(MSVC)
     tilewright_cxx_options(${target} /W4 /fp:precise $<$<BOOL:${TILEWRIGHT_WERROR}>:/WX>)
   else()

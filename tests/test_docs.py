@@ -1,4 +1,4 @@
-"""Runs the Python code and the command lines of the pages, and checks their links."""
+"""Runs the Python code and command lines of the documentation, and checks its links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `import tilewright` costs and offers."""
+"""The modules that `import tilewright` loads, and the public names."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ def test_testing_loads_neither_a_runtime_nor_onnx():
     assert result.stdout.strip() == "set()"
 
 
-def test_runtimes_do_not_call_home(tmp_path):
-    """They would leave an identity in the user's folders first; with CI set they are silent of themselves."""
+def test_runtimes_send_no_telemetry(tmp_path):
+    """They would store an identifier in the user's folders. CI must not be set, because it disables telemetry too."""
     code = (
         "import sys, numpy, tilewright, tilewright.cli\n"
         "tilewright.Upscaler(device='cpu').upscale_array(numpy.zeros((8, 8, 3), numpy.uint8), 2)\n"
         "assert tilewright.cli.main(['info']) == 0\n"
         "assert 'openvino_telemetry' not in sys.modules\n"
     )
-    kept = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    inherited = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+    environment = {name: os.environ[name] for name in inherited if name in os.environ}
     environment |= {"HOME": str(tmp_path), "TILEWRIGHT_CACHE_DIR": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
     left = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"cache"}
 
 
-def test_the_public_names_are_the_ones_that_are_said():
+def test_public_names_are_exactly_those_in_all():
     assert {name for name in dir(tilewright) if not name.startswith("_")} == set(tilewright.__all__)
     assert tilewright.__all__ == sorted(tilewright.__all__)
 
 
-def test_names_are_loaded_when_they_are_asked_for():
+def test_names_are_loaded_at_first_use():
     code = (
         "import sys, tilewright\n"
         "assert 'numpy' not in sys.modules\n"
@@ -58,8 +58,8 @@ def test_names_are_loaded_when_they_are_asked_for():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_old_name_of_list_models_still_works():
-    """It is the name of a package too, which may be loaded before or after."""
+def test_old_name_of_list_models_is_deprecated():
+    """`models` is also the name of a package, which may be imported before or after."""
     with pytest.warns(DeprecationWarning, match="list_models"):
         assert tilewright.models() == tilewright.list_models()
     code = "import tilewright.models.catalog, tilewright; assert tilewright.models()"

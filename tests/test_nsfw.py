@@ -110,7 +110,7 @@ def test_checked_png_has_the_usual_compression(monkeypatch):
         writer(*arguments, **options)
 
     monkeypatch.setattr(PngWriter, "__init__", recording)
-    monkeypatch.setattr(nsfw, "nsfw_problem", lambda: None)
+    monkeypatch.setattr("tilewright.service.runner.nsfw_problem", lambda: None)
     settings = dataclasses.replace(Settings.from_environment(), png_compression="balanced")
     checking = Upscaler(settings=settings, device="cpu", store="memory://compressed")
     monkeypatch.setattr(checking._classifier, "is_nsfw", lambda _: False)

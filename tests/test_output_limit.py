@@ -14,7 +14,7 @@ from tilewright.testing import make_picture
 
 
 @pytest.mark.parametrize("frames", [1, 3])
-def test_the_limit_on_output_pixels_holds_for_every_call(tmp_path, frames):
+def test_limit_on_output_pixels_holds_for_every_call(tmp_path, frames):
     pixels = make_picture(10, 10)
     picture = Picture(pixels)
     if frames > 1:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from tilewright import Settings
+from support.tasks import new_tasks
+from tilewright import Settings, Upscaler
 from tilewright.errors import SettingsError
 from tilewright.pricing import Price, cost
 
@@ -51,3 +54,15 @@ def test_invalid_price_variable_is_an_error(text):
 def test_invalid_price_is_refused(amount, unit):
     with pytest.raises(ValueError, match="a price must be at least 0 per second or megapixel"):
         Price(amount, unit)
+
+
+@pytest.mark.parametrize(("unit", "minimum"), [("megapixel", 2 * 24 * 24 / 1e6), ("second", 1e-9)])
+def test_response_contains_the_cost_if_requested(unit, minimum):
+    settings = dataclasses.replace(Settings.from_environment(), price=Price(2.0, unit))
+    priced = Upscaler(settings=settings, device="cpu", store="memory://priced")
+    [item] = priced.run({**new_tasks(1)[0], "includeCost": True})["data"]
+    if unit == "megapixel":
+        assert item["cost"] == minimum
+    else:
+        assert minimum < item["cost"] < 120
+    assert "cost" not in priced.run(new_tasks(1))["data"][0]

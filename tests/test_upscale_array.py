@@ -63,12 +63,12 @@ def test_views_byte_orders_and_unaligned_arrays_are_read_correctly(upscaler):
     )
 
 
-def test_progress_counts_tiles_and_an_exception_of_the_listener_stops_the_work(upscaler_for):
+def test_progress_counts_tiles_and_an_exception_from_the_callback_stops_the_work(upscaler_for):
     small_tiles = upscaler_for(device="cpu", tile=64)
-    heard = []
-    small_tiles.upscale_array(make_picture(100, 100), 4, on_progress=heard.append)
-    assert [progress.done for progress in heard] == list(range(heard[-1].total + 1))
-    assert heard[-1].rows == 400
+    updates = []
+    small_tiles.upscale_array(make_picture(100, 100), 4, on_progress=updates.append)
+    assert [progress.done for progress in updates] == list(range(updates[-1].total + 1))
+    assert updates[-1].rows == 400
 
     class Stop(Exception):  # noqa: N818
         pass

@@ -46,7 +46,7 @@ def photo(tmp_path_factory):
     return path
 
 
-def test_request_of_the_service_gets_the_response_of_the_service(photo):
+def test_request_in_the_format_of_the_service_gets_its_response(photo):
     uploaded = tilewright.upload(photo)["data"][0]
     assert list(uploaded) == ["taskType", "taskUUID", "imageUUID", "imageURL"]
     assert open_url(uploaded["imageURL"]).size == (56, 40)
@@ -64,7 +64,7 @@ def test_request_of_the_service_gets_the_response_of_the_service(photo):
     assert list(response) == ["data"]
     (item,) = response["data"]
     assert list(item) == RESULT_KEYS
-    assert item["taskUUID"] == request["taskUUID"], "byte for byte"
+    assert item["taskUUID"] == request["taskUUID"], "the taskUUID must be returned unchanged"
     assert item["inputImageUUID"] == uploaded["imageUUID"]
     assert uuid.UUID(item["imageUUID"]).version == 4
     picture = open_url(item["imageURL"])
@@ -87,7 +87,7 @@ def test_every_factor_and_format(upscaler, photo, factor, name, pillow_name):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "L", "RGB", "P", "I;16"])
 @pytest.mark.parametrize("size", [(56, 40), (1, 1), (1, 30)])
-def test_every_mode_of_picture_is_kept(upscaler, mode, size):
+def test_mode_of_the_picture_is_kept(upscaler, mode, size):
     width, height = size
     if mode == "I;16":
         picture = Image.fromarray(make_picture(height, width, 1, np.uint16)[:, :, 0])
@@ -146,7 +146,7 @@ def test_invalid_tasks_get_clear_errors(upscaler, photo, tmp_path):
 
 
 @pytest.mark.parametrize("task", [["task"], "task", Path("task.json"), None], ids=repr)
-def test_a_task_that_is_not_a_mapping_raises_type_error(upscaler, task):
+def test_task_that_is_not_a_mapping_raises_type_error(upscaler, task):
     with pytest.raises(TypeError, match="a task must be a mapping"):
         upscaler.upscale(task)
 
@@ -159,7 +159,7 @@ def test_run_accepts_tasks_of_every_type(photo):
     assert "errors" not in again
 
 
-def test_an_unexpected_exception_becomes_an_error_item(upscaler, photo, monkeypatch, caplog):
+def test_unexpected_exception_becomes_an_error_item(upscaler, photo, monkeypatch, caplog):
     monkeypatch.setattr("tilewright.engine.execute.execute", lambda *_, **__: 1 / 0)
     error = error_of(upscaler, new_task(photo, 2))
     assert error["code"] == "internalServerError"
@@ -167,7 +167,7 @@ def test_an_unexpected_exception_becomes_an_error_item(upscaler, photo, monkeypa
     assert "Traceback" in caplog.text
 
 
-def test_a_failing_network_leaves_nothing_in_the_store(tmp_path, monkeypatch):
+def test_failing_network_leaves_nothing_in_the_store(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise InferenceError("broken")
 
@@ -183,7 +183,7 @@ def test_a_failing_network_leaves_nothing_in_the_store(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("fields", [{}, {"outputFormat": "WEBP"}])
-def test_a_task_refused_for_its_size_stores_nothing(tmp_path, fields):
+def test_task_refused_because_of_its_size_stores_nothing(tmp_path, fields):
     limit = None if fields else 1000
     settings = dataclasses.replace(Settings.from_environment(), max_output_pixels=limit)
     with Upscaler(device="cpu", store=tmp_path / "images", settings=settings) as upscaler:
@@ -204,6 +204,6 @@ def test_very_long_names_take_little_memory(upscaler, name):
         tracemalloc.stop()
 
 
-def test_a_result_requested_as_text_only_needs_no_url(upscaler, monkeypatch):
+def test_result_in_base64_only_needs_no_url(upscaler, monkeypatch):
     monkeypatch.setattr(upscaler.store, "url", lambda _: pytest.fail("asked for a URL"))
     raise_for_errors(upscaler.run(new_task(make_picture(8, 8), 2, outputType="base64Data")))

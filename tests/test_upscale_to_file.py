@@ -94,6 +94,21 @@ def test_rows_are_written_while_tiles_still_run():
     assert next(done for done, size in sizes if size > 100_000) < 0.9 * last
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_on_result_gets_the_result_and_what_it_returns_is_ignored(fake_upscaler, file_format):
+    picture, results = picture_of(3), []
+    files = [io.BytesIO(), io.BytesIO()]
+
+    def on_result(result):
+        results.append(result)
+        return result.pixels  # an array has no truth value
+
+    fake_upscaler.upscale_to_file(picture, 2, files[0], file_format, on_result=on_result)
+    fake_upscaler.upscale_to_file(picture, 2, files[1], file_format)
+    np.testing.assert_array_equal(results[0].pixels, fake_upscaler.upscale_picture(picture, 2).pixels)
+    assert files[0].getvalue() == files[1].getvalue()
+
+
 class FullDisk(io.RawIOBase):
     """A file that cannot be written."""
 
@@ -101,7 +116,7 @@ class FullDisk(io.RawIOBase):
         raise OSError(28, "No space left on device")
 
 
-def test_a_file_that_cannot_be_written_ends_the_work(upscaler):
+def test_file_that_cannot_be_written_stops_the_work(upscaler):
     with pytest.raises(OSError, match="No space left"):
         upscaler.upscale_to_file(picture_of(3), 2, FullDisk(), "PNG")
     assert upscaler.upscale_array(make_picture(8, 8), 2).shape == (16, 16, 3), "still usable"

@@ -27,6 +27,12 @@ def test_arguments_out_of_range_are_refused():
         Upscaler(device="tpu")
 
 
+def test_unknown_options_are_refused_before_anything_else(monkeypatch):
+    monkeypatch.setenv("TILEWRIGHT_THREADS", "many")
+    with pytest.raises(TypeError, match=r"Upscaler\(\) got an unexpected keyword argument 'modle'"):
+        Upscaler(modle="auto")
+
+
 def test_device_cuda_without_cuda_is_an_error_with_the_reason():
     from tilewright.engine.sessions.cuda_check import cuda_problem
 
@@ -36,7 +42,7 @@ def test_device_cuda_without_cuda_is_an_error_with_the_reason():
         Upscaler(device="cuda")
 
 
-def test_a_network_that_cuda_cannot_run_falls_back_to_the_cpu_unless_cuda_was_requested(monkeypatch, caplog):
+def test_network_that_cuda_cannot_run_falls_back_to_the_cpu_unless_cuda_was_requested(monkeypatch, caplog):
     from tilewright.engine.sessions.cuda_check import cuda_problem
 
     if cuda_problem() is None:
@@ -50,7 +56,7 @@ def test_a_network_that_cuda_cannot_run_falls_back_to_the_cpu_unless_cuda_was_re
     assert "realesr-animevideov3 runs on the CPU: CUDA cannot run" in caplog.text
 
 
-def test_the_services_name_of_real_esrgan_is_an_alias(upscaler):
+def test_name_of_the_service_for_real_esrgan_is_an_alias(upscaler):
     assert upscaler.session("runware:504@1").spec.name == "realesrgan-x4plus"
 
 
@@ -67,7 +73,7 @@ def test_list_models_describes_the_networks():
     assert base["licence"]
 
 
-def test_the_store_is_opened_at_first_use():
+def test_store_is_opened_at_first_use():
     upscaler = Upscaler(device="cpu", store="nowhere://bucket")
     assert upscaler.upscale_array(np.zeros((8, 8, 3), np.uint8), 2).shape == (16, 16, 3)
     with pytest.raises(StoreError, match="nowhere"):
@@ -98,12 +104,33 @@ def test_leaving_the_context_manager_closes_the_networks_and_it_can_be_used_agai
     assert upscaler.session(factor=2) is not before
 
 
-def test_a_nonfinite_tile_is_repeated_in_float32():
+def test_closing_frees_buffers_while_no_picture_can_run(monkeypatch):
+    upscaler = Upscaler(device="cpu", store="memory://closing")
+    picture = make_picture(8, 8)
+    upscaler.upscale_array(picture, 2)
+    started = threading.Event()
+    thread = threading.Thread(
+        target=upscaler.upscale_array, args=(picture, 2), kwargs={"on_progress": lambda _: started.set()}
+    )
+    started_early = []
+
+    def release_buffers():
+        thread.start()
+        started_early.append(started.wait(timeout=0.2))
+
+    monkeypatch.setattr(upscaler._pictures._executors, "release_buffers", release_buffers)
+    upscaler.close()
+    thread.join()
+    assert started_early == [False]
+    assert started.is_set()
+
+
+def test_nonfinite_tile_is_repeated_in_float32():
     """The repetition uses a float32 session that the Upscaler opens. Neither session has a tail."""
-    chosen = {"model": "realesr-animevideov3", "device": "cpu", "store": "memory://repeat"}
-    upscaler = Upscaler(**chosen)
+    options = {"model": "realesr-animevideov3", "device": "cpu", "store": "memory://repeat"}
+    upscaler = Upscaler(**options)
     picture = make_picture(16, 16)
-    want = Upscaler(precision="fp32", **chosen).upscale_array(picture, 2)
+    want = Upscaler(precision="fp32", **options).upscale_array(picture, 2)
     spec = upscaler.session(factor=2).spec
 
     def spoil(_, result):

@@ -37,8 +37,8 @@ std::vector<index_t> base_shape(const CanvasLayout& layout);
 // Checks that a base is given if, and only if, the canvas adds it.
 void check_base(const CanvasLayout& layout, bool is_given);
 
-// Checks the blend of tile `index` into a target of the given size. Returns the number of channels to write.
-// `channels`: std::nullopt means all planes.
+// Checks the blend of tile `index` into a target of the given size. Returns the number of channels
+// to write. `channels`: std::nullopt means all planes.
 index_t check_target(const CanvasLayout& layout, index_t index, index_t height, index_t width, index_t target_channels,
                      index_t first_channel, std::optional<index_t> channels);
 

@@ -1,5 +1,5 @@
-// Converts NumPy arrays to views. The checks of dtype and layout are strict, so that no array is ever copied
-// implicitly.
+// Converts NumPy arrays to views. The checks of dtype and layout are strict, so that no array is
+// ever copied implicitly.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -16,8 +16,8 @@ namespace tilewright::bindings {
 
 namespace py = pybind11;
 
-// Returns the kind and size of a dtype or of an array's elements, such as "u1" or "f4". Returns "" unless it is an
-// unsigned integer or a floating-point number in native byte order.
+// Returns the kind and size of a dtype or of an array's elements, such as "u1" or "f4". Returns ""
+// unless it is an unsigned integer or a floating-point number in native byte order.
 std::string element_code(const py::dtype& dtype);
 std::string element_code(const py::array& array);
 
@@ -25,7 +25,8 @@ std::string element_code(const py::array& array);
 [[noreturn]] void throw_dtype(const char* name, const char* expected, const py::dtype& dtype);
 [[noreturn]] void throw_dtype(const char* name, const char* expected, const py::array& array);
 
-// Throws ValueError unless `array` is [height, width, channels] with adjacent samples and pixels. Rows may be padded.
+// Throws ValueError unless `array` is [height, width, channels] with adjacent samples and pixels.
+// Rows may be padded.
 void check_image(const char* name, const py::array& array, bool writeable);
 
 // Throws ValueError unless `array` is C-contiguous and has the given shape.

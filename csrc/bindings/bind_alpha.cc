@@ -10,13 +10,13 @@ namespace {
 constexpr const char* kBleedDoc =
     R"(Replaces the colour of transparent pixels with colour from visible pixels, in place.
 
-The colour spreads outward in rings. A pixel next to visible pixels gets the mean of those among its eight neighbours,
-weighted by alpha. A pixel of each further ring gets the mean of its neighbours in the previous ring. Visible pixels
-keep their colour. If no pixel is visible, nothing changes.
+The colour spreads outward in rings. A pixel next to visible pixels gets the mean of those among its
+eight neighbours, weighted by alpha. A pixel of each further ring gets the mean of its neighbours in
+the previous ring. Visible pixels keep their colour. If no pixel is visible, nothing changes.
 
 Args:
-    pixels: uint8 or uint16 [height, width, channels]; rows may be padded. Without ``alpha``, the last channel is alpha
-        and the 1 or 3 channels before it are colour.
+    pixels: uint8 or uint16 [height, width, channels]; rows may be padded. Without ``alpha``, the
+        last channel is alpha and the 1 or 3 channels before it are colour.
     alpha: [height, width, 1] of the same dtype, for pixels with 1 or 3 colour channels only.
 
 Raises:
@@ -33,7 +33,8 @@ Args:
     first_row: Row of ``source`` at which the band begins.
     band: The result [rows * scale, width * scale, channels] of the same dtype, changed in place.
     band_channel: Index of the alpha channel in ``band``.
-    radius: Size of the neighbourhood on each side of a pixel, in pixels of ``source`` along both axes.
+    radius: Size of the neighbourhood on each side of a pixel, in pixels of ``source`` along both
+        axes.
 
 Raises:
     TypeError: An array has the wrong dtype.

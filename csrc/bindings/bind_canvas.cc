@@ -21,8 +21,10 @@ Args:
     scale: Output pixels per input pixel along each axis.
     planes: Planes of the finished result, 1 or 3.
     value_range: The network's values for black and white.
-    shuffle: 1, or the scale if the canvas applies a final DepthToSpace (ONNX mode CRD) to the results.
-    adds_base: Whether the canvas adds the network's input, each pixel repeated, to a shuffled result.
+    shuffle: 1, or the scale if the canvas applies a final DepthToSpace (ONNX mode CRD) to the
+        results.
+    adds_base: Whether the canvas adds the network's input, each pixel repeated, to a shuffled
+        result.
     isa: Instruction set. None means ``default_isa()``.
 
 Raises:
@@ -33,17 +35,17 @@ constexpr const char* kBlendDoc = R"(Blends one tile and writes the pixels that 
 
 Args:
     index: The next tile, or the last one again.
-    result: float32 or float16 [planes, tile_height * scale, tile_width * scale], C-contiguous. With a shuffle,
-        [planes * scale * scale, tile_height, tile_width].
+    result: float32 or float16 [planes, tile_height * scale, tile_width * scale], C-contiguous. With
+        a shuffle, [planes * scale * scale, tile_height, tile_width].
     target: uint8 or uint16 [rows of the tile's band, output width, channels].
     first_channel: First channel of the target to write.
     channels: Number of channels to write: all planes, or 1 for their mean. None means all planes.
-    base: The network's input, float32 [planes, tile_height, tile_width], C-contiguous. Required if the canvas adds it,
-        else None.
+    base: The network's input, float32 [planes, tile_height, tile_width], C-contiguous. Required if
+        the canvas adds it, else None.
 
 Returns:
-    The number of non-finite values among those that contribute to the output. The samples written for them are
-    unspecified.
+    The number of non-finite values among those that contribute to the output. The samples written
+    for them are unspecified.
 
 Raises:
     TypeError: An array has the wrong dtype.

@@ -10,16 +10,18 @@ namespace {
 
 constexpr const char* kPngFilterDoc = R"(Filters rows for a PNG file.
 
-Each row gets the filter with the smallest sum of absolute values of its filtered bytes as signed numbers.
+Each row gets the filter with the smallest sum of absolute values of its filtered bytes as signed
+numbers.
 
 Args:
     pixels: uint8 or uint16 [height, width, channels] with 1 to 4 channels; rows may be padded.
-    above: uint8 [row bytes], the unfiltered big-endian bytes of the row above the first (zeros at the top of a
-        picture). Overwritten with the bytes of the last row, which the next call needs.
-    filtered: uint8 [height, 1 + row bytes], C-contiguous. Overwritten with each row's filter type (0 to 4) and filtered
-        bytes.
-    alpha: [height, width, 1] of the same dtype, which becomes the last channel of pixels with 1 or 3 channels. None
-        means that there is no separate alpha plane.
+    above: uint8 [row bytes], the unfiltered big-endian bytes of the row above the first (zeros at
+        the top of a picture). Overwritten with the bytes of the last row, which the next call
+        needs.
+    filtered: uint8 [height, 1 + row bytes], C-contiguous. Overwritten with each row's filter type
+        (0 to 4) and filtered bytes.
+    alpha: [height, width, 1] of the same dtype, which becomes the last channel of pixels with 1 or
+        3 channels. None means that there is no separate alpha plane.
     isa: Instruction set. None means ``default_isa()``.
 
 Raises:

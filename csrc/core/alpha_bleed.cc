@@ -51,8 +51,8 @@ void queue_neighbours(Position centre, States& states, Ring& next) {
   });
 }
 
-// Sets the colour of each pixel in a ring to the mean of its filled neighbours, weighted by `weight(x, y)`. At least
-// one weight must be above 0.
+// Sets the colour of each pixel in a ring to the mean of its filled neighbours, weighted by
+// `weight(x, y)`. At least one weight must be above 0.
 template <class Sample, class Weight>
 void fill(ImageView<Sample> pixels, index_t colours, const Ring& ring, States& states, Weight&& weight) {
   for (const Position position : ring) {

@@ -13,9 +13,9 @@ namespace {
 // No kernel processes more samples at a time. Narrower rows are processed one sample at a time.
 constexpr index_t kMaxBlock = 64;
 
-// Returns how many of `owned` columns are converted to floats first, because the first `lead` of them are cross-faded.
-// The number is larger than `lead` where necessary, so that neither part is narrower than a block. It is a multiple of
-// `shuffle`, as `lead` and `owned` are.
+// Returns how many of `owned` columns are converted to floats first, because the first `lead` of
+// them are cross-faded. The number is larger than `lead` where necessary, so that neither part is
+// narrower than a block. It is a multiple of `shuffle`, as `lead` and `owned` are.
 index_t faded_columns(index_t lead, index_t owned, index_t shuffle) {
   if (lead == 0) return 0;
   const index_t columns = std::max(lead, (kMaxBlock + shuffle - 1) / shuffle * shuffle);
@@ -47,8 +47,8 @@ void shuffle_row(const FloatKernels& kernels, const Half* const* parts, index_t 
 // Whether one kernel can write a row of three planes.
 bool is_rgb(index_t planes, index_t channels, index_t stride) { return planes == 3 && channels == 3 && stride <= 4; }
 
-// Writes each plane to its own sample of every pixel, or the mean of all planes to a single one. `stride`: samples per
-// pixel. Returns the number of non-finite values.
+// Writes each plane to its own sample of every pixel, or the mean of all planes to a single one.
+// `stride`: samples per pixel. Returns the number of non-finite values.
 template <class Element, class Sample>
 index_t store_row(const RowKernels& row_kernels, const Element* const planes[3], index_t count, index_t width,
                   index_t channels, ValueRange range, Sample* pixels, index_t stride) {
@@ -62,7 +62,8 @@ index_t store_row(const RowKernels& row_kernels, const Element* const planes[3],
   return nonfinite;
 }
 
-// Reads rows of a result without a pixel shuffle. All functions return the number of non-finite values.
+// Reads rows of a result without a pixel shuffle. All functions return the number of non-finite
+// values.
 template <class Element>
 class PlainRows {
  public:
@@ -88,7 +89,8 @@ class PlainRows {
   const RowKernels& kernels_;
 };
 
-// Reads rows of a result and applies a pixel shuffle. `first` and `count` are multiples of the shuffle.
+// Reads rows of a result and applies a pixel shuffle. `first` and `count` are multiples of the
+// shuffle.
 template <class Element>
 class ShuffledRows {
  public:

@@ -14,9 +14,9 @@ struct Band {
 
 // The operations at the end of a network that the canvas applies instead of the network.
 //
-// `shuffle`: factor of a pixel shuffle (ONNX DepthToSpace in mode CRD); 1 means none. Each pixel of the result then
-// holds shuffle x shuffle output pixels of every plane. `adds_base`: whether the network's input is added, each of its
-// pixels to all shuffle x shuffle output pixels.
+// `shuffle`: factor of a pixel shuffle (ONNX DepthToSpace in mode CRD); 1 means none. Each pixel of
+// the result then holds shuffle x shuffle output pixels of every plane. `adds_base`: whether the
+// network's input is added, each of its pixels to all shuffle x shuffle output pixels.
 struct Tail {
   index_t shuffle = 1;
   bool adds_base = false;
@@ -26,9 +26,9 @@ inline constexpr index_t kMaxScale = 64;
 
 class CanvasLayout {
  public:
-  // `scale`: output pixels per input pixel along each axis. `planes`: planes of the finished result. `range`: its
-  // values for black and white. `tail`: its shuffle is 1 or the scale. Throws std::invalid_argument if a value is not
-  // supported.
+  // `scale`: output pixels per input pixel along each axis. `planes`: planes of the finished
+  // result. `range`: its values for black and white. `tail`: its shuffle is 1 or the scale. Throws
+  // std::invalid_argument if a value is not supported.
   CanvasLayout(TilePlan plan, index_t scale, index_t planes, ValueRange range, Tail tail);
 
   const TilePlan& plan() const { return plan_; }
@@ -47,8 +47,8 @@ class CanvasLayout {
   // Tile `index` in output pixels.
   Tile tile(index_t index) const;
 
-  // Records that tile `index` is about to be blended. Returns true if it is the next tile, and false if it repeats the
-  // last one. Throws std::invalid_argument for any other tile.
+  // Records that tile `index` is about to be blended. Returns true if it is the next tile, and
+  // false if it repeats the last one. Throws std::invalid_argument for any other tile.
   bool advance_to(index_t index);
 
  private:

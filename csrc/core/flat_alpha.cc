@@ -51,7 +51,8 @@ class FlatRow {
 
   index_t width_;
   index_t radius_;
-  // Extrema of each column over the neighbouring rows. The first and last `radius` entries are neutral values.
+  // Extrema of each column over the neighbouring rows. The first and last `radius` entries are
+  // neutral values.
   std::vector<Sample> minima_;
   std::vector<Sample> maxima_;
   std::vector<std::uint8_t> flat_;

@@ -10,7 +10,8 @@
 namespace tilewright {
 namespace {
 
-// Finds the planes that samples 0, 1 and 2 feed. Returns false unless each of them feeds exactly one of three planes.
+// Finds the planes that samples 0, 1 and 2 feed. Returns false unless each of them feeds exactly
+// one of three planes.
 bool find_rgb_planes(const std::vector<index_t>& channels, index_t (&plane_of)[3]) {
   if (channels.size() != 3) return false;
   std::fill(std::begin(plane_of), std::end(plane_of), index_t{-1});
@@ -56,9 +57,9 @@ void gather(ImageView<const Sample> picture, const TilePlan& plan, index_t index
     load_row(pixels, picture.channels, inside_width, format, y, isa, batch);
   }
   for (index_t plane = 0; plane < batch.planes; ++plane) {
-    // Pixels beyond the picture are copies of pixels in the same tile. The tile always contains these: it extends
-    // beyond the picture by less than the part of the picture in it, unless its origin is 0 and it contains the whole
-    // axis.
+    // Pixels beyond the picture are copies of pixels in the same tile. The tile always contains
+    // these: it extends beyond the picture by less than the part of the picture in it, unless its
+    // origin is 0 and it contains the whole axis.
     for (index_t x = inside_width; x < batch.width; ++x) {
       const index_t source = border_index(tile.x.origin + x, picture.width) - tile.x.origin;
       for (index_t y = 0; y < inside_height; ++y) batch.row(plane, y)[x] = batch.row(plane, y)[source];

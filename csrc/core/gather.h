@@ -15,11 +15,11 @@ struct GatherFormat {
   ValueRange range;
 };
 
-// Fills `batch` with tile `index` of the picture. Positions beyond the picture are mirrored. Sample: std::uint8_t or
-// std::uint16_t.
+// Fills `batch` with tile `index` of the picture. Positions beyond the picture are mirrored.
+// Sample: std::uint8_t or std::uint16_t.
 //
-// Preconditions: the picture has the plan's size; 0 <= index < plan.size(); batch has format.channels.size() planes of
-// the plan's tile size.
+// Preconditions: the picture has the plan's size; 0 <= index < plan.size(); batch has
+// format.channels.size() planes of the plan's tile size.
 template <class Sample>
 void gather(ImageView<const Sample> picture, const TilePlan& plan, index_t index, const GatherFormat& format, Isa isa,
             PlanarView<float> batch);

@@ -19,8 +19,8 @@ constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512};
 bool is_compiled(Isa isa) { return isa == Isa::kScalar || TILEWRIGHT_HAS_X86_KERNELS != 0; }
 
 #if TILEWRIGHT_HAS_X86_KERNELS
-// Not every compiler accepts "f16c" in __builtin_cpu_supports(). The result is cached because a virtual machine traps
-// the instruction, which then takes as long as processing a small tile.
+// Not every compiler accepts "f16c" in __builtin_cpu_supports(). The result is cached because a
+// virtual machine traps the instruction, which then takes as long as processing a small tile.
 bool cpu_supports_f16c() {
   static const bool supported = [] {
     unsigned eax = 0;

@@ -1,7 +1,7 @@
 // Function attributes that compile a kernel for one instruction set.
 //
-// Attributes replace per-file compiler flags: with flags, the linker could keep the AVX-512 copy of an inline function
-// that several files share, and the program would crash on older CPUs.
+// Attributes replace per-file compiler flags: with flags, the linker could keep the AVX-512 copy of
+// an inline function that several files share, and the program would crash on older CPUs.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -26,7 +26,8 @@
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,prefer-vector-width=512")))
 #endif
 
-// For functions that are inlined into kernels, and so are compiled for the kernel's instruction set.
+// For functions that are inlined into kernels, and so are compiled for the kernel's instruction
+// set.
 #if defined(__GNUC__)
 #define TILEWRIGHT_ALWAYS_INLINE static inline __attribute__((always_inline))
 #else

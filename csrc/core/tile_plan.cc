@@ -48,7 +48,8 @@ std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_
       spans.push_back(Span{origin, begin, size, lead, 0});
       break;
     }
-    // The cross-fade is centred in the overlap, which keeps it as far as possible from both tiles' cut edges.
+    // The cross-fade is centred in the overlap, which keeps it as far as possible from both tiles'
+    // cut edges.
     const index_t next = (i + 1) * last_origin / steps * multiple;
     const index_t overlap = origin + tile - next;
     const index_t end = next + (overlap - feather) / 2;
@@ -93,7 +94,8 @@ double TilePlan::redundancy() const {
 
 index_t TilePlan::smallest_tile(index_t halo, index_t feather, index_t multiple) {
   require_margins(halo, feather, multiple);
-  // Evenly spaced origins are at least half the maximum step apart. Feathers must not touch even then.
+  // Evenly spaced origins are at least half the maximum step apart. Feathers must not touch even
+  // then.
   const index_t smallest = 2 * halo + feather + 2 * (feather + multiple);
   return ceil_divide(smallest, multiple) * multiple;
 }

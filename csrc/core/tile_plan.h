@@ -9,9 +9,9 @@ namespace tilewright {
 
 // One tile's extent along an axis, in input pixels.
 //
-// The tile owns [begin, end) of the result. Its first `lead` owned pixels are cross-faded from the previous tile; its
-// `trail` pixels from `end` on are cross-faded to the next tile. The rest of the tile on either side is halo: computed
-// as context and discarded.
+// The tile owns [begin, end) of the result. Its first `lead` owned pixels are cross-faded from the
+// previous tile; its `trail` pixels from `end` on are cross-faded to the next tile. The rest of the
+// tile on either side is halo: computed as context and discarded.
 struct Span {
   index_t origin;  // first pixel of the network's input
   index_t begin;
@@ -27,14 +27,15 @@ struct Tile {
 
 // Splits a picture into tiles of equal size, in rows from top to bottom.
 //
-// Outer tiles are aligned with the picture's borders, so the network's border handling is the same as in a run over the
-// whole picture. Origins are spaced evenly, so the slack of the last tile widens all halos instead of padding the
-// picture. Tiles extend beyond the right and bottom borders only if the picture is smaller than the tile or its size is
-// not a multiple of `multiple`.
+// Outer tiles are aligned with the picture's borders, so the network's border handling is the same
+// as in a run over the whole picture. Origins are spaced evenly, so the slack of the last tile
+// widens all halos instead of padding the picture. Tiles extend beyond the right and bottom borders
+// only if the picture is smaller than the tile or its size is not a multiple of `multiple`.
 class TilePlan {
  public:
-  // All lengths are in input pixels. `halo`: minimum context at inner edges. `feather`: cross-fade width. `multiple`:
-  // tile sizes and origins are multiples of it. Throws std::invalid_argument if the lengths admit no plan.
+  // All lengths are in input pixels. `halo`: minimum context at inner edges. `feather`: cross-fade
+  // width. `multiple`: tile sizes and origins are multiples of it. Throws std::invalid_argument if
+  // the lengths admit no plan.
   TilePlan(index_t width, index_t height, index_t tile_width, index_t tile_height, index_t halo, index_t feather,
            index_t multiple);
 
@@ -57,8 +58,9 @@ class TilePlan {
   // Pixels computed / pixels needed.
   double redundancy() const;
 
-  // Minimum tile size for pictures that need more than one tile: it leaves room for a halo and a feather on both sides,
-  // and for owned pixels between the feathers. Throws std::invalid_argument if an argument is out of range.
+  // Minimum tile size for pictures that need more than one tile: it leaves room for a halo and a
+  // feather on both sides, and for owned pixels between the feathers. Throws std::invalid_argument
+  // if an argument is out of range.
   static index_t smallest_tile(index_t halo, index_t feather, index_t multiple);
 
  private:

@@ -8,12 +8,12 @@
 namespace tilewright::cuda {
 namespace {
 
-// Adjacent pixels of a row that one thread handles: three words of 8-bit RGB. Groups start at multiples of this number,
-// so the first and the last group of a row may be incomplete.
+// Adjacent pixels of a row that one thread handles: three words of 8-bit RGB. Groups start at
+// multiples of this number, so the first and the last group of a row may be incomplete.
 constexpr int kPixels = 4;
 
-// Minimum number of resident blocks per multiprocessor. Without it the compiler uses so many registers that only two
-// fit.
+// Minimum number of resident blocks per multiprocessor. Without it the compiler uses so many
+// registers that only two fit.
 constexpr int kMinBlocks = 4;
 
 // Pixels [first, last) of a group.
@@ -42,14 +42,15 @@ __device__ void load_plain(const DeviceTensorView<const Element>& result, int pl
   }
 }
 
-// Loads the values of `range` through a pixel shuffle. Each pixel of the result holds shuffle x shuffle pixels of every
-// plane, row by row.
+// Loads the values of `range` through a pixel shuffle. Each pixel of the result holds shuffle x
+// shuffle pixels of every plane, row by row.
 template <class Element>
 __device__ void load_shuffled(const DeviceTensorView<const Element>& result, int shuffle, int plane, int y, int x,
                               Range range, float (&values)[kPixels]) {
   const TensorStrides& strides = result.strides;
-  const Element* const from =
-      result.data + static_cast<index_t>(plane * shuffle + y % shuffle) * shuffle * strides.plane + y / shuffle * strides.row;
+  const Element* const from = result.data +
+                              static_cast<index_t>(plane * shuffle + y % shuffle) * shuffle * strides.plane +
+                              y / shuffle * strides.row;
   int column = (x + range.first) / shuffle;
   int k = (x + range.first) % shuffle;
   const Element* const first = from + column * strides.pixel + k * strides.plane;
@@ -90,8 +91,8 @@ struct Group {
   Range owned;  // the same without those that are only kept for the next tile
 };
 
-// Loads the values of one plane, cross-fades them with earlier tiles and keeps those that the next tile needs. Returns
-// the number of non-finite values.
+// Loads the values of one plane, cross-fades them with earlier tiles and keeps those that the next
+// tile needs. Returns the number of non-finite values.
 template <class Element, class Sample>
 __device__ int fade(const BlendArguments<Element, Sample>& blend, int plane, const Group& group,
                     float (&values)[kPixels]) {

@@ -7,7 +7,8 @@
 
 namespace tilewright::cuda {
 
-// Values under a feather, as in the core's Canvas: written for later tiles, and read from earlier tiles.
+// Values under a feather, as in the core's Canvas: written for later tiles, and read from earlier
+// tiles.
 struct StripView {
   float* outgoing;
   const float* incoming;
@@ -43,8 +44,8 @@ struct BlendArguments {
   unsigned long long* nonfinite;  // set to the number of non-finite values
 };
 
-// Enqueues the blend of a result of `planes` planes into as many channels. If `channels` is 1 and there are three
-// planes, their mean is written.
+// Enqueues the blend of a result of `planes` planes into as many channels. If `channels` is 1 and
+// there are three planes, their mean is written.
 template <class Element, class Sample>
 void blend(const BlendArguments<Element, Sample>& arguments, index_t planes, index_t channels, const Stream& stream);
 

@@ -42,7 +42,8 @@ class PinnedBuffer {
   void* data_ = nullptr;
 };
 
-// Enqueue a copy of `nbytes` bytes. Preconditions: the range lies in the buffer; buffer and stream are on one device.
+// Enqueue a copy of `nbytes` bytes. Preconditions: the range lies in the buffer; buffer and stream
+// are on one device.
 void upload(const void* from, index_t nbytes, const DeviceBuffer& to, index_t offset, const Stream& stream);
 void download(const DeviceBuffer& from, index_t offset, void* to, index_t nbytes, const Stream& stream);
 

@@ -9,19 +9,20 @@
 
 namespace tilewright::cuda {
 
-// Does the same as the core's Canvas, with the same bytes. All blends must be on one stream, or on streams that wait
-// for each other.
+// Does the same as the core's Canvas, with the same bytes. All blends must be on one stream, or on
+// streams that wait for each other.
 class Canvas {
  public:
-  // Throws OutOfMemory, or std::invalid_argument if the output is too large for the kernel's 32-bit positions.
+  // Throws OutOfMemory, or std::invalid_argument if the output is too large for the kernel's 32-bit
+  // positions.
   Canvas(CanvasLayout layout, int device);
 
   const CanvasLayout& layout() const { return layout_; }
   int device() const { return memory_.device(); }
   index_t nbytes() const { return memory_.nbytes(); }
 
-  // Enqueues a blend with the arguments of the core's Canvas::blend(). The number of non-finite values is written to
-  // `nonfinite`, which is in device memory.
+  // Enqueues a blend with the arguments of the core's Canvas::blend(). The number of non-finite
+  // values is written to `nonfinite`, which is in device memory.
   template <class Element, class Sample>
   void blend(index_t index, const DeviceTensorView<const Element>& result, const AnyDeviceTensorView& base,
              const DeviceImageView<Sample>& target, index_t first_channel, index_t channels,

@@ -13,10 +13,12 @@ namespace tilewright::cuda {
 inline constexpr int kBlockWidth = 32;
 inline constexpr int kBlockHeight = 8;
 
-// CUDA's limit for a grid's height. In higher grids, each thread continues with rows that are a grid's height apart.
+// CUDA's limit for a grid's height. For taller rectangles, each thread continues with rows that are
+// a grid's height apart.
 inline constexpr index_t kMaxGridHeight = 65535;
 
-// Returns a launch configuration with one thread per element of `layers` rectangles of `width` x `height`.
+// Returns a launch configuration with one thread per element of `layers` rectangles of `width` x
+// `height`.
 inline cudaLaunchConfig_t launch_config(index_t width, index_t height, index_t layers, const Stream& stream) {
   cudaLaunchConfig_t config{};
   config.blockDim = dim3(kBlockWidth, kBlockHeight);

@@ -1,4 +1,5 @@
-// The CUDA runtime with exceptions for errors. Every call selects its device, because callers use many threads.
+// The CUDA runtime with exceptions for errors. Every call selects its device, because callers use
+// many threads.
 #pragma once
 
 #include <cuda_runtime.h>

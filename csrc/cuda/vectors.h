@@ -1,5 +1,5 @@
-// Memory access in the widest words that the alignment allows. A warp's time depends on its number of instructions, not
-// on the number of bytes.
+// Memory access in the widest words that the alignment allows. A warp's time depends on its number
+// of instructions, not on the number of bytes.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -36,7 +36,8 @@ __device__ inline bool is_aligned(const void* address) {
   return reinterpret_cast<std::uintptr_t>(address) % sizeof(Word) == 0;
 }
 
-// Stores one value. All stores of kernels go through this function, so that the emulated device can count them.
+// Stores one value. All stores of kernels go through this function, so that the emulated device can
+// count them.
 template <class Value>
 __device__ inline void store(Value* to, Value value) {
 #if defined(TILEWRIGHT_CUDA_EMULATED)

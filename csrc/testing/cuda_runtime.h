@@ -1,7 +1,8 @@
-// An emulation of the part of the CUDA runtime that this project uses. Tests compile the CUDA sources against it.
+// An emulation of the part of the CUDA runtime that this project uses. Tests compile the CUDA
+// sources against it.
 //
-// Device memory is host memory. A launch runs all threads of the kernel, one after the other, before it returns. Names
-// and meanings are those of the CUDA runtime's own header.
+// Device memory is host memory. A launch runs all threads of the kernel, one after the other,
+// before it returns. Names and meanings are those of the CUDA runtime's own header.
 #pragma once
 
 #include <cmath>

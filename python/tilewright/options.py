@@ -65,8 +65,8 @@ class FileOptions(TypedDict, total=False):
         model: Another network than the Upscaler's.
         on_progress: As for `Upscaler.upscale_array`; for an animation, called for each frame in
             turn.
-        on_result: Called with the complete result, or each complete frame, before it is encoded. A
-            PNG file is then not written row by row.
+        on_result: Called with the complete result, or each complete frame, before it is encoded;
+            what it returns is ignored. A PNG file is then not written row by row.
         report: Receives times and counts; by default a new one, which becomes
             `Upscaler.last_report`.
     """
@@ -77,7 +77,7 @@ class FileOptions(TypedDict, total=False):
     lossless: bool | None
     model: str | Path | None
     on_progress: OnProgress | None
-    on_result: Callable[[Picture], None] | None
+    on_result: Callable[[Picture], object] | None
     report: Report | None
 
 

@@ -65,8 +65,9 @@ class PictureUpscaler:
 
     def close(self) -> None:
         """Closes all networks and frees all buffers. They are opened again when needed."""
-        self.networks.close()
-        self._executors.release_buffers()
+        with self.networks.exclusive():
+            self.networks.close()
+            self._executors.release_buffers()
 
     def new_report(self) -> Report:
         """Returns the report of a picture that starts now. It becomes `last_report`."""
@@ -211,7 +212,7 @@ class PictureUpscaler:
         options: EncodeOptions,
         *,
         on_progress: OnProgress | None,
-        check_result: Callable[[Picture], bool] | None,
+        check_result: Callable[[Picture], object] | None,
         report: Report,
     ) -> bool | None:
         """Upscales a picture or an animation and writes the result to a file.
@@ -254,7 +255,7 @@ class PictureUpscaler:
         from tilewright.codecs.encode import encode
 
         result = self.upscale_picture(picture, enlargement, on_progress=on_progress, report=report)
-        verdict = None if check_result is None else check_result(result)
+        verdict = None if check_result is None else check_result(result) is True
         with report.stage("encode"):
             file.write(encode(result, file_format, options))
         return verdict
@@ -347,14 +348,14 @@ class _CheckedFrames:
         verdict: Whether the check returned True for any frame; None if there is no check.
     """
 
-    def __init__(self, check: Callable[[Picture], bool] | None) -> None:
+    def __init__(self, check: Callable[[Picture], object] | None) -> None:
         self._check = check
         self.verdict: bool | None = None
 
     def checked(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:
             if self._check is not None:
-                self.verdict = self._check(frame.picture) or bool(self.verdict)
+                self.verdict = self._check(frame.picture) is True or self.verdict is True
             yield frame
 
 

@@ -69,11 +69,11 @@ class Upscaler:
             TilewrightError: An option is out of range.
             TypeError: An option is unknown.
         """
+        refuse_unknown("Upscaler", options, NetworkOptions)
         self.settings = settings = settings or Settings.from_environment()
+        self._pictures = new_picture_upscaler(settings, options)
         if settings.check_nsfw and (problem := nsfw_problem()):
             raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
-        refuse_unknown("Upscaler", options, NetworkOptions)
-        self._pictures = new_picture_upscaler(settings, options)
         self._networks = self._pictures.networks
         location = store or settings.store
         self._store = Lazy(lambda: _opened_store(location, settings))
@@ -148,7 +148,7 @@ class Upscaler:
         """Runs tasks of any type: ``imageUpload`` and ``getResponse``, and those of `upscale`.
 
         Tasks overlap: one picture is decoded while another is in the network and a third is
-            encoded.
+        encoded.
 
         Returns:
             The envelope, as for `upscale`.
@@ -293,9 +293,8 @@ class Upscaler:
         """
         refuse_unknown("upscale_to_file", options, FileOptions)
         report = options.get("report") or self.new_report()
-        model, on_result = options.get("model"), options.get("on_result")
         with report.stage("open"):
-            enlargement = self._resolve(picture, factor, size=size, fit=fit, model=model)
+            enlargement = self._resolve(picture, factor, size=size, fit=fit, model=options.get("model"))
         self._pictures.write(
             picture,
             enlargement,
@@ -308,7 +307,7 @@ class Upscaler:
                 lossless=options.get("lossless"),
             ),
             on_progress=options.get("on_progress"),
-            check_result=None if on_result is None else lambda result: bool(on_result(result)),
+            check_result=options.get("on_result"),
             report=report,
         )
 

@@ -137,6 +137,15 @@ def test_plan(capsys):
     assert "a seam error of at most 1/255 in fp32" in out
 
 
+def test_plan_states_the_self_ensemble(monkeypatch, capsys):
+    arguments = ["info", "--plan", "64x48", "-x", "2"]
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ensemble"] == 1
+    monkeypatch.setenv("TILEWRIGHT_TTA", "on")
+    assert main(arguments) == 0
+    assert re.search(r"tilewright-photo x2 on .+, self-ensemble of 8, ", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize("size", ["640", "0x480", "640x", "x", "640x480x3", "640 480"])
 def test_plan_refuses_invalid_sizes(size, capsys):
     assert main(["info", "--plan", size]) == 2

@@ -1,4 +1,4 @@
-"""Whether values are what a client's own types say."""
+"""Compares values with the type hints of a client."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 
 def misfits(fields, declared):
-    """The names of fields that a class does not declare, or declares with another type.
+    """Returns the names of fields that a class does not declare, or declares with another type.
 
     Args:
-        fields: values by name.
-        declared: a dataclass or TypedDict.
+        fields: Values by name.
+        declared: A dataclass or TypedDict.
     """
     hints = get_type_hints(declared)
     return [name for name, value in fields.items() if name not in hints or not _fits(value, hints[name])]
@@ -24,4 +24,4 @@ def _fits(value, hint):
     if origin is Literal:
         return value in get_args(hint)
     kinds = (float, int) if hint is float else (origin or hint,)
-    return type(value) in kinds  # not isinstance: true is no number
+    return type(value) in kinds  # not isinstance, for which True is an int

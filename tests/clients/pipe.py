@@ -1,7 +1,8 @@
-"""A client's calls come in by a pipe, and what it sends goes out by it: no host is reached, and any attempt is told.
+"""Connects a client to the tests by a pipe instead of the network. Attempts to reach a host are refused and reported.
 
-The other end is ``test_clients.py``. One JSON value a line: in ``{"call": name, …}``; out ``{"sent": tasks}`` for each
-message of the client, which is answered by an envelope; last ``{"returned": …}`` or ``{"raised": …}``.
+The other end is ``tests/support/served_client.py``. Each line is a JSON value. For a call ``{"call": name, …}`` the
+client writes ``{"sent": tasks}`` for each of its messages and reads an envelope as the response. At the end it writes
+``{"returned": …}`` or ``{"raised": …}``.
 """
 
 from __future__ import annotations
@@ -15,32 +16,33 @@ from types import SimpleNamespace
 
 from websockets.protocol import State
 
-# Seconds for one call. A client that does not recognise its answer would wait for minutes.
+# Seconds for one call. A client that does not recognise the response would wait for minutes.
 _LONGEST_CALL = 30
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.sendmsg")
 
-_out, sys.stdout = sys.stdout, sys.stderr  # what a client prints must not get between
+_out, sys.stdout = sys.stdout, sys.stderr  # keeps what a client prints out of the pipe
 _reached: list[str] = []
 
 
 def serve(perform):
-    """Makes calls until there are no more.
+    """Makes the calls that it reads, until the pipe is closed.
 
     Args:
-        perform: a coroutine function of a call and its arguments, which gives what was returned or raised.
+        perform: A coroutine function that takes a call and its arguments, and returns what the client returned or
+            raised.
     """
     sys.addaudithook(_refuse_network)
     for line in sys.stdin:
         _reached.clear()
         try:
             outcome = asyncio.run(asyncio.wait_for(perform(**json.loads(line)), _LONGEST_CALL))
-        except Exception as error:  # not the one that the client has for errors of the service
+        except Exception as error:  # other than the client's exception for errors of the service
             outcome = {"raised": {"kind": type(error).__name__, "message": str(error)}}
         _write({**outcome, "reached": _reached})
 
 
 class MemorySocket:
-    """As much of a ``websockets`` connection as the clients use. Sign-in and pings, which are no tasks, end here."""
+    """Replaces a ``websockets`` connection, as far as the clients use it. It answers sign-in and pings itself."""
 
     def __init__(self):
         self.state = State.OPEN
@@ -69,7 +71,7 @@ class MemorySocket:
 
 
 class MemorySession:
-    """As much of an ``aiohttp`` session as a client uses to post tasks."""
+    """Replaces an ``aiohttp`` session, as far as a client uses it to post tasks."""
 
     closed = False
 
@@ -93,4 +95,4 @@ def _write(message):
 def _refuse_network(event, arguments):
     if event in _NETWORK:
         _reached.append(f"{event} {arguments[-1] if event == 'socket.connect' else arguments[0]}")
-        raise ConnectionRefusedError(f"{event} is not for tests")
+        raise ConnectionRefusedError(f"{event} is not available in tests")

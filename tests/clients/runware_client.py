@@ -1,4 +1,4 @@
-"""Calls of the package ``runware``, in its environment."""
+"""Calls the package ``runware``, in its own environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ async def connect(*_, **__):
     return MemorySocket()
 
 
-websockets.connect = connect  # the client takes no other
+websockets.connect = connect  # the client has no parameter for it
 
 
 async def perform(call, **arguments):

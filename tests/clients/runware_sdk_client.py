@@ -1,4 +1,4 @@
-"""Calls of the package ``runware-sdk``, in its environment."""
+"""Calls the package ``runware-sdk``, in its own environment."""
 
 from __future__ import annotations
 

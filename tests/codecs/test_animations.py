@@ -237,7 +237,7 @@ def test_task_returns_an_animation_and_classifies_every_frame(repeater, monkeypa
         return len(classified) == 3
 
     monkeypatch.setattr(repeater._classifier, "is_nsfw", is_nsfw)
-    monkeypatch.setattr("tilewright.nsfw.nsfw_problem", lambda: None)
+    monkeypatch.setattr("tilewright.service.runner.nsfw_problem", lambda: None)
     data = animation_file("GIF")
     task = {
         "taskType": "imageUpscale",

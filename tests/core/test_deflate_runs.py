@@ -89,9 +89,9 @@ def test_zlib_decompresses_any_runs(pieces):
 
 @pytest.mark.parametrize("spread", [0.3, 1, 3, 10, 40])
 def test_size_is_near_the_entropy(spread):
-    """Huffman codes cost at most 0.086 bits per symbol, plus the share of the most common symbol, above the entropy.
+    """Huffman codes exceed the entropy by at most 0.086 bits plus the most common symbol's share.
 
-    Source of the bound: Gallager, 1978. Runs only reduce the size.
+    Source of this bound per symbol: Gallager, 1978. Runs only reduce the size.
     """
     data = residuals(300_000, spread)
     counts = np.bincount(data)

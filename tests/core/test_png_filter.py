@@ -35,7 +35,7 @@ def check(pixels, alpha, isa, above=None):
 
 
 def for_every_filter(height, width, channels, dtype, seed=0):
-    """Returns rows with noise and with slopes in one or both directions, so that each filter is the best for some."""
+    """Returns rows of noise and of several slopes, so that each filter is the best for some."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     kind = (np.arange(height) // 3 % 6)[:, None]
@@ -66,9 +66,9 @@ def test_every_filter_is_chosen_and_equals_numpy(isa, sample, channels):
 
 
 def test_paeth_is_correct_for_all_neighbours():
-    """Every second pixel equals the Paeth prediction from its neighbours a, b and c, for all their values.
+    """Every second pixel equals the prediction from its neighbours a, b and c, for all their values.
 
-    The pixels before them equal their Paeth predictions too, so that this filter has the lowest cost.
+    The pixels before them equal their predictions too, so that this filter has the lowest cost.
     """
     rng = np.random.default_rng(0)
     lead_above = rng.integers(0, 255, 1 << 16, np.uint8, endpoint=True)
@@ -111,7 +111,8 @@ def test_equals_numpy_for_any_rows_in_one_or_two_calls(isa, data):
 def test_the_first_of_equally_good_filters_is_chosen(isa):
     flat = np.zeros((3, 40, 3), np.uint8)
     assert not run(flat, isa=isa)[0].any()
-    # Filters 0 (none) and 2 (up) cost the same in the first row. Filters 2 and 4 (Paeth) cost nothing in the second.
+    # Filters 0 (none) and 2 (up) cost the same in the first row. Filters 2 and 4 (Paeth) cost nothing
+    # in the second.
     stripes = np.zeros((2, 64, 1), np.uint8)
     stripes[:, ::2] = 128
     assert run(stripes, isa=isa)[0][:, 0].tolist() == [0, 2]

@@ -1,4 +1,4 @@
-"""The canvas on an emulated or real CUDA device gives the core's bytes and writes each of them once."""
+"""The canvas on a CUDA device, emulated or real, gives the core's bytes and writes each once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def random_tiles(plan, planes, element, scale=1, seed=0):
 
 
 def blend_all(canvas, plan, results, target, bases=None, **options):
-    """Blends all tiles into ``target`` ``[H, W, channels]``. Returns the count of non-finite values of each tile."""
+    """Blends all tiles into ``target`` [H, W, channels]. Returns the non-finite count of each tile."""
     counts = []
     for index, result in enumerate(results):
         begin, end = canvas.band(index // plan.columns)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 
 import numpy as np
 import pytest
 
-from support.device import MODULES, Device, module_of
+from support.device import MODULES, Device, module_of, set_free_memory
 from tilewright import _core
 
 
@@ -23,15 +22,6 @@ def emulated():
     module = module_of("_cuda_emulated")
     yield module
     module.emulate()
-
-
-def set_free_memory(emulated, nbytes):
-    """Sets the device's memory to what is allocated plus ``nbytes``. Returns the total."""
-    gc.collect()  # so that buffers of earlier tests are not freed later
-    emulated.emulate()
-    free, total = emulated.memory()
-    emulated.emulate(memory=total - free + nbytes)
-    return total - free + nbytes
 
 
 def test_the_module_loads_without_a_driver_and_names_the_problem():

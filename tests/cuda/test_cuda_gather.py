@@ -1,4 +1,4 @@
-"""Gather on an emulated or real CUDA device gives the core's bytes and writes each of them once."""
+"""Gather on a CUDA device, emulated or real, gives the core's bytes and writes each once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans for tiles that stay on a device: few shapes, within the memory that there is."""
+"""Plans for tiles in device memory: few shapes, within the memory budget."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def plan(width, height, *, spec=SPEC, demand=DEMAND, tile=None, memory_budget=2*
 
 
 @given(width=st.integers(SIDES[0], 20_000), height=st.integers(SIDES[0], 20_000))
-def test_pictures_of_all_sizes_share_a_shape(width, height):
-    found = plan(width, height)
-    assert (found.tile_width, found.tile_height) == (SIDES[0], SIDES[0])
+def test_large_pictures_of_all_sizes_share_one_tile_shape(width, height):
+    result = plan(width, height)
+    assert (result.tile_width, result.tile_height) == (SIDES[0], SIDES[0])
 
 
-def test_a_picture_that_is_smaller_is_a_tile():
+def test_smaller_picture_is_one_tile():
     assert len(plan(300, 200)) == 1
 
 
@@ -42,39 +42,39 @@ def test_a_picture_that_is_smaller_is_a_tile():
     budget=st.integers(10**6, 10**9),
     multiple=st.sampled_from([1, 4]),
 )
-def test_the_budget_is_kept_where_it_can_be(width, height, budget, multiple):
+def test_plans_stay_within_the_budget_unless_tiles_are_the_smallest_possible(width, height, budget, multiple):
     spec = ModelSpec(name="any", scale=4, halo=18, multiple_of=multiple)
-    found = plan(width, height, spec=spec, memory_budget=budget)
-    if DEMAND.bytes_for(found, 1, 4) > budget:
-        assert smaller_tiles(found, spec, height) is None
-    count = batch_size(found, 4, len(found), demand=DEMAND, memory_budget=budget)
-    assert count == 1 or DEMAND.bytes_for(found, count, 4) <= budget
-    assert count <= len(found)
+    result = plan(width, height, spec=spec, memory_budget=budget)
+    if DEMAND.bytes_for(result, 1, 4) > budget:
+        assert smaller_tiles(result, spec, height) is None
+    count = batch_size(result, 4, len(result), demand=DEMAND, memory_budget=budget)
+    assert count == 1 or DEMAND.bytes_for(result, count, 4) <= budget
+    assert count <= len(result)
 
 
-def test_tiles_that_are_asked_for_are_what_they_are():
+def test_tile_argument_is_used():
     assert plan(2000, 2000, tile=100).tile_width == 100
     with pytest.raises(TilewrightError, match="tile must be a positive integer"):
         plan(10, 10, tile=0)
 
 
 @given(width=st.integers(16, 3000), height=st.integers(16, 3000), tile=st.integers(1, 700))
-def test_smaller_tiles_come_to_an_end(width, height, tile):
-    found, areas = plan_tiles(width, height, SPEC, tile=tile), []
-    while found is not None:
-        areas.append(found.tile_width * found.tile_height)
-        found = smaller_tiles(found, SPEC, height)
+def test_smaller_tiles_shrink_until_there_are_none(width, height, tile):
+    result, areas = plan_tiles(width, height, SPEC, tile=tile), []
+    while result is not None:
+        areas.append(result.tile_width * result.tile_height)
+        result = smaller_tiles(result, SPEC, height)
     assert areas == sorted(set(areas), reverse=True)
 
 
-def test_a_network_of_fixed_size_has_no_smaller_tiles():
+def test_network_of_fixed_size_has_no_smaller_tiles():
     spec = ModelSpec(name="any", scale=2, halo=4, fixed_size=(64, 64))
-    found = plan(200, 200, spec=spec)
-    assert (found.tile_width, found.tile_height) == (64, 64)
-    assert smaller_tiles(found, spec, 200) is None
+    result = plan(200, 200, spec=spec)
+    assert (result.tile_width, result.tile_height) == (64, 64)
+    assert smaller_tiles(result, spec, 200) is None
 
 
-def test_a_network_that_looks_at_all_of_a_tile_sees_as_much_as_there_is_memory_for():
+def test_network_that_averages_gets_the_largest_tiles_within_the_budget():
     spec = ModelSpec(name="any", scale=2, halo=18, feather=16, receptive_radius=None)
     assert len(plan(1500, 1200, spec=spec)) == 1
     assert plan(1500, 1200, spec=spec, memory_budget=10**9).tile_width == 750
@@ -82,14 +82,14 @@ def test_a_network_that_looks_at_all_of_a_tile_sees_as_much_as_there_is_memory_f
     assert smaller_tiles(whole, spec, 1200).tile_width == 750
 
 
-def test_small_tiles_share_batches():
-    found = plan(2000, 2000, tile=128)
-    assert batch_size(found, 4, 1000, demand=DEMAND, memory_budget=2**40) == 16
-    assert batch_size(found, 4, 3, demand=DEMAND, memory_budget=2**40) == 2
+def test_small_tiles_are_batched():
+    result = plan(2000, 2000, tile=128)
+    assert batch_size(result, 4, 1000, demand=DEMAND, memory_budget=2**40) == 16
+    assert batch_size(result, 4, 3, demand=DEMAND, memory_budget=2**40) == 2
     assert batch_size(plan(2000, 2000), 4, 1000, demand=DEMAND, memory_budget=2**40) == 1
 
 
-def test_the_default_is_a_part_of_what_is_free():
+def test_default_budget_is_half_of_the_free_memory():
     class Kernels:
         @staticmethod
         def memory():

@@ -1,4 +1,4 @@
-"""Whatever makes it fast changes no pixel."""
+"""Optimisations change no pixel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tilewright.testing import make_picture
 
 TILE = 80
 
-# Scalar kernels and one thread by settings; one step after the other, on new memory; Pillow's PNG encoder.
+# Runs every step in sequence, in new memory, and encodes with Pillow. The environment selects scalar kernels and one
+# thread.
 PLAIN = """
 import sys
 import numpy as np
@@ -42,13 +43,13 @@ Image.fromarray(result).save(target)
 """
 
 
-def test_without_any_optimisation_the_pixels_are_the_same(tmp_path):
+def test_pixels_equal_a_run_without_optimisations(tmp_path):
     pytest.importorskip("openvino")
-    source, plain, ours = (tmp_path / name for name in ("source.png", "plain.png", "ours.png"))
+    source, plain, optimised = (tmp_path / name for name in ("source.png", "plain.png", "optimised.png"))
     Image.fromarray(make_picture(150, 210)).save(source)
     environment = os.environ | {"TILEWRIGHT_ISA": "scalar", "TILEWRIGHT_THREADS": "1"}
     subprocess.run([sys.executable, "-c", PLAIN, source, plain, str(TILE)], check=True, env=environment)
-    with Upscaler(model="realesr-animevideov3", device="cpu", tile=TILE) as upscaler, ours.open("wb") as file:
+    with Upscaler(model="realesr-animevideov3", device="cpu", tile=TILE) as upscaler, optimised.open("wb") as file:
         upscaler.upscale_to_file(decode(source.read_bytes()), 4, file, "PNG")
         assert upscaler.last_report.tiles > 4
-    np.testing.assert_array_equal(np.asarray(Image.open(ours)), np.asarray(Image.open(plain)))
+    np.testing.assert_array_equal(np.asarray(Image.open(optimised)), np.asarray(Image.open(plain)))

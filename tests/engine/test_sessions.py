@@ -1,4 +1,4 @@
-"""The runtimes: they agree with each other, and what they are asked to do is what they do."""
+"""Sessions of onnxruntime and OpenVINO: they agree with each other, and obey the requested device and precision."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_openvino_in_float32_equals_onnxruntime(model):
     np.testing.assert_allclose(got, want, atol=2e-5)
 
 
-def test_bf16_is_used_only_where_it_agrees(model, monkeypatch):
+def test_bf16_is_used_only_if_it_agrees_with_float32(model, monkeypatch):
     openvino_session(model, "fp32")
     from tilewright.engine.sessions import openvino
     from tilewright.engine.sessions import precision as precision_gate
@@ -53,7 +53,7 @@ def test_bf16_is_used_only_where_it_agrees(model, monkeypatch):
     session = openvino.open_fastest(model, threads=2)
     assert session.precision == "bf16"
     exact = openvino_session(model, "fp32").run(batch()).copy()
-    assert 1e-4 < np.abs(session.run(batch()) - exact).max() < 0.05, "bf16 is really what runs"
+    assert 1e-4 < np.abs(session.run(batch()) - exact).max() < 0.05, "the session must run in bf16"
 
     monkeypatch.setattr(precision_gate, "GATE_DB", 100.0)
     assert openvino.open_fastest(model, threads=2).precision == "fp32"
@@ -63,7 +63,7 @@ def test_precision_fp32_is_obeyed(model):
     assert open_session(model, device="cpu", precision="fp32", threads=2).precision == "fp32"
 
 
-def test_without_openvino_onnxruntime_serves_and_says_once_what_it_costs(model, monkeypatch, caplog):
+def test_without_openvino_onnxruntime_is_used_and_a_warning_is_logged_once(model, monkeypatch, caplog):
     monkeypatch.setattr(select, "_openvino_installed", lambda: False)
     select._recommend_openvino.cache_clear()
     with caplog.at_level(logging.WARNING, "tilewright"):
@@ -73,22 +73,22 @@ def test_without_openvino_onnxruntime_serves_and_says_once_what_it_costs(model, 
     assert caplog.text.count("install tilewright[cpu]") == 1
 
 
-def test_cuda_that_does_not_start_is_an_error_not_a_slow_answer(model):
+def test_cuda_that_cannot_run_is_an_error_instead_of_a_fallback_to_the_cpu(model):
     from tilewright.engine.sessions.cuda_check import cuda_problem
 
     if cuda_problem() is None:
-        pytest.skip("CUDA runs here")
+        pytest.skip("CUDA is available")
     with pytest.raises(DeviceError, match="CUDA cannot run realesr-animevideov3"):
         CudaHostSession(model)
 
 
-def test_cuda_counts_as_able_only_when_it_has_convolved(monkeypatch):
-    """A driver that starts, a device and all libraries are not enough."""
+def test_cuda_is_available_only_if_it_runs_a_convolution(monkeypatch):
+    """A working driver, a device and all libraries are not enough."""
     from tilewright.engine.sessions import cuda_check
     from tilewright.engine.sessions.cuda_check import cuda_problem
 
     if cuda_problem() is None:
-        pytest.skip("CUDA runs here")
+        pytest.skip("CUDA is available")
 
     class Driver:
         def cuInit(self, _):  # noqa: N802
@@ -104,7 +104,7 @@ def test_cuda_counts_as_able_only_when_it_has_convolved(monkeypatch):
     assert cuda_problem.__wrapped__() == "Failed to load libcudnn.so.9; install tilewright[cuda]"
 
 
-def test_a_runtime_that_is_broken_is_a_device_error(model, monkeypatch):
+def test_runtime_that_cannot_be_imported_is_a_device_error(model, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
@@ -112,7 +112,7 @@ def test_a_runtime_that_is_broken_is_a_device_error(model, monkeypatch):
         OnnxRuntimeSession(model, threads=1)
 
 
-def test_a_runtime_that_fails_while_running_is_an_inference_error(model):
+def test_failed_run_is_an_inference_error(model):
     for session in (
         OnnxRuntimeSession(model, threads=2),
         open_session(model, device="cpu", precision="fp32", threads=2),
@@ -121,7 +121,7 @@ def test_a_runtime_that_fails_while_running_is_an_inference_error(model):
             session.run(np.zeros((1, 4, 8, 8), np.float32))
 
 
-def test_a_file_that_is_no_network_is_a_model_error(tmp_path):
+def test_file_that_is_not_onnx_is_a_model_error(tmp_path):
     path = tmp_path / "not.onnx"
     path.write_bytes(b"not a network")
     broken = Model(path, ModelSpec(name="not", scale=4))
@@ -129,7 +129,7 @@ def test_a_file_that_is_no_network_is_a_model_error(tmp_path):
         OnnxRuntimeSession(broken, threads=1)
 
 
-def test_a_network_of_unknown_operators_is_a_model_error(tmp_path):
+def test_network_with_unknown_operators_is_a_model_error(tmp_path):
     graph = helper.make_graph(
         [helper.make_node("Frobnicate", ["x"], ["y"])],
         "odd",
@@ -146,8 +146,8 @@ def test_a_network_of_unknown_operators_is_a_model_error(tmp_path):
         openvino_session(odd, "fp32")
 
 
-def test_a_result_of_another_size_than_the_spec_says_is_an_error(tmp_path):
-    wrong = Model(own_network(tmp_path / "two.onnx"), ModelSpec(name="two", scale=3))
+def test_result_whose_size_contradicts_the_spec_is_an_error(tmp_path):
+    wrong = Model(repeating_network(tmp_path / "two.onnx"), ModelSpec(name="two", scale=3))
     with pytest.raises(
         InferenceError, match=r"two failed .* \{1,3,144,120\} but the computed output shape .* is \{1,3,96,80\}"
     ):
@@ -157,8 +157,16 @@ def test_a_result_of_another_size_than_the_spec_says_is_an_error(tmp_path):
         openvino_session(wrong, "fp32").run(batch())
 
 
-def own_network(path, *, layout="NCHW", dtype=np.float32, planes=3, swap=False):
-    """A network of factor 2 that repeats pixels; with `swap` it takes and gives BGR, shown by darkening its blue."""
+def repeating_network(path, *, layout="NCHW", dtype=np.float32, planes=3, darken_first=False):
+    """Writes a network that repeats pixels by a factor of 2.
+
+    Args:
+        path: File to write.
+        layout: "NCHW" or "NHWC".
+        dtype: float32 or float16, of input and output.
+        planes: Number of channels.
+        darken_first: Halves the first channel, which shows whether the network gets RGB or BGR.
+    """
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     shape = ["n", planes, "h", "w"] if layout == "NCHW" else ["n", "h", "w", planes]
     larger = ["n", planes, "H", "W"] if layout == "NCHW" else ["n", "H", "W", planes]
@@ -167,7 +175,7 @@ def own_network(path, *, layout="NCHW", dtype=np.float32, planes=3, swap=False):
     if layout == "NHWC":
         nodes.append(helper.make_node("Transpose", ["x"], ["nchw"], perm=[0, 3, 1, 2]))
         last = "nchw"
-    if swap:
+    if darken_first:
         gains = np.array([0.5, 1, 1], dtype).reshape(1, 3, 1, 1)
         inputs.append(numpy_helper.from_array(gains, "gains"))
         nodes.append(helper.make_node("Mul", [last, "gains"], ["gained"]))
@@ -186,7 +194,7 @@ def own_network(path, *, layout="NCHW", dtype=np.float32, planes=3, swap=False):
     )
     graph = helper.make_graph(
         nodes,
-        "own",
+        "repeating",
         [helper.make_tensor_value_info("x", element, shape)],
         [helper.make_tensor_value_info("y", element, larger)],
         inputs,
@@ -198,26 +206,28 @@ def own_network(path, *, layout="NCHW", dtype=np.float32, planes=3, swap=False):
 
 @pytest.mark.parametrize("openvino_installed", [True, False])
 @pytest.mark.parametrize(
-    "form", [{}, {"layout": "NHWC"}, {"dtype": np.float16}, {"planes": 1}, {"planes": 1, "layout": "NHWC"}]
+    "options", [{}, {"layout": "NHWC"}, {"dtype": np.float16}, {"planes": 1}, {"planes": 1, "layout": "NHWC"}]
 )
-def test_a_network_of_the_users_is_fed_as_it_wants(tmp_path, monkeypatch, form, openvino_installed):
+def test_network_gets_the_layout_dtype_and_channels_of_its_input(tmp_path, monkeypatch, options, openvino_installed):
     if not openvino_installed:
         monkeypatch.setattr(select, "_openvino_installed", lambda: False)
-    path = own_network(tmp_path / "own.onnx", **form)
-    upscaler = Upscaler(model=path, device="cpu", precision="fp32", store="memory://own", tile=24)
+    path = repeating_network(tmp_path / "repeating.onnx", **options)
+    upscaler = Upscaler(model=path, device="cpu", precision="fp32", store="memory://repeating", tile=24)
     picture = make_picture(40, 50, 4)
-    picture[:, :, 3] |= 1  # no colour is hidden, which would get another
+    picture[:, :, 3] |= 1  # hidden colours would be replaced
     result = upscaler.upscale_array(picture, 2)
     want = picture.repeat(2, 0).repeat(2, 1)
-    tolerance = 1 if form.get("dtype") is np.float16 else 0
+    tolerance = 1 if options.get("dtype") is np.float16 else 0
     assert np.abs(result.astype(int) - want).max() <= tolerance
 
 
-def test_a_network_of_bgr_is_fed_bgr_when_it_is_said(tmp_path):
-    path = own_network(tmp_path / "bgr.onnx", swap=True)
+def test_network_gets_bgr_if_the_spec_says_so(tmp_path):
+    path = repeating_network(tmp_path / "bgr.onnx", darken_first=True)
     picture = make_picture(20, 24) // 2 * 2
     blue_darkened = picture // np.array([1, 1, 2], np.uint8)
-    upscaler = Upscaler(model=path, device="cpu", precision="fp32", spec={"channel_order": "BGR"}, store="memory://own")
+    upscaler = Upscaler(
+        model=path, device="cpu", precision="fp32", spec={"channel_order": "BGR"}, store="memory://repeating"
+    )
     np.testing.assert_array_equal(upscaler.upscale_array(picture, 2), blue_darkened.repeat(2, 0).repeat(2, 1))
-    red_darkened = Upscaler(model=path, device="cpu", precision="fp32", store="memory://own")
+    red_darkened = Upscaler(model=path, device="cpu", precision="fp32", store="memory://repeating")
     assert (red_darkened.upscale_array(picture, 2)[::2, ::2, 2] == picture[:, :, 2]).all()

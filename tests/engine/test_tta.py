@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean over eight ways round, whatever the tiles."""
+"""Self-ensemble: the mean over eight orientations, and the same bytes for any tiles."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from tilewright.models.spec import ModelSpec
 from tilewright.testing import FakeSession, make_picture
 
 
-def ways(values):
-    """A picture [n, planes, h, w] eight ways round, and how to turn a result back."""
+def orientations(values):
+    """Yields a batch [n, planes, h, w] in eight orientations, each with a function that undoes it."""
     for turns in range(4):
         for mirrored in (False, True):
 
-            def there(array, turns=turns, mirrored=mirrored):
+            def transform(array, turns=turns, mirrored=mirrored):
                 array = np.rot90(array, turns, axes=(-2, -1))
                 return array[..., ::-1] if mirrored else array
 
-            def back(array, turns=turns, mirrored=mirrored):
+            def undo(array, turns=turns, mirrored=mirrored):
                 array = array[..., ::-1] if mirrored else array
                 return np.rot90(array, -turns, axes=(-2, -1))
 
-            yield np.ascontiguousarray(there(values)), back
+            yield np.ascontiguousarray(transform(values)), undo
 
 
-class Lopsided(FakeSession):
-    """Adds to every result something that depends on where a pixel lies."""
+class GradientSession(FakeSession):
+    """Adds a gradient, so that results differ between orientations."""
 
     def run(self, batch, result=None):
         result = super().run(batch, result)
@@ -37,18 +37,18 @@ class Lopsided(FakeSession):
 
 
 @pytest.mark.parametrize("planes", [1, 3])
-def test_is_the_mean_of_eight_runs_each_turned_back(planes):
+def test_result_is_the_mean_over_eight_orientations(planes):
     spec = ModelSpec(name="fake", scale=2, channel_order="Y" if planes == 1 else "RGB")
     batch = np.random.default_rng(0).random((2, planes, 5, 7), np.float32)
-    want = np.mean([back(Lopsided(spec).run(turned)) for turned, back in ways(batch)], axis=0)
-    inner = Lopsided(spec)
+    want = np.mean([undo(GradientSession(spec).run(each)) for each, undo in orientations(batch)], axis=0)
+    inner = GradientSession(spec)
     result = SelfEnsembleSession(inner).run(batch)
     assert (result.shape, result.dtype) == ((2, planes, 10, 14), np.float32)
     np.testing.assert_allclose(result, want, rtol=1e-6)
     assert sorted(inner.batches) == 4 * [(2, planes, 5, 7)] + 4 * [(2, planes, 7, 5)]
 
 
-def test_a_network_of_one_fixed_size_is_turned_as_far_as_it_fits():
+def test_network_of_fixed_size_gets_only_orientations_of_that_size():
     spec = ModelSpec(name="fake", scale=2, fixed_size=(5, 7))
     inner = FakeSession(spec)
     batch = np.random.default_rng(0).random((1, 3, 5, 7), np.float32)
@@ -58,8 +58,8 @@ def test_a_network_of_one_fixed_size_is_turned_as_far_as_it_fits():
 
 @pytest.mark.parametrize("name", ["tilewright-photo", "realesr-animevideov3", "span-x4-ch48"])
 @pytest.mark.parametrize("factor", [3, 4])
-def test_tiled_equals_whole_and_a_mirrored_picture_gives_the_mirrored_result(upscaler_for, name, factor):
-    """With its own tail on the canvas, or taken off for a rescale."""
+def test_tiled_equals_untiled_and_mirrored_input_gives_the_mirrored_result(upscaler_for, name, factor):
+    """The canvas applies the tail of the network. A network for a rescaled factor has no tail."""
     picture = make_picture(52, 60)
     whole = upscaler_for(model=name, device="cpu", tta=True).upscale_array(picture, factor)
     tiled = upscaler_for(model=name, device="cpu", tta=True, tile=48).upscale_array(picture, factor)
@@ -67,12 +67,12 @@ def test_tiled_equals_whole_and_a_mirrored_picture_gives_the_mirrored_result(ups
     mirrored = upscaler_for(model=name, device="cpu", tta=True).upscale_array(picture[:, ::-1], factor)[:, ::-1]
     plain = upscaler_for(model=name, device="cpu").upscale_array(picture, factor)
     mirrored_plain = upscaler_for(model=name, device="cpu").upscale_array(picture[:, ::-1], factor)[:, ::-1]
-    assert np.abs(mirrored.astype(int) - whole).max() <= 1, "the order of adding, at most"
+    assert np.abs(mirrored.astype(int) - whole).max() <= 1, "only the order of summation may differ"
     assert np.abs(mirrored_plain.astype(int) - plain).max() > 3
 
 
 @pytest.mark.slow
-def test_it_is_better_on_set5(upscaler_for, shared_data):
+def test_psnr_on_set5_is_higher_with_tta(upscaler_for, shared_data):
     from PIL import Image
 
     from support.metrics import psnr_y

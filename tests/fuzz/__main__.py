@@ -1,8 +1,8 @@
-"""Fuzzes for a given time and says what came of it: ``python -m fuzz pictures --seconds 60``, in the folder tests.
+"""Runs the fuzzer for a given time, and prints the outcome: ``python -m fuzz pictures --seconds 60`` in ``tests``.
 
-The fuzzer, libFuzzer in atheris, is a process of its own: a crash of native code, a picture that takes too long, or
-more memory than is granted end that process, and leave the input in a file. The same seed on the same code finds the
-same things.
+The fuzzer is libFuzzer in atheris. It runs in a separate process, which ends if native code crashes, or if an input
+takes too long or too much memory; that input is written to a file. The same seed on the same code tries the same
+inputs.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ import types
 from pathlib import Path
 
 TARGETS = ("pictures", "tasks")
-SECONDS_FOR_ONE = 20
-MEBIBYTES = 1500
+SECONDS_PER_INPUT = 20
+MAX_MEBIBYTES = 1500
 
-# The C library's allocator raises these thresholds by itself, and then keeps what lies between two allocations. Over a
-# hundred thousand pictures of every kind that came to more than 1 GiB which nothing holds, and would hide a leak.
+# Fixed thresholds for glibc's allocator. By default it raises them at run time, and then keeps free memory between
+# allocations: more than 1 GiB after a hundred thousand pictures of all kinds, which would hide a leak.
 ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 
 def main() -> int:
-    """Runs a target; the exit status is 1 when something was found."""
-    parser = argparse.ArgumentParser(prog="python -m fuzz", description="Tries what must not break anything.")
+    """Runs a target. Returns the exit status: 1 if an input failed."""
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description="Fuzzes tilewright with pictures or tasks.")
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=1, help="of the mutations (default: 1)")
-    parser.add_argument("--corpus", type=Path, help="keep inputs that reach new code here, and begin with them")
-    parser.add_argument("--found", type=Path, default=Path("build/fuzz"), help="where inputs that break something go")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the mutations (default: 1)")
+    parser.add_argument("--corpus", type=Path, help="folder of inputs that reach new code; used and extended")
+    parser.add_argument("--found", type=Path, default=Path("build/fuzz"), help="folder for inputs that fail")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments, others = parser.parse_known_args()
     if arguments.worker:
@@ -45,9 +45,9 @@ def main() -> int:
 
 
 def _watch(arguments: argparse.Namespace, others: list[str], folder: Path) -> int:
-    """Starts the fuzzer on the seeds, passes on what it says, and sums up."""
-    seeds, learnt = folder / "seeds", arguments.corpus or folder / "learnt"
-    for path in (seeds, learnt, arguments.found):
+    """Runs the fuzzer from the seeds, copies its output to standard error, and prints a summary."""
+    seeds, corpus = folder / "seeds", arguments.corpus or folder / "corpus"
+    for path in (seeds, corpus, arguments.found):
         path.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(importlib.import_module(f"fuzz.{arguments.target}").corpus()):
         (seeds / f"{number:03}").write_bytes(data)
@@ -61,8 +61,8 @@ def _watch(arguments: argparse.Namespace, others: list[str], folder: Path) -> in
             "-len_control=0",
             "-reduce_inputs=0",
         ),
-        *(f"-timeout={SECONDS_FOR_ONE}", f"-rss_limit_mb={MEBIBYTES}", f"-artifact_prefix={found}"),
-        *(*others, str(learnt), str(seeds)),
+        *(f"-timeout={SECONDS_PER_INPUT}", f"-rss_limit_mb={MAX_MEBIBYTES}", f"-artifact_prefix={found}"),
+        *(*others, str(corpus), str(seeds)),
     ]
     environment = {"TILEWRIGHT_CACHE_DIR": str(folder / "cache"), **ALLOCATOR, **os.environ}
     executions = 0
@@ -82,13 +82,13 @@ def _fuzz(target: str, arguments: list[str]) -> None:
     import tilewright
 
     module = importlib.import_module(f"fuzz.{target}")
-    for data in module.corpus():  # what is made at first use may take longer than an input may
+    for data in module.corpus():  # lazy initialisation may take longer than the limit for one input
         module.one_input(data)
-    # Many modules are imported when they are first used, which would be too late for coverage to see them.
+    # Many modules are imported lazily, which would be too late for instrumentation.
     for found in pkgutil.walk_packages(tilewright.__path__, "tilewright."):
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
-    # Not by atheris' hook for imports, which does not see through an editable install.
+    # atheris' import hook does not work with an editable installation.
     for function in gc.get_objects():
         if isinstance(function, types.FunctionType) and str(function.__module__).startswith("tilewright."):
             _instrument(function)
@@ -98,10 +98,10 @@ def _fuzz(target: str, arguments: list[str]) -> None:
 
 
 def _instrument(function: types.FunctionType) -> None:
-    """Has the fuzzer follow which ways a function goes, and what it compares.
+    """Instruments a function, so that the fuzzer records its branches and comparisons.
 
-    Not what it compares of arrays: atheris 3.0 lets go of no result of a comparison, and an array is as large as a
-    picture. ``atheris.instrument_func`` knows no such choice.
+    Comparisons in functions that use arrays are not recorded, because atheris 3.0 never frees the result of a
+    comparison, and an array is as large as a picture. ``atheris.instrument_func`` has no option for this.
     """
     from atheris.instrument_bytecode import patch_code
 

@@ -1,6 +1,6 @@
-"""Files made wrong with knowledge of their format: their parts mixed up, sizes that lie, checksums that are right.
+"""Mutates files with knowledge of their format: rearranged parts and wrong sizes, with correct checksums.
 
-Chance alone would mostly break a checksum or the first length, and decoders would look no further.
+Random changes would mostly break a checksum or the first length, and decoders would stop there.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _ODD_NUMBERS = [0, 1, 2, 7, 8, 16, 127, 128, 255, 256, 32767, 32768, 65500, 6553
 
 
 class Part(NamedTuple):
-    """A chunk, segment or block: its name as it stands in the file, and what it holds."""
+    """A chunk, segment or block of a file: its name as it is in the file, and its content."""
 
     name: bytes
     body: bytes
 
 
 def mutated(data: bytes, random: Random) -> bytes:
-    """A file with one to three things wrong with it, or right in another way."""
+    """Returns the file with one to three mutations. It may still be valid."""
     for _ in range(random.randint(1, 3)):
         kind = _kind(data)
         if kind is None or random.random() < 0.3:
@@ -44,12 +44,12 @@ def _kind(data: bytes) -> str | None:
 
 
 def parts_of(kind: str, data: bytes) -> list[Part]:
-    """Takes a file apart, as far as it can be followed; `joined` makes the same file of it."""
+    """Splits a file into parts, up to where its structure is broken. `joined` is the inverse for valid files."""
     return {"png": _png_parts, "jpg": _jpg_parts, "webp": _webp_parts, "gif": _gif_parts}[kind](data)
 
 
 def joined(kind: str, parts: list[Part]) -> bytes:
-    """A file of these parts, with lengths and checksums that are right."""
+    """Joins parts to a file with correct lengths and checksums."""
     if kind == "png":
         return _PNG + b"".join(_png_chunk(part) for part in parts)
     if kind == "jpg":
@@ -83,7 +83,7 @@ def _png_parts(data: bytes) -> list[Part]:
 
 
 def _jpg_parts(data: bytes) -> list[Part]:
-    """Segments; what follows one without a length, the coded pixels mostly, is a part without a name."""
+    """Splits a JPEG file into segments. Data outside of segments, mostly coded pixels, becomes parts without a name."""
     parts, at = [], 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         (length,) = struct.unpack_from(">H", data, at + 2)
@@ -108,7 +108,7 @@ def _webp_parts(data: bytes) -> list[Part]:
 
 
 def _gif_parts(data: bytes) -> list[Part]:
-    """Header with the table of colours, then blocks from introducer to introducer."""
+    """Splits a GIF file into the header with the colour table, and blocks that start with an introducer."""
     flags = data[10] if len(data) > 10 else 0
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     parts = [Part(data[:6], data[6:at])]
@@ -155,7 +155,7 @@ def _from_another(kind: str, random: Random) -> list[Part]:
 
 def _part_changed(part: Part, random: Random) -> Part:
     if part.name in (b"IDAT", b"iCCP", b"fdAT") and random.random() < 0.7:
-        # Behind the name of a profile and the number of a frame.
+        # The compressed data follows the name of a profile, or the number of a frame.
         skipped = {b"IDAT": 0, b"fdAT": 4, b"iCCP": part.body.find(b"\0") + 2}[part.name]
         try:
             inner = zlib.decompress(part.body[skipped:])
@@ -182,7 +182,7 @@ def _bytes_changed(data: bytes, random: Random) -> bytes:
         case 4:
             changed[at:at] = changed[at : at + random.randint(1, 64)] * random.randint(1, 8)
         case _:
-            # Where sizes and offsets stand, a number that overflows, underflows or promises too much.
+            # As a size or an offset, such a number overflows, underflows or claims too much.
             number = random.choice(_ODD_NUMBERS)
             size = random.choice([1, 2, 4])
             order = random.choice(["big", "little"])

@@ -1,4 +1,4 @@
-"""Requests of every kind, right and wrong, and what must hold of the reply to each."""
+"""Strategies for valid and invalid requests, and checks of the response to each."""
 
 from __future__ import annotations
 
@@ -81,36 +81,38 @@ requests = json_values | st.lists(
 )
 
 
-def reply_to(server, request):
+def respond(server, request):
+    """Returns the envelope as JSON would transfer it, and all its items. Checks that there is no internal error."""
     envelope = json.loads(json.dumps(server.run(request)))
     assert not list(ENVELOPE.iter_errors(envelope))
     items = [*envelope["data"], *envelope.get("errors", [])]
-    assert "internalServerError" not in [item.get("code") for item in items], "a fault of ours"
+    assert "internalServerError" not in [item.get("code") for item in items], "no request may cause an internal error"
     return envelope, items
 
 
-def answer(server, request):
-    envelope, items = reply_to(server, request)
+def check_tasks(server, request):
+    """Sends tasks, waits for asynchronous ones, and returns the envelope. Checks that every task is answered."""
+    envelope, items = respond(server, request)
     for item in envelope["data"]:
-        if "imageUUID" not in item:  # acknowledged: its taskUUID is free when it is done
+        if "imageUUID" not in item:  # only acknowledged: its taskUUID is reserved until it is finished
             poll = {"taskType": "getResponse", "taskUUID": item["taskUUID"]}
-            while "processing" in [later.get("status") for later in reply_to(server, poll)[1]]:
+            while "processing" in [polled.get("status") for polled in respond(server, poll)[1]]:
                 time.sleep(0.001)
     tasks = request if isinstance(request, list) else [request]
-    # Every task is answered under the taskUUID it came with, and nothing else is.
+    # Every taskUUID that was sent is answered, and no other.
     sent = {task["taskUUID"] for task in tasks if isinstance(task.get("taskUUID"), str)}
     assert {item["taskUUID"] for item in items if "taskUUID" in item} == sent
     assert len(envelope["data"]) <= len(tasks)
     assert len(items) >= len(tasks)
     if "errors" not in envelope:
-        assert TASK.is_valid(request), "what is served is in the schema"
+        assert TASK.is_valid(request), "the schema must allow every request that succeeds"
     return envelope
 
 
-def answer_anything(server, request):
-    """Sends any value: an envelope comes back, or TypeError where it is no task."""
+def check_any(server, request):
+    """Sends any value, and checks the envelope, or that a value that is not a task raises TypeError."""
     if all(isinstance(task, dict) for task in (request if isinstance(request, list) else [request])):
-        answer(server, request)
+        check_tasks(server, request)
     else:
         with pytest.raises(TypeError, match="a task must be a mapping"):
             server.run(request)

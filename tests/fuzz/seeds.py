@@ -1,4 +1,4 @@
-"""Small files of every kind that is read, and of some that are not: what mutations begin with."""
+"""Small files of every supported kind, and of some unsupported ones, which mutations start from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:t="http://ns.adobe.com/tiff
 
 @cache
 def seeds() -> dict[str, bytes]:
-    """Files by name; the name's first part is the kind."""
+    """Returns the files by name. The first word of a name is the kind."""
     return {**_png(), **_jpg(), **_webp(), **_gif(), **_others()}
 
 
@@ -104,7 +104,7 @@ def _picture(channels: int, height: int = 9, width: int = 13) -> np.ndarray:
 
 def _exif() -> Image.Exif:
     exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: rows and columns change places
+    exif[0x0112] = 6  # orientation: rotated by 90 degrees
     exif[0x010F] = "maker"
     exif[0x011A] = 300.0
     exif.get_ifd(0x8769)[0xA002] = 13
@@ -123,8 +123,8 @@ def _vips_png(picture: object, **options: object) -> bytes:
 
 
 def _with_chunks(png: bytes, chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """A PNG file with more chunks before the pixels; the header's chunk ends at byte 33."""
-    more = b"".join(
+    """Inserts chunks into a PNG file after the IHDR chunk, which ends at byte 33."""
+    inserted = b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     )
-    return png[:33] + more + png[33:]
+    return png[:33] + inserted + png[33:]

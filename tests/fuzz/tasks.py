@@ -1,4 +1,4 @@
-"""Any request: an envelope comes back that the schema knows, and never a fault of ours."""
+"""Fuzz target: any request gets an envelope that matches the schema, without an internal error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.requests import answer_anything, mutated_tasks, requests
+from fuzz.requests import check_any, mutated_tasks, requests
 from support.fake_networks import with_fake_networks
 from tilewright import Settings, Upscaler
 
@@ -21,18 +21,18 @@ def _upscaler() -> Upscaler:
 
 @settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(request=mutated_tasks() | st.lists(mutated_tasks(), max_size=4) | requests)
-def _answered(request: object) -> None:
-    answer_anything(_upscaler(), request)
+def _check(request: object) -> None:
+    check_any(_upscaler(), request)
 
 
 def one_input(data: bytes) -> None:
-    """What the fuzzer calls: Hypothesis reads its choices from the bytes."""
-    _answered.hypothesis.fuzz_one_input(data)
+    """Runs one input of the fuzzer. Hypothesis reads its choices from the bytes."""
+    _check.hypothesis.fuzz_one_input(data)
 
 
 mutator = None
 
 
 def corpus() -> list[bytes]:
-    """What it begins with: choices enough for a request, all alike and none alike."""
+    """Returns the initial inputs, each long enough for a request: constant bytes, and varying bytes."""
     return [bytes(512), bytes(range(256)) * 4]

@@ -97,9 +97,9 @@ def test_hanging_address_leaves_time_for_the_others(names, server, monkeypatch, 
     server.reply("/a", PNG)
     authority = f"two.test:{server.server_port}"
     if scheme == "http":
-        assert fetch(f"http://{authority}/a", allow=(authority,), timeout=1) == PNG
+        assert fetch(f"http://{authority}/a", allow=(authority,), timeout=3) == PNG
     else:  # the server is reached, but it does not speak TLS
-        assert "no encrypted connection" in refusal(f"https://{authority}/a", allow=(authority,), timeout=1)
+        assert "no encrypted connection" in refusal(f"https://{authority}/a", allow=(authority,), timeout=3)
 
 
 def test_machine_without_ipv6_uses_the_ipv4_address(names, server, monkeypatch):

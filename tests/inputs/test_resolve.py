@@ -192,6 +192,12 @@ def test_errors_carry_the_parameter_they_came_by(store, parameter, code):
         assert (caught.value.code, caught.value.parameter) == (code, parameter)
 
 
+def test_the_cause_of_an_error_is_the_exception_that_it_was_mapped_from(store, tmp_path):
+    with pytest.raises(SourceError) as caught:
+        load_picture(tmp_path / "absent.png", store)
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
 @pytest.mark.parametrize(
     "value", [PNG, PIXELS, Image.fromarray(PIXELS), TEXT], ids=["bytes", "array", "pillow", "text"]
 )

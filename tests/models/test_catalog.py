@@ -15,6 +15,7 @@ import pytest
 from support.networks import natural_batch, run
 from support.paths import SHARED_DATA
 from support.processes import subprocess_environment
+from support.sampling import DEEP_NETWORKS, sampled
 from tilewright.errors import ModelError
 from tilewright.models import catalog
 from tilewright.models.catalog import CATALOG, DEFAULT
@@ -156,7 +157,7 @@ def test_wrong_checksum_of_the_own_network_is_an_error(tmp_path: Path, monkeypat
         load_model(DEFAULT, 2, cache_dir=tmp_path / "cache")
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize("name", sampled(CATALOG, lambda name: name not in DEEP_NETWORKS))
 def test_spec_for_every_factor(name: str, tmp_path: Path) -> None:
     entry = CATALOG[name]
     if not entry.installed:

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from support.emulated_runtime import small_network
 from support.networks import network, run
+from support.sampling import DEEP_NETWORKS, sampled
 from tilewright.engine.sessions.prepare import split_tail
 from tilewright.models.catalog import CATALOG
 from tilewright.models.graph.float16 import KEPT_IN_FLOAT32, load_with_float32_weights, to_float16
@@ -19,7 +20,7 @@ from tilewright.models.loader import load_model
 NETWORKS = [(entry.name, factor) for entry in CATALOG.values() for factor in entry.factors if entry.installed]
 
 
-@pytest.mark.parametrize(("name", "factor"), NETWORKS)
+@pytest.mark.parametrize(("name", "factor"), sampled(NETWORKS, lambda name, _: name not in DEEP_NETWORKS))
 def test_catalog_networks_keep_only_resize_scales_in_float32(own_cache, name, factor):
     head, _ = split_tail(load_model(name, factor, cache_dir=own_cache))
     converted = to_float16(head)

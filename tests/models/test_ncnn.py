@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from support.ncnn_layers import LAYERS, NcnnFiles
 from support.networks import natural_batch, run
+from support.sampling import DEEP_NETWORKS
 from tilewright.models.catalog import CATALOG
 from tilewright.models.loader import native_model
 from tilewright.models.ncnn.importer import import_ncnn
@@ -56,15 +57,22 @@ def test_layer_equals_ncnn(case: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(run_imported(files, PICTURE), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "network"),
-    [
-        pytest.param(entry.name, network, id=network.stem.removeprefix("models/"))
+def catalog_networks() -> list[Any]:
+    """Returns all networks that are converted from ncnn. The sample has one of each entry that is not deep."""
+    return [
+        pytest.param(
+            entry.name,
+            network,
+            id=network.stem.removeprefix("models/"),
+            marks=() if number == 0 and entry.name not in DEEP_NETWORKS else pytest.mark.grid,
+        )
         for entry in CATALOG.values()
-        for network in entry.networks
+        for number, network in enumerate(entry.networks)
         if not network.is_onnx
-    ],
-)
+    ]
+
+
+@pytest.mark.parametrize(("name", "network"), catalog_networks())
 def test_catalog_network_equals_ncnn(name: str, network: Network, photo: np.ndarray) -> None:
     entry, scale = CATALOG[name], network.scale
     if entry.folder is None or not entry.installed:

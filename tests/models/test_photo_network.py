@@ -54,7 +54,7 @@ def test_every_factor_has_a_head_and_metadata(own_cache, factor):
         assert ours["psnr"] > means[other]["psnr"], "PSNR to the teacher network"
 
 
-@pytest.mark.parametrize(("height", "width"), [(110, 150), (111, 151)])
+@pytest.mark.parametrize(("height", "width"), [(74, 100), (75, 101)])
 @pytest.mark.parametrize("factor", FACTORS)
 def test_tiling_does_not_change_a_byte(upscaler_for, factor, height, width):
     picture = make_picture(height, width)

@@ -11,6 +11,7 @@ from onnx import helper
 
 from support import networks
 from support.networks import REPEAT, natural_batch, run
+from support.sampling import DEEP_NETWORKS, sampled
 from tilewright.models.catalog import CATALOG
 from tilewright.models.graph.tail import cut_tail
 from tilewright.models.loader import load_model
@@ -94,7 +95,10 @@ def test_a_shuffle_by_another_factor_is_not_cut():
 
 @pytest.mark.parametrize(
     ("name", "factor"),
-    [(entry.name, factor) for entry in CATALOG.values() for factor in entry.factors if entry.installed],
+    sampled(
+        [(entry.name, factor) for entry in CATALOG.values() for factor in entry.factors if entry.installed],
+        lambda name, _: name not in DEEP_NETWORKS,
+    ),
 )
 def test_tails_of_catalog_networks(name, factor, own_cache):
     model = load_model(name, factor, cache_dir=own_cache)

@@ -1,8 +1,8 @@
-"""The service's official Python clients take our items for the service's own, and send tasks that we understand.
+"""The service's official Python clients send tasks that tilewright understands, and understand its responses.
 
-Each runs in an environment of its own, which ``.ci/run clients`` makes, with a socket in memory, or for REST a
-session, in place of its connection: every task it sends is run here, and its own parsing has the envelope.
-Not covered, as it is a server's part: the real connection with its limits, and HTTP statuses.
+Each client runs in its own environment, which ``.ci/run clients`` makes. A socket in memory, or a session for REST,
+replaces its connection: this process runs every task that the client sends, and the client parses the envelope. The
+real connection with its limits and HTTP statuses is not covered, because it depends on the server.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency
 
 
 def python_of(name):
-    """The interpreter of a client's environment."""
+    """Returns the interpreter of a client's environment. Skips the test if there is none."""
     python = ROOT / "build" / "clients" / name / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"needs the client {name} in an environment of its own: .ci/run clients")
+        pytest.skip(f"needs the environment of the client {name}, which .ci/run clients makes")
     return python
 
 
@@ -64,20 +64,21 @@ def data_uri(picture_path):
 
 @pytest.fixture
 def broken_uri():
-    """Known to be no picture only once it is decoded."""
+    """A data URI that fails when it is decoded."""
     return f"data:image/png;base64,{base64.b64encode(b'no picture').decode()}"
 
 
 @pytest.fixture(params=[True, False])
-def checked(upscaler, monkeypatch, request):
-    """Every result is checked for being not safe for work, and this is found."""
-    monkeypatch.setattr(upscaler, "settings", dataclasses.replace(upscaler.settings, check_nsfw=True))
+def is_nsfw(upscaler, monkeypatch, request):
+    """Checks every result with a fake NSFW classifier, and returns what the classifier returns."""
+    checking = dataclasses.replace(upscaler.settings, check_nsfw=True)
+    monkeypatch.setattr(upscaler._runner._handler, "_settings", checking)
     monkeypatch.setattr(upscaler._classifier, "is_nsfw", lambda _: request.param)
     return request.param
 
 
 def check_picture(upscaler, item, output_types, file_format="JPEG", size=(16, 12)):
-    """The item has the picture in these forms and no other, and all are the stored one."""
+    """Checks that the item has the stored picture in these forms and no others."""
     data = upscaler.store.get(item["imageUUID"])
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.size) == (file_format, size)
@@ -94,17 +95,17 @@ def check_picture(upscaler, item, output_types, file_format="JPEG", size=(16, 12
 
 
 @pytest.mark.parametrize("name", ["runware", "runware-sdk"])
-def test_the_clients_are_those_that_are_pinned_and_the_page_names(name):
+def test_versions_of_the_clients_are_pinned_and_documented(name):
     [pinned] = GROUPS[f"client-{name}"]
     version = pinned.removeprefix(f"{name}==")
     program = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
-    done = subprocess.run([python_of(name), "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == version
+    result = subprocess.run([python_of(name), "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == version
     assert f"`{name}` {version}" in (ROOT / "docs" / "api.md").read_text("utf-8")
 
 
-def test_an_attempt_to_reach_a_host_is_noticed(sdk):
-    """Without a taskType this client looks models up on the service."""
+def test_attempt_to_reach_a_host_is_reported(sdk):
+    """Without a taskType, this client looks up models on the service."""
     with pytest.raises(AssertionError, match=r"socket\.getaddrinfo"):
         sdk.call("run", transport="websocket", model="none@1")
 
@@ -113,14 +114,14 @@ def test_an_attempt_to_reach_a_host_is_noticed(sdk):
 
 
 def image_of(outcome):
-    """The fields of the one IImage that was returned, all of the types it declares."""
+    """Returns the fields of the only IImage, and checks that they have the declared types."""
     [image] = outcome["returned"]
     assert (image["kind"], image["misfits"]) == ("IImage", [])
     return image["fields"]
 
 
 def check_image(fields, item):
-    """Nothing of the item is lost, nothing is changed, and what it does not have is None."""
+    """Checks that the fields equal the item, and that fields without a value are None."""
     assert fields == dict.fromkeys(fields) | item
 
 
@@ -128,7 +129,7 @@ def check_image(fields, item):
     "output_type", ["URL", "base64Data", "dataURI", ["URL", "base64Data", "dataURI"]], ids=lambda value: "".join(value)
 )
 @pytest.mark.parametrize("file_format", ["JPG", "PNG", "WEBP"])
-def test_runware_upscales(runware, upscaler, data_uri, output_type, file_format):
+def test_runware_upscale(runware, upscaler, data_uri, output_type, file_format):
     fields = image_of(
         runware.call(
             "imageUpscale", inputImage=data_uri, upscaleFactor=2.0, outputType=output_type, outputFormat=file_format
@@ -144,26 +145,26 @@ def test_runware_upscales(runware, upscaler, data_uri, output_type, file_format)
     assert [fields[name] for name in absent] == [None] * len(absent)
 
 
-def test_runware_is_told_the_cost(runware, data_uri):
+def test_runware_gets_the_cost(runware, data_uri):
     fields = image_of(runware.call("imageUpscale", inputImage=data_uri, upscaleFactor=2, includeCost=True))
     check_image(fields, runware.item())
     assert fields["cost"] == 0
 
 
-def test_runware_is_told_what_is_not_safe_for_work(runware, data_uri, checked):
+def test_runware_gets_the_nsfw_classification(runware, data_uri, is_nsfw):
     fields = image_of(runware.call("imageUpscale", inputImage=data_uri, upscaleFactor=2))
     check_image(fields, runware.item())
-    assert fields["NSFWContent"] is checked
+    assert fields["NSFWContent"] is is_nsfw
 
 
-def test_runware_takes_a_result_as_the_next_input(runware, upscaler, data_uri):
+def test_runware_sends_a_result_as_the_next_input(runware, upscaler, data_uri):
     first = image_of(runware.call("imageUpscale", inputs={"image": data_uri}, upscaleFactor=2))
     second = image_of(runware.call("imageUpscale", inputs={"image": first["imageUUID"]}, upscaleFactor=2))
     assert second["inputImageUUID"] == first["imageUUID"]
     check_picture(upscaler, second, ["URL"], size=(32, 24))
 
 
-def test_runware_uploads(runware, upscaler, picture_path):
+def test_runware_upload(runware, upscaler, picture_path):
     uploaded = runware.call("uploadImage", file=picture_path)["returned"]
     assert (uploaded["kind"], uploaded["misfits"]) == ("UploadImageType", [])
     item = runware.item()
@@ -171,19 +172,18 @@ def test_runware_uploads(runware, upscaler, picture_path):
     assert upscaler.store.get(item["imageUUID"]) == Path(picture_path).read_bytes()
 
 
-def test_runware_upscales_a_file(runware, picture_path):
-    """It is uploaded first."""
+def test_runware_uploads_a_file_before_it_is_upscaled(runware, picture_path):
     fields = image_of(runware.call("imageUpscale", inputImage=picture_path, upscaleFactor=2))
     (_, uploaded), ([task], _) = runware.exchanges
     assert fields["inputImageUUID"] == task["inputImage"] == uploaded["data"][0]["imageUUID"]
 
 
-@pytest.mark.parametrize("letters", [str.lower, str.upper])
-def test_runware_asks_later(runware, upscaler, data_uri, held_back, letters):
-    asked = {"inputImage": data_uri, "upscaleFactor": 2, "outputType": "base64Data", "includeCost": True}
-    accepted = runware.call("imageUpscale", **asked, deliveryMethod="async")["returned"]
+@pytest.mark.parametrize("letter_case", [str.lower, str.upper])
+def test_runware_async_task(runware, upscaler, data_uri, held_back, letter_case):
+    arguments = {"inputImage": data_uri, "upscaleFactor": 2, "outputType": "base64Data", "includeCost": True}
+    accepted = runware.call("imageUpscale", **arguments, deliveryMethod="async")["returned"]
     assert accepted == {"kind": "IAsyncTaskResponse", "fields": runware.item(), "misfits": []}
-    task_uuid = letters(accepted["fields"]["taskUUID"])
+    task_uuid = letter_case(accepted["fields"]["taskUUID"])
     fields = image_of(runware.call("getResponse", taskUUID=task_uuid, on_processing=held_back.set))
     statuses = runware.statuses()
     assert (statuses[0], statuses[-1], set(statuses)) == ("processing", "success", {"processing", "success"})
@@ -192,7 +192,7 @@ def test_runware_asks_later(runware, upscaler, data_uri, held_back, letters):
     assert (fields["status"], fields["taskUUID"], fields["cost"]) == ("success", task_uuid, 0)
 
 
-def test_runware_is_told_later_of_a_failure(runware, broken_uri):
+def test_runware_gets_the_error_of_an_async_task(runware, broken_uri):
     accepted = runware.call("imageUpscale", inputImage=broken_uri, upscaleFactor=2, deliveryMethod="async")["returned"]
     task_uuid = accepted["fields"]["taskUUID"]
     data = error_of(runware, runware.call("getResponse", taskUUID=task_uuid))
@@ -201,7 +201,7 @@ def test_runware_is_told_later_of_a_failure(runware, broken_uri):
 
 
 def error_of(runware, outcome):
-    """The data of the RunwareAPIError that was raised: our first error item, whole."""
+    """Returns the data of the RunwareAPIError, and checks that it equals the first error item."""
     raised = outcome["raised"]
     assert raised["kind"] == "RunwareAPIError", raised
     assert raised["data"] == runware.exchanges[-1][1]["errors"][0]
@@ -222,9 +222,9 @@ def error_of(runware, outcome):
     ],
     ids=lambda value: value.get("code") or "".join(value),
 )
-def test_runware_is_told_of_a_fault(runware, data_uri, fault, expected, delivery):
-    asked = {"inputImage": data_uri, "upscaleFactor": 2, "deliveryMethod": delivery, **fault}
-    data = error_of(runware, runware.call("imageUpscale", **asked))
+def test_runware_gets_the_error_of_an_invalid_task(runware, data_uri, fault, expected, delivery):
+    arguments = {"inputImage": data_uri, "upscaleFactor": 2, "deliveryMethod": delivery, **fault}
+    data = error_of(runware, runware.call("imageUpscale", **arguments))
     [([task], _)] = runware.exchanges
     assert expected.items() <= data.items()
     assert (data["taskUUID"], data["taskType"]) == (task["taskUUID"], "imageUpscale")
@@ -232,26 +232,26 @@ def test_runware_is_told_of_a_fault(runware, data_uri, fault, expected, delivery
     assert data["parameter"] in ("upscaleFactor", "outputType", "inputImage", "inputs.image")
 
 
-def test_runware_is_told_of_an_upload_that_is_no_picture(runware, tmp_path):
+def test_runware_gets_the_error_of_an_upload_that_is_not_a_picture(runware, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     data = error_of(runware, runware.call("uploadImage", file=str(tmp_path / "text.png")))
     assert (data["code"], data["parameter"], data["taskType"]) == ("invalidImage", "image", "imageUpload")
 
 
-def test_runware_asks_for_a_task_that_never_was(runware):
+def test_runware_polls_an_unknown_task(runware):
     data = error_of(runware, runware.call("getResponse", taskUUID=str(uuid.uuid4())))
     assert data["code"] == "taskNotFound"
 
 
 # --- runware-sdk -----------------------------------------------------------------------------------------------------
 
-# Fields that its type of results does not have, and that it hands on: two are of the format's earlier forms, the status
-# is in another type of its own.
+# Fields that the client passes on although its result type does not declare them: two come from earlier versions of the
+# format, and it declares the status in another type.
 UNTYPED = {"inputImageUUID", "NSFWContent", "status"}
 
 
 def fields_of(sdk, outcome):
-    """The fields of the one result, all of the types it declares: our item, key by key."""
+    """Returns the fields of the only result, and checks that they equal the item and have the declared types."""
     [result] = outcome["returned"]
     assert result["fields"] == sdk.item()
     assert list(result["fields"]) == list(sdk.item())
@@ -260,52 +260,51 @@ def fields_of(sdk, outcome):
 
 
 @pytest.mark.parametrize("output_type", ["URL", "base64Data", "dataURI"])
-def test_sdk_upscales(sdk, upscaler, data_uri, transport, output_type):
-    """The taskUUID is the caller's, in whatever letter case: replies are found by it, byte for byte."""
+def test_sdk_upscale(sdk, upscaler, data_uri, transport, output_type):
+    """The client finds its response by the exact taskUUID, here in upper case."""
     task = {"taskType": "upscale", "taskUUID": str(uuid.uuid4()).upper(), "inputs": {"image": data_uri}}
-    asked = {**task, "upscaleFactor": 2, "outputType": output_type, "includeCost": True, "deliveryMethod": "sync"}
-    fields = fields_of(sdk, sdk.call("run", transport=transport, **asked))
+    arguments = {**task, "upscaleFactor": 2, "outputType": output_type, "includeCost": True, "deliveryMethod": "sync"}
+    fields = fields_of(sdk, sdk.call("run", transport=transport, **arguments))
     assert len(sdk.exchanges) == 1
     assert (fields["taskType"], fields["taskUUID"], fields["cost"]) == ("upscale", task["taskUUID"], 0)
     check_picture(upscaler, fields, [output_type])
 
 
-def test_sdk_asks_later_unless_told_otherwise(sdk, upscaler, data_uri, transport, held_back):
+def test_sdk_tasks_are_async_by_default(sdk, upscaler, data_uri, transport, held_back):
     task_uuid = str(uuid.uuid4())
-    asked = {"taskType": "upscale", "taskUUID": task_uuid, "inputs": {"image": data_uri}}
-    outcome = sdk.call("run", transport=transport, **asked, upscaleFactor=4, on_processing=held_back.set)
+    arguments = {"taskType": "upscale", "taskUUID": task_uuid, "inputs": {"image": data_uri}}
+    outcome = sdk.call("run", transport=transport, **arguments, upscaleFactor=4, on_processing=held_back.set)
     fields = fields_of(sdk, outcome)
     statuses = sdk.statuses()
-    assert statuses[:2] == [None, "processing"], "acknowledged, then not done yet"
+    assert statuses[:2] == [None, "processing"], "acknowledged, then processing"
     assert (statuses[-1], fields["status"], fields["taskUUID"]) == ("success", "success", task_uuid)
     assert sdk.exchanges[0][0][0]["deliveryMethod"] == "async"
     check_picture(upscaler, fields, ["URL"], size=(32, 24))
 
 
-def test_sdk_is_told_what_is_not_safe_for_work(sdk, data_uri, transport, checked):
-    asked = {"taskType": "imageUpscale", "inputImage": data_uri, "upscaleFactor": 2, "deliveryMethod": "sync"}
-    [result] = sdk.call("run", transport=transport, **asked)["returned"]
+def test_sdk_gets_the_nsfw_classification(sdk, data_uri, transport, is_nsfw):
+    arguments = {"taskType": "imageUpscale", "inputImage": data_uri, "upscaleFactor": 2, "deliveryMethod": "sync"}
+    [result] = sdk.call("run", transport=transport, **arguments)["returned"]
     assert result["fields"] == sdk.item()
-    assert result["fields"]["NSFWContent"] is checked
+    assert result["fields"]["NSFWContent"] is is_nsfw
 
 
-def test_sdk_uploads(sdk, upscaler, picture_path, data_uri, transport):
+def test_sdk_upload(sdk, upscaler, picture_path, data_uri, transport):
     fields = fields_of(sdk, sdk.call("image_upload", transport=transport, image=data_uri))
     assert list(fields) == ["taskType", "taskUUID", "imageUUID", "imageURL"]
     assert upscaler.store.get(fields["imageUUID"]) == Path(picture_path).read_bytes()
 
 
 @pytest.mark.usefixtures("held_back")
-def test_sdk_is_told_the_status(sdk, upscaler, data_uri, transport):
-    """When the caller asks, rather than ``run``."""
-    named = {"taskType": "upscale", "taskUUID": str(uuid.uuid4())}
-    upscaler.run({**named, "inputImage": data_uri, "upscaleFactor": 2, "deliveryMethod": "async"})
-    [result] = sdk.call("get_response", transport=transport, taskUUID=named["taskUUID"])["returned"]
-    assert result == {"fields": {**named, "status": "processing"}, "misfits": []}
+def test_sdk_polls_a_running_task(sdk, upscaler, data_uri, transport):
+    task = {"taskType": "upscale", "taskUUID": str(uuid.uuid4())}
+    upscaler.run({**task, "inputImage": data_uri, "upscaleFactor": 2, "deliveryMethod": "async"})
+    [result] = sdk.call("get_response", transport=transport, taskUUID=task["taskUUID"])["returned"]
+    assert result == {"fields": {**task, "status": "processing"}, "misfits": []}
 
 
 def sdk_error_of(sdk, outcome):
-    """The RunwareError that was raised, with what it takes from our first error item."""
+    """Checks the fields of the RunwareError that come from the first error item, and returns the others."""
     raised, item = outcome["raised"], sdk.exchanges[-1][1]["errors"][0]
     assert raised.pop("kind") == "RunwareError", raised
     assert raised.pop("message") == item["message"]
@@ -316,19 +315,19 @@ def sdk_error_of(sdk, outcome):
 
 @pytest.mark.parametrize("delivery", ["sync", "async"])
 @pytest.mark.parametrize("fault", [{"upscaleFactor": 5}, {"inputs": {"image": "nope.png"}}, {"outputFormat": "GIF"}])
-def test_sdk_is_told_of_a_fault(sdk, data_uri, transport, fault, delivery):
-    asked = {"taskType": "upscale", "inputs": {"image": data_uri}, "upscaleFactor": 2, "deliveryMethod": delivery}
-    outcome = sdk.call("run", transport=transport, **asked | fault)
+def test_sdk_gets_the_error_of_an_invalid_task(sdk, data_uri, transport, fault, delivery):
+    arguments = {"taskType": "upscale", "inputs": {"image": data_uri}, "upscaleFactor": 2, "deliveryMethod": delivery}
+    outcome = sdk.call("run", transport=transport, **arguments | fault)
     assert sdk_error_of(sdk, outcome) == {"code": "validation", "retryable": False}
 
 
-def test_sdk_is_told_later_of_a_failure(sdk, broken_uri, transport):
-    asked = {"taskType": "upscale", "inputs": {"image": broken_uri}, "upscaleFactor": 2}
-    outcome = sdk.call("run", transport=transport, **asked)
+def test_sdk_gets_the_error_of_an_async_task(sdk, broken_uri, transport):
+    arguments = {"taskType": "upscale", "inputs": {"image": broken_uri}, "upscaleFactor": 2}
+    outcome = sdk.call("run", transport=transport, **arguments)
     assert sdk_error_of(sdk, outcome) == {"code": "validation", "retryable": False}
     assert sdk.statuses()[-1] == "error"
 
 
-def test_sdk_asks_for_a_task_that_never_was(sdk, transport):
+def test_sdk_polls_an_unknown_task(sdk, transport):
     outcome = sdk.call("get_response", transport=transport, taskUUID=str(uuid.uuid4()))
     assert sdk_error_of(sdk, outcome) == {"code": "notFound", "retryable": False}

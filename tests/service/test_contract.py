@@ -1,4 +1,4 @@
-"""The wire format's cases, which are data, against this implementation; see ``contract/README.md``."""
+"""Runs the test cases of the wire format, which are described in ``contract/README.md``."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from tilewright.testing import make_picture
 CASES = {path.stem: json.loads(path.read_text("utf-8")) for path in (TESTS / "contract").glob("*.json")}
 TASK, ENVELOPE = (Draft202012Validator(schema.load(name)) for name in ("task", "envelope"))
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
-NO_REQUEST_CAUSES = {
-    "failedToTransferImage": "files are given in Python only, and web addresses are switched off",
-    "internalServerError": "a fault of the machine or ours, not of a request",
+NOT_CAUSED_BY_REQUESTS = {
+    "failedToTransferImage": "only Python callers can pass files, and URLs are disabled",
+    "internalServerError": "a failure of the machine or of tilewright, not of the request",
 }
 
 
@@ -48,7 +48,7 @@ def all_cases():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    # Of the user's environment only the cache: whoever has switched web addresses on would have them fetched here.
+    # Only the cache comes from the environment: with URLs enabled there, the tests would fetch some.
     cache_dir = os.environ["TILEWRIGHT_CACHE_DIR"]
     limits = {"TILEWRIGHT_MAX_INPUT_PIXELS": "10000", "TILEWRIGHT_MAX_OUTPUT_PIXELS": "80000"}
     settings = Settings.from_environment({"TILEWRIGHT_CACHE_DIR": cache_dir, **limits})
@@ -58,59 +58,63 @@ def server(tmp_path_factory):
 
 @pytest.mark.parametrize("case", all_cases())
 def test_case(case, server, monkeypatch):
-    equip(server, case.get("server"), monkeypatch)
-    filled = Filled(server)
-    request = filled.value(case["request"])
+    set_classifier(server, case.get("server"), monkeypatch)
+    filler = PlaceholderFiller(server)
+    request = filler.fill(case["request"])
     expected_validity = case.get("valid", "errors" not in case["expect"])
     if expected_validity is not None:
-        assert TASK.is_valid(request) == expected_validity, "by the schema of requests"
-    check_reply(server.run(request), request, case["expect"], filled)
+        assert TASK.is_valid(request) == expected_validity, "the schema must agree"
+    check_response(server.run(request), request, case["expect"], filler)
     for step in case.get("then", ()):
-        request = filled.value(step["request"])
-        check_reply(answer_when_done(server, request), request, step["expect"], filled)
+        request = filler.fill(step["request"])
+        check_response(run_until_finished(server, request), request, step["expect"], filler)
 
 
-def equip(server, equipment, monkeypatch):
-    """Gives the server a stand-in for the classifier, or takes an installed one away."""
-    if equipment is not None:
-        problem = {"classifier": None, "no classifier": "no classifier is installed; install one"}[equipment]
-        monkeypatch.setattr("tilewright.nsfw.nsfw_problem", lambda: problem)
+def set_classifier(server, classifier, monkeypatch):
+    """Installs a fake NSFW classifier or hides an installed one; None changes nothing."""
+    if classifier is not None:
+        problem = {"classifier": None, "no classifier": "no classifier is installed; install one"}[classifier]
+        monkeypatch.setattr("tilewright.service.runner.nsfw_problem", lambda: problem)
         monkeypatch.setattr(server._classifier, "is_nsfw", lambda _: False)
 
 
-def check_reply(reply, request, expected, filled):
-    envelope = json.loads(json.dumps(reply))
-    assert not list(ENVELOPE.iter_errors(envelope)), "by the schema of replies"
-    Expectation(request, filled.stored).check(envelope, expected, "envelope")
+def check_response(response, request, expected, filler):
+    envelope = json.loads(json.dumps(response))
+    assert not list(ENVELOPE.iter_errors(envelope)), "the schema of envelopes must be satisfied"
+    Expectation(request, filler.stored_uuid).check(envelope, expected, "envelope")
 
 
-def answer_when_done(server, request):
+def run_until_finished(server, request):
     deadline = time.monotonic() + 60
     while True:
-        reply = server.run(request)
-        if not any(item.get("status") == "processing" for item in reply["data"]):
-            return reply
+        response = server.run(request)
+        if not any(item.get("status") == "processing" for item in response["data"]):
+            return response
         assert time.monotonic() < deadline, "still processing"
         time.sleep(0.01)
 
 
-class Filled:
-    """A request with its placeholders replaced."""
+class PlaceholderFiller:
+    """Replaces the placeholders of requests.
+
+    Attributes:
+        stored_uuid: UUID of the picture that a placeholder uploaded; None if there is none.
+    """
 
     def __init__(self, server):
         self.server = server
-        self.stored = None
+        self.stored_uuid = None
 
-    def value(self, value):
+    def fill(self, value):
         if isinstance(value, str):
-            return self.text(value)
+            return self._fill_text(value)
         if isinstance(value, list):
-            return [self.value(entry) for entry in value]
+            return [self.fill(entry) for entry in value]
         if not isinstance(value, dict):
             return value
         match value:
             case {"$join": parts}:
-                return "".join(self.value(part) for part in parts)
+                return "".join(self.fill(part) for part in parts)
             case {"$repeat": text, "times": times}:
                 return text * times
             case {"$list": entry, "times": times}:
@@ -122,12 +126,12 @@ class Filled:
                 return nested
             case {"$digits": digits}:
                 return 10**digits - 1
-        return {key: self.value(entry) for key, entry in value.items()}
+        return {key: self.fill(entry) for key, entry in value.items()}
 
-    def text(self, text):
+    def _fill_text(self, text):
         match = re.fullmatch(r"\$(picture|dataURI|stored|STORED):([\w-]+):(\d+)x(\d+)", text)
         if match is None:
-            assert not text.startswith("$"), f"no such placeholder: {text}"
+            assert not text.startswith("$"), f"unknown placeholder: {text}"
             return text
         data = picture_file(match[2], int(match[3]), int(match[4]))
         encoded = base64.b64encode(data).decode()
@@ -135,8 +139,8 @@ class Filled:
             return encoded
         if match[1] == "dataURI":
             return f"data:{MEDIA_TYPES.get(match[2], f'image/{match[2]}')};base64,{encoded}"
-        self.stored = self.stored or self.server.upload(data)["data"][0]["imageUUID"]
-        return self.stored.upper() if match[1].isupper() else self.stored
+        self.stored_uuid = self.stored_uuid or self.server.upload(data)["data"][0]["imageUUID"]
+        return self.stored_uuid.upper() if match[1].isupper() else self.stored_uuid
 
 
 @cache
@@ -157,11 +161,11 @@ def picture_file(kind, width, height):
 
 
 class Expectation:
-    """Compares a reply with what a case expects; placeholders match what the page says."""
+    """Compares an envelope with the expectation of a case, which may contain placeholders."""
 
-    def __init__(self, request, stored):
+    def __init__(self, request, stored_uuid):
         self.tasks = request if isinstance(request, list) else [request]
-        self.stored = stored
+        self.stored_uuid = stored_uuid
 
     def check(self, found, expected, key):
         if isinstance(expected, dict) and "$contains" in expected:
@@ -179,15 +183,15 @@ class Expectation:
             for entry, value in zip(found, expected, strict=True):
                 self.check(entry, value, key)
         elif isinstance(expected, str) and expected.startswith("$"):
-            self.placeholder(found, key, *expected[1:].split(":"))
+            self._check_placeholder(found, key, *expected[1:].split(":"))
         else:
             assert type(found) is type(expected)
             assert found == expected, key
 
-    def placeholder(self, found, key, name, *arguments):
+    def _check_placeholder(self, found, key, name, *arguments):
         match name:
             case "echo":
-                # Python's own comparison, not the report's: a value may be a million letters long.
+                # Compared outside of the assertion, whose report would be slow for a string of a million characters.
                 assert (found == self.tasks[int(arguments[0]) if arguments else 0][key]) is True, key
             case "text":
                 assert isinstance(found, str)
@@ -199,7 +203,7 @@ class Expectation:
                 first, last = map(int, arguments)
                 assert found == list(range(first, last + 1)), key
             case "storedUUID":
-                assert found == self.stored, key
+                assert found == self.stored_uuid, key
             case "uuid4":
                 assert (str(uuid.UUID(found)), uuid.UUID(found).version) == (found, 4)
             case "boolean":
@@ -214,7 +218,7 @@ class Expectation:
                 assert head == f"data:{MEDIA_TYPES[arguments[0]]};base64"
                 check_file(base64.b64decode(encoded, validate=True), *arguments)
             case _:
-                raise ValueError(f"no such placeholder: ${name}")
+                raise ValueError(f"unknown placeholder: ${name}")
 
 
 def check_file(data, file_format, size):
@@ -226,30 +230,30 @@ def check_file(data, file_format, size):
         )
 
 
-def test_every_code_is_produced_or_no_request_can():
-    """By a case that is kept, as a case that is known to fail proves nothing; the others by the errors page's test."""
+def test_every_code_that_a_request_can_cause_has_a_case():
+    """Cases that are expected to fail do not count. `test_errors_page.py` covers the other codes."""
     cases = [case for cases in CASES.values() for case in cases if "xfail" not in case]
-    replies = [step["expect"] for case in cases for step in (case, *case.get("then", ()))]
-    produced = {item["code"] for reply in replies for item in reply.get("errors", [])}
-    assert produced | set(NO_REQUEST_CAUSES) == ERROR_CODES
-    assert not produced & set(NO_REQUEST_CAUSES)
+    expected = [step["expect"] for case in cases for step in (case, *case.get("then", ()))]
+    produced = {item["code"] for response in expected for item in response.get("errors", [])}
+    assert produced | set(NOT_CAUSED_BY_REQUESTS) == ERROR_CODES
+    assert not produced & set(NOT_CAUSED_BY_REQUESTS)
 
 
-def test_the_schemas_are_schemas_and_know_every_code():
+def test_schemas_are_valid_and_list_every_code():
     for name in ("task", "envelope"):
         Draft202012Validator.check_schema(schema.load(name))
     assert set(schema.load("envelope")["$defs"]["error"]["properties"]["code"]["enum"]) == ERROR_CODES
 
 
-def test_there_is_no_other_schema():
+def test_unknown_schema_is_refused():
     with pytest.raises(ValueError, match="choose from: task, envelope"):
         schema.load("../../secret")
 
 
-def test_a_result_can_be_the_next_input(server):
+def test_result_can_be_the_next_input(server):
     task = {"taskType": "imageUpscale", "inputImage": base64.b64encode(picture_file("png", 8, 6)).decode()}
     first = server.run({**task, "taskUUID": str(uuid.uuid4()), "upscaleFactor": 2})["data"][0]
-    again = {**task, "taskUUID": str(uuid.uuid4()), "inputImage": first["imageUUID"], "upscaleFactor": 2}
-    second = server.run(again)["data"][0]
+    second_task = {**task, "taskUUID": str(uuid.uuid4()), "inputImage": first["imageUUID"], "upscaleFactor": 2}
+    second = server.run(second_task)["data"][0]
     assert second["inputImageUUID"] == first["imageUUID"]
     check_file(Path(unquote(urlsplit(second["imageURL"]).path)).read_bytes(), "jpg", "32x24")

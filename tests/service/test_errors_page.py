@@ -35,7 +35,7 @@ def test_there_is_exactly_one_example_per_code():
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.setattr("tilewright.nsfw.nsfw_problem", lambda: NO_CLASSIFIER)
+    monkeypatch.setattr("tilewright.service.runner.nsfw_problem", lambda: NO_CLASSIFIER)
     monkeypatch.chdir(tmp_path)
     cache = {"TILEWRIGHT_CACHE_DIR": os.environ["TILEWRIGHT_CACHE_DIR"]}
     settings = Settings.from_environment({**cache, "TILEWRIGHT_MAX_OUTPUT_PIXELS": "80000"})

@@ -1,4 +1,4 @@
-"""Responses: keys, their order, and that JSON can always hold them."""
+"""Responses: their keys, the order of keys, and that they can always be written as JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def result(*, nsfw=None, status=None, **fields):
     return upscale_result(upscaled, image_url=URL, data=b"picture", status=status)
 
 
-def test_result_of_the_plain_request_has_exactly_the_documented_keys_in_order():
+def test_result_has_the_documented_keys_in_order():
     assert list(result().items()) == [
         ("taskType", "imageUpscale"),
         ("taskUUID", TASK_UUID),
@@ -51,7 +51,7 @@ def test_result_of_the_plain_request_has_exactly_the_documented_keys_in_order():
     ]
 
 
-def test_all_output_types_come_in_the_documented_order_whatever_order_was_asked():
+def test_output_types_have_the_documented_order_for_any_requested_order():
     item = result(outputType=["dataURI", "base64Data", "URL"], includeCost=True, taskType="upscale")
     assert list(item)[4:] == ["imageURL", "imageBase64Data", "imageDataURI", "cost"]
     assert item["taskType"] == "upscale"
@@ -68,9 +68,11 @@ def test_status_comes_after_the_task_and_nsfw_before_the_cost():
     assert item["NSFWContent"] is True
 
 
-@pytest.mark.parametrize(("asked", "media_type"), [("png", "image/png"), ("JPG", "image/jpeg"), ("Webp", "image/webp")])
-def test_data_uri_names_the_media_type(asked, media_type):
-    item = result(outputFormat=asked, outputType="dataURI")
+@pytest.mark.parametrize(
+    ("output_format", "media_type"), [("png", "image/png"), ("JPG", "image/jpeg"), ("Webp", "image/webp")]
+)
+def test_data_uri_contains_the_media_type(output_format, media_type):
+    item = result(outputFormat=output_format, outputType="dataURI")
     assert "imageURL" not in item
     assert item["imageDataURI"].startswith(f"data:{media_type};base64,")
 
@@ -86,16 +88,16 @@ def test_upload_result():
     ]
 
 
-def test_envelope_has_errors_only_when_there_are_some():
+def test_envelope_has_the_key_errors_only_if_there_are_errors():
     assert envelope([{"a": 1}]) == {"data": [{"a": 1}]}
     assert envelope([], [{"code": "x"}]) == {"data": [], "errors": [{"code": "x"}]}
 
 
-def test_each_fault_of_a_request_becomes_an_item_with_keys_in_order():
-    bad = request(upscaleFactor=5, outputFormat=1)
+def test_every_fault_becomes_an_error_item_with_keys_in_order():
+    invalid = request(upscaleFactor=5, outputFormat=1)
     with pytest.raises(InvalidTaskError) as caught:
-        parse_task(bad)
-    factor, file_format = error_items(caught.value, bad)
+        parse_task(invalid)
+    factor, file_format = error_items(caught.value, invalid)
     assert list(factor) == ["code", "message", "parameter", "allowedValues", "taskUUID", "taskType"]
     assert (factor["code"], factor["allowedValues"]) == ("unsupportedUpscaleFactor", [2, 3, 4])
     assert (factor["taskUUID"], factor["taskType"]) == (TASK_UUID, "imageUpscale")
@@ -103,12 +105,12 @@ def test_each_fault_of_a_request_becomes_an_item_with_keys_in_order():
     assert (file_format["parameter"], file_format["type"]) == ("outputFormat", "string")
 
 
-def test_other_errors_become_one_item():
+def test_other_error_becomes_one_item():
     [item] = error_items(ImageTooLargeError("too large", parameter="inputImage"), request())
     assert (item["code"], item["message"], item["parameter"]) == ("imageTooLarge", "too large", "inputImage")
 
 
-def test_a_foreign_exception_becomes_an_internal_error_that_names_it():
+def test_foreign_exception_becomes_an_internal_server_error_with_its_text():
     [item] = error_items(ZeroDivisionError("by zero"), request())
     assert item["code"] == "internalServerError"
     assert "ZeroDivisionError: by zero" in item["message"]
@@ -118,25 +120,25 @@ def test_a_foreign_exception_becomes_an_internal_error_that_names_it():
 
 @pytest.mark.parametrize("task_uuid", [object(), b"bytes", 7, None])
 def test_error_items_can_always_be_written_as_json(task_uuid):
-    bad = {"taskUUID": task_uuid, "taskType": object(), "outputFormat": object(), object(): 1}
+    invalid = {"taskUUID": task_uuid, "taskType": object(), "outputFormat": object(), object(): 1}
     with pytest.raises(InvalidTaskError) as caught:
-        parse_task(bad)
-    items = error_items(caught.value, bad)
+        parse_task(invalid)
+    items = error_items(caught.value, invalid)
     assert json.loads(json.dumps(envelope([], items)))["errors"] == items
 
 
-def test_raise_for_errors_carries_all_items():
+def test_raise_for_errors_raises_an_error_with_all_items():
     items = error_items(TilewrightError("first"), request()) + error_items(TilewrightError("second"), request())
     with pytest.raises(TaskError, match=r"first \(and 1 more\)") as caught:
         raise_for_errors(envelope([], items))
     assert caught.value.errors == items
 
 
-def test_raise_for_errors_is_silent_without_errors():
+def test_raise_for_errors_returns_if_there_are_no_errors():
     raise_for_errors(envelope([{"a": 1}]))
 
 
-def test_the_code_of_every_error_class_is_registered():
+def test_codes_of_all_error_classes_are_registered():
     classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert len(classes) > 10
     assert {cls.code for cls in classes} <= ERROR_CODES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,19 @@ def module_of(name: str) -> ModuleType:
     if problem := module.problem():
         pytest.skip(problem)
     return module
+
+
+def set_free_memory(emulated: Any, nbytes: int) -> int:
+    """Sets the memory of the emulated device to what is allocated plus `nbytes`.
+
+    Returns:
+        The total memory.
+    """
+    gc.collect()  # so that buffers of earlier tests are not freed later
+    emulated.emulate()
+    free, total = emulated.memory()
+    emulated.emulate(memory=total - free + nbytes)
+    return int(total - free + nbytes)
 
 
 def can_run(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""ONNX Runtime as it would be on the emulated device: it reads and writes that memory, and computes on the CPU."""
+"""An onnxruntime for the emulated device: it reads and writes the device's memory, and computes on the CPU."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from tilewright.models.spec import Model, ModelSpec
 
 
 class EmulatedRuntime:
-    """In the place of the module ``onnxruntime``.
+    """Replaces the module ``onnxruntime``.
 
     Attributes:
-        sessions: all that were opened, with what they were given.
-        arena_bytes: of the device's memory that a session takes for each pixel of its batch when it first runs.
-        capture_fails: what runs fail with that are to be captured; empty where they do not.
-        missing_provider: whether the provider does not start.
-        spoil: called with the session and the result of every run but the first of a session, to change it in place.
+        sessions: All sessions that were opened, with their arguments.
+        arena_bytes: Device memory that a session allocates per pixel of its batch in its first run.
+        capture_error: Message of the error that captured runs raise; empty if they succeed.
+        missing_provider: Whether the CUDA provider fails to start.
+        spoil: Called with the session and the result of every run except a session's first, to change the result.
+        threads: Identifiers of the threads that opened or ran sessions.
     """
 
     __version__ = "emulated"
@@ -32,7 +33,7 @@ class EmulatedRuntime:
         self.kernels = kernels
         self.sessions: list[Any] = []
         self.arena_bytes = 0
-        self.capture_fails, self.missing_provider = "", False
+        self.capture_error, self.missing_provider = "", False
         self.spoil = lambda _session, _result: None
         self.threads: set[int] = set()
         runtime = self
@@ -45,12 +46,12 @@ class EmulatedRuntime:
         self.RunOptions = onnxruntime.RunOptions
 
     def open_onnx(self, network: bytes, options: Any, *, providers: Any) -> Any:
-        """Stands in for `tilewright.runtimes.open_onnx`."""
+        """Replaces `tilewright.runtimes.open_onnx`."""
         return self.InferenceSession(network, options, providers=list(providers))
 
     @property
     def last(self) -> Any:
-        """The session that was opened last."""
+        """The most recently opened session."""
         return self.sessions[-1]
 
 
@@ -77,8 +78,8 @@ class _Session:
 
     def run_with_iobinding(self, binding: _Binding, run_options: Any) -> None:
         self.runtime.threads.add(threading.get_ident())
-        if self.runtime.capture_fails and self.provider_options["enable_cuda_graph"] == "1":
-            raise RuntimeError(self.runtime.capture_fails)
+        if self.runtime.capture_error and self.provider_options["enable_cuda_graph"] == "1":
+            raise RuntimeError(self.runtime.capture_error)
         batch = binding.array("input")
         if self._arena is None and self.runtime.arena_bytes:
             nbytes = math.prod(self.batch_shape) // 3 * self.runtime.arena_bytes
@@ -110,7 +111,7 @@ class _Binding:
         self.bound["output"] = (name, device, device_id), dtype, tuple(shape), pointer
 
     def array(self, which: str) -> np.ndarray:
-        """What lies there now."""
+        """Returns the bound memory as an array."""
         _, dtype, shape, pointer = self.bound[which]
         nbytes = math.prod(shape) * np.dtype(dtype).itemsize
         memory = (ctypes.c_uint8 * nbytes).from_address(pointer)
@@ -118,7 +119,15 @@ class _Binding:
 
 
 def small_network(path: Any, *, scale: int = 2, planes: int = 3, tail: bool = True, gain: float = 1.0) -> Model:
-    """A network of two convolutions with random weights, which ends as networks do that are cut; else as others."""
+    """Writes a network of two convolutions with random weights.
+
+    Args:
+        path: File to write.
+        scale: Output pixels per input pixel along each axis.
+        planes: Number of channels, 1 or 3.
+        tail: Whether the canvas can perform the last operations. Otherwise the pixel shuffle has another order.
+        gain: Factor of the last convolution's weights. With 0, the network repeats pixels and adds small constants.
+    """
     rng = np.random.default_rng(7)
     weights = [
         numpy_helper.from_array(values.astype(np.float32), name)

@@ -12,7 +12,8 @@ SAMPLES = [np.uint8, np.uint16]
 ELEMENTS = [np.float32, np.float16]
 VALUE_RANGES = [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)]
 
-# Widths around the vector sizes of every instruction set and type, and around one and two chunks of 256 pixels.
+# Widths around the vector sizes of every instruction set and type, and around one and two chunks of
+# 256 pixels.
 WIDTHS = [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 255, 256, 257, 500]
 
 
@@ -25,7 +26,7 @@ def random_picture(height: int, width: int, channels: int, dtype: type, seed: in
 
 @st.composite
 def plans(draw: st.DrawFn, longest: int = 300) -> _core.TilePlan:
-    """Draws a valid plan: any picture size up to ``longest``, with any tile size, halo, feather and multiple."""
+    """Draws a valid plan for a picture of up to ``longest`` pixels in width and height."""
     halo = draw(st.integers(0, 20))
     feather = draw(st.integers(0, 12))
     multiple = draw(st.sampled_from([1, 1, 2, 4, 8]))

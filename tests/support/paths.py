@@ -1,4 +1,4 @@
-"""Folders that tests read from."""
+"""Folders that the tests read."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 TESTS = ROOT / "tests"
 
-# Pictures that cannot be carried in the repository. Tests that need them are skipped where they are absent.
+# Pictures that cannot be part of the repository. Tests that need them are skipped without them.
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -1,4 +1,4 @@
-"""Reference implementations of the kernels in plain NumPy. The compiled kernels must give the same bytes."""
+"""Reference implementations of the kernels in NumPy. The kernels must give the same bytes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def shuffle(head: np.ndarray, scale: int, base: np.ndarray | None = None) -> np.
 
 
 def blend(plan: _core.TilePlan, scale: int, results: list[np.ndarray]) -> np.ndarray:
-    """Blends the results [planes,h,w] of all tiles, first by columns, then by rows. Returns floats [planes,H,W]."""
+    """Blends all results [planes,h,w], first by columns, then by rows. Returns floats [planes,H,W]."""
     planes = results[0].shape[0]
     whole = np.zeros((planes, plan.height * scale, plan.width * scale), F32)
     fade = ramp(plan.feather * scale)
@@ -96,13 +96,13 @@ def blend(plan: _core.TilePlan, scale: int, results: list[np.ndarray]) -> np.nda
 
 
 def png_bytes(pixels: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
-    """Returns pixels [H,W,C], with ``alpha`` [H,W] as an additional channel, as big-endian bytes [H, row bytes]."""
+    """Returns pixels [H,W,C], and ``alpha`` [H,W] as another channel, as big-endian bytes [H, n]."""
     whole = pixels if alpha is None else np.dstack([pixels, alpha])
     return whole.astype(whole.dtype.newbyteorder(">")).reshape(len(whole), -1).view(np.uint8)
 
 
 def png_predictions(row: np.ndarray, above: np.ndarray, pixel: int) -> list[np.ndarray]:
-    """Returns the predictions of PNG's five filters for a row of bytes (specification, third edition, clause 9)."""
+    """Returns the predictions of the five filters (PNG specification, third edition, clause 9)."""
     row, b = row.astype(int), above.astype(int)
     a, c = (np.concatenate([np.zeros(pixel, int), line])[: len(line)] for line in (row, b))
     p = a + b - c
@@ -112,7 +112,7 @@ def png_predictions(row: np.ndarray, above: np.ndarray, pixel: int) -> list[np.n
 
 
 def png_filter(rows: np.ndarray, above: np.ndarray, pixel: int) -> np.ndarray:
-    """Filters rows of bytes [H, row bytes] with ``pixel`` bytes per pixel. Returns [H, 1 + row bytes]."""
+    """Filters rows of bytes [H, n] with ``pixel`` bytes per pixel. Returns [H, 1 + n]."""
     filtered = []
     for row in rows:
         candidates = [(row - predicted).astype(np.uint8) for predicted in png_predictions(row, above, pixel)]
@@ -123,7 +123,7 @@ def png_filter(rows: np.ndarray, above: np.ndarray, pixel: int) -> np.ndarray:
 
 
 def alpha_bleed(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Replaces ``colour`` [H,W,C] where ``alpha`` [H,W] is 0, ring by ring, with the mean of its neighbours."""
+    """Replaces ``colour`` [H,W,C] where ``alpha`` [H,W] is 0, ring by ring, with neighbours' means."""
     values, weights = colour.astype(int), alpha.astype(int)
     height, width = alpha.shape
     filled = alpha > 0

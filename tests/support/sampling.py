@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
+# Networks with the architecture of realesrgan-x4plus-anime and four times as many layers, which takes seconds per test.
+DEEP_NETWORKS = {"realesrgan-x4plus", "realsr-df2k"}
+
+
 def sampled(values: Iterable[Any], keep: Callable[..., bool]) -> list[Any]:
     """Returns the parameters of `pytest.mark.parametrize`, with those outside the sample marked ``grid``.
 

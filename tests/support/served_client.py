@@ -1,4 +1,4 @@
-"""One of the service's official clients, in an environment of its own, whose tasks are run here."""
+"""Runs one of the service's official clients in its own environment, and serves its tasks from this process."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import json
 import os
 import subprocess
 
-# `runware` drops an answer that says "processing" and waits 30 seconds for another, and 3 more before it asks again.
-# Here it is less, in milliseconds.
-PATIENCE = {"RUNWARE_VIDEO_INITIAL_TIMEOUT": "300", "RUNWARE_VIDEO_POLLING_DELAY": "50"}
+# The client `runware` ignores a response with the status "processing", waits 30 seconds for another one, and polls
+# again 3 seconds later. These variables shorten both times; they are in milliseconds.
+TIMEOUTS = {"RUNWARE_VIDEO_INITIAL_TIMEOUT": "300", "RUNWARE_VIDEO_POLLING_DELAY": "50"}
 
 
 class ServedClient:
-    """A client in its environment, served by an Upscaler in this process.
+    """A client in another process, served by an Upscaler in this process.
 
     Attributes:
-        exchanges: the tasks that the last call sent, and their envelopes.
+        exchanges: The tasks that the client sent during the last call, and their envelopes.
     """
 
     def __init__(self, python, script, upscaler):
-        """Starts it.
+        """Starts the client.
 
         Args:
-            python: the interpreter of its environment.
-            script: makes its calls, see ``clients``.
-            upscaler: runs its tasks.
+            python: Interpreter of the client's environment.
+            script: Script in ``tests/clients`` that calls the client.
+            upscaler: Runs the tasks.
         """
         self._upscaler = upscaler
         self._process = subprocess.Popen(
@@ -32,7 +32,7 @@ class ServedClient:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={"PATH": os.defpath, **PATIENCE},
+            env={"PATH": os.defpath, **TIMEOUTS},
         )
         self.exchanges = []
 
@@ -44,15 +44,15 @@ class ServedClient:
             self._process.stdin.close()
 
     def call(self, name, *, on_processing=lambda: None, **arguments):
-        """Makes the client do something.
+        """Calls a method of the client, and serves the tasks that it sends.
 
         Args:
-            name: of one of its methods.
-            on_processing: called when it has been told that a task is not done yet.
-            arguments: of the method.
+            name: Name of the method.
+            on_processing: Called after a response with the status "processing".
+            arguments: Arguments of the method.
 
         Returns:
-            What it gave, as the script describes it: ``returned`` or ``raised``.
+            A dict with the key ``returned`` or ``raised``, as the script describes the outcome.
         """
         self.exchanges = []
         self._write({"call": name, **arguments})
@@ -63,16 +63,16 @@ class ServedClient:
             if any(item.get("status") == "processing" for item in reply["data"]):
                 on_processing()
         reached = message.pop("reached")
-        assert not reached, f"reached for the network: {reached}"
+        assert not reached, f"the client tried to use the network: {reached}"
         return message
 
     def item(self):
-        """The item that the last call was answered with at last."""
+        """Returns the only data item of the last response."""
         [item] = self.exchanges[-1][1]["data"]
         return item
 
     def statuses(self):
-        """Of all items that the last call was answered with, in order; None where an item has none."""
+        """Returns the status of every item of the last call's responses, in order; None if an item has none."""
         return [item.get("status") for _, reply in self.exchanges for item in reply["data"] + reply.get("errors", [])]
 
     def _write(self, value):

@@ -1,6 +1,7 @@
-"""Thousands of tasks of all kinds, good and bad, after which everything is as it was: ``python -m soak --minutes 10``.
+"""Soak test: runs thousands of valid and invalid tasks of all kinds, and checks that nothing grows.
 
-Run it in the folder tests. It counts memory, threads, handles and files between rounds, and fails when they grow.
+Run ``python -m support.soak --minutes 10`` in the folder ``tests``. It measures memory, threads, open files and stored
+files after each round, and fails if any of them grows.
 """
 
 from __future__ import annotations
@@ -24,14 +25,22 @@ from support.fake_networks import with_fake_networks
 from tilewright import Settings, Upscaler
 from tilewright.testing import make_picture
 
-TASKS_A_ROUND = 50
-# Pools of threads are as large as they become only after some hundred tasks.
+TASKS_PER_ROUND = 50
+# Thread pools reach their final size only after some hundred tasks.
 WARM_UP_ROUNDS = 12
-MEBIBYTES = 16  # the allocator's own ups and downs; a picture kept in every round would be more
+# Allowed growth, in MiB. The allocator varies by this much; a picture kept in every round would add more.
+MAX_GROWTH = 16
 
 
 class State(NamedTuple):
-    """What must not grow."""
+    """Quantities that must not grow.
+
+    Attributes:
+        mebibytes: Resident memory in MiB.
+        threads: Number of threads.
+        handles: Number of open files.
+        files: Number of files in the store.
+    """
 
     mebibytes: float
     threads: int
@@ -40,34 +49,43 @@ class State(NamedTuple):
 
 
 class Soak:
-    """An Upscaler with a store on the disk, and the tasks that it is given."""
+    """Random tasks for an Upscaler with a store on disk.
+
+    Attributes:
+        outcomes: Counts "done", "cancelled", and every error code.
+    """
 
     def __init__(self, folder: Path, seed: int = 1) -> None:
-        """Opens nothing yet."""
+        """Makes the Upscaler.
+
+        Args:
+            folder: Folder of the store.
+            seed: Seed of the random tasks.
+        """
         limits = Settings.from_environment({**os.environ, "TILEWRIGHT_MAX_INPUT_PIXELS": "1000000"})
         self._folder = folder
-        # OpenVINO keeps something for every shape that it has met, and here are hundreds: what is counted is ours.
+        # Fake networks, because OpenVINO caches data for each of the hundreds of input shapes.
         self._upscaler = with_fake_networks(Upscaler(settings=limits, device="cpu", store=folder))
         self._random = Random(seed)
-        self._kinds = [self._file, self._file, self._broken_file, self._array, self._upload, self._invalid, self._later]
+        self._kinds = [self._file, self._file, self._broken_file, self._array, self._upload, self._invalid, self._async]
         self.outcomes: Counter[str] = Counter()
 
     def round(self) -> State:
-        """Tasks of all kinds, one by one, several in a call, and for asyncio, where some are cancelled."""
-        for _ in range(TASKS_A_ROUND // 5):
+        """Runs single tasks, calls with two tasks, and asyncio tasks, some of them cancelled. Returns the state."""
+        for _ in range(TASKS_PER_ROUND // 5):
             self._count(self._upscaler.run(self._task()))
             self._count(self._upscaler.run([self._task(), self._task()]))
-        asyncio.run(self._in_a_loop())
+        asyncio.run(self._run_in_event_loop())
         self._upscaler._runner.wait()
-        while self._upscaler._runner._reserved:  # what was cancelled ends with the tile at hand
+        while self._upscaler._runner._reserved:  # cancelled tasks stop after the current tile
             time.sleep(0.01)
-        for path in self._folder.iterdir():  # by hand, so that what has no UUID is counted
+        for path in self._folder.iterdir():  # except partial files, which must not be left
             if path.suffix != ".partial":
                 path.unlink()
         return self._state()
 
-    async def _in_a_loop(self) -> None:
-        for _ in range(TASKS_A_ROUND // 5):
+    async def _run_in_event_loop(self) -> None:
+        for _ in range(TASKS_PER_ROUND // 5):
             self._count(await self._upscaler.arun(self._task()))
             task = asyncio.create_task(self._upscaler.arun(self._task()))
             await asyncio.sleep(self._random.random() / 50)
@@ -110,7 +128,7 @@ class Soak:
     def _array(self) -> dict:
         return self._new(make_picture(self._random.randint(1, 60), self._random.randint(1, 60)))
 
-    def _later(self) -> dict:
+    def _async(self) -> dict:
         return {**self._random.choice([self._file, self._broken_file])(), "deliveryMethod": "async"}
 
     def _upload(self) -> dict:
@@ -121,10 +139,15 @@ class Soak:
 
 
 def soak(seconds: float, *, rounds: int = 0, seed: int = 1) -> tuple[State, State, Counter[str]]:
-    """Runs rounds for a time, but at least so many.
+    """Runs rounds of tasks.
+
+    Args:
+        seconds: Minimum time in seconds, after the warm-up.
+        rounds: Minimum number of rounds, after the warm-up.
+        seed: Seed of the random tasks.
 
     Returns:
-        How things stood after the warm-up and in the end, and what became of the tasks.
+        The state after the warm-up, the state at the end, and the number of tasks by outcome.
     """
     with tempfile.TemporaryDirectory() as folder:
         soaked = Soak(Path(folder), seed)
@@ -139,25 +162,27 @@ def soak(seconds: float, *, rounds: int = 0, seed: int = 1) -> tuple[State, Stat
 
 
 def problems(before: State, after: State, outcomes: Counter[str]) -> list[str]:
-    """What has grown, and what should not have happened."""
+    """Describes what has grown, and outcomes that must not occur. The list is empty if all is well."""
     found = [] if "internalServerError" not in outcomes else ["an internalServerError"]
-    if after.mebibytes > before.mebibytes + MEBIBYTES:
+    if after.mebibytes > before.mebibytes + MAX_GROWTH:
         found.append("memory has grown")
-    # Pools of the runtime and of libvips may have fewer threads at one time than at another.
+    # The number of threads in the pools of the runtime and of libvips varies.
     found += [f"more {name}" for name in ("handles", "files") if getattr(after, name) > getattr(before, name)]
     return found + (["more threads"] if after.threads > before.threads + os.cpu_count() else [])
 
 
 def main() -> int:
-    """Says what was found; the exit status is 1 when anything has grown."""
-    parser = argparse.ArgumentParser(prog="python -m soak", description="Runs many tasks and watches what grows.")
+    """Runs the soak test and prints the outcome. Returns the exit status: 1 if there are problems."""
+    parser = argparse.ArgumentParser(
+        prog="python -m support.soak", description="Checks that nothing grows over many tasks."
+    )
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     before, after, outcomes = soak(60 * arguments.minutes, seed=arguments.seed)
-    print(f"after the warm-up: {before}\nin the end:        {after}\n{dict(outcomes.most_common())}")
+    print(f"after the warm-up: {before}\nat the end:        {after}\n{dict(outcomes.most_common())}")
     found = problems(before, after, outcomes)
-    print(f"{sum(outcomes.values())} tasks, found: {', '.join(found) or 'nothing'}")
+    print(f"{sum(outcomes.values())} tasks, problems: {', '.join(found) or 'none'}")
     return int(bool(found))
 
 

@@ -31,7 +31,8 @@ Args:
 
 Raises:
     TypeError: The dtype is not supported.
-    ValueError: The layout is unknown, the shape does not fit the buffer, or the offset is not aligned.
+    ValueError: The layout is unknown, the shape does not fit the buffer, or the offset is not
+        aligned.
 )";
 
 template <class Array>

@@ -11,8 +11,8 @@ namespace {
 
 constexpr const char* kCanvasDoc = R"(Blends tiles, in the plan's order, into bands of finished rows on a device.
 
-All blends must be on one stream, or on streams that wait for each other. A canvas must not be used by two threads at
-once.
+All blends must be on one stream, or on streams that wait for each other. A canvas must not be used
+by two threads at once.
 )";
 
 constexpr const char* kInitDoc = R"(Creates a canvas.
@@ -22,8 +22,10 @@ Args:
     scale: Output pixels per input pixel along each axis.
     planes: Planes of the finished result, 1 or 3.
     value_range: The network's values for black and white.
-    shuffle: 1, or the scale if the canvas applies a final DepthToSpace (ONNX mode CRD) to the results.
-    adds_base: Whether the canvas adds the network's input, each pixel repeated, to a shuffled result.
+    shuffle: 1, or the scale if the canvas applies a final DepthToSpace (ONNX mode CRD) to the
+        results.
+    adds_base: Whether the canvas adds the network's input, each pixel repeated, to a shuffled
+        result.
     device: CUDA device.
 
 Raises:
@@ -35,16 +37,17 @@ constexpr const char* kBlendDoc = R"(Enqueues blending one tile and writing the 
 
 Args:
     index: The next tile, or the last one again.
-    result: (1, planes, tile_height * scale, tile_width * scale). With a shuffle,
-        (1, planes * scale * scale, tile_height, tile_width).
+    result: (1, planes, tile_height * scale, tile_width * scale). With a shuffle, (1, planes * scale
+        * scale, tile_height, tile_width).
     target: The tile's band.
     stream: Stream for the work.
-    nonfinite: Buffer of at least 8 bytes. Its first uint64 is set to the number of non-finite values among those that
-        contribute to the output. The samples written for them are unspecified.
+    nonfinite: Buffer of at least 8 bytes. Its first uint64 is set to the number of non-finite
+        values among those that contribute to the output. The samples written for them are
+        unspecified.
     first_channel: First channel of the target to write.
     channels: Number of channels to write: all planes, or 1 for their mean. None means all planes.
-    base: The network's input, (1, planes, tile_height, tile_width). Required if the canvas adds it, else None. Its dtype
-        and layout may differ from the result's.
+    base: The network's input, (1, planes, tile_height, tile_width). Required if the canvas adds it,
+        else None. Its dtype and layout may differ from the result's.
 
 Raises:
     ValueError: A shape or device does not fit, or the tile is out of order.

@@ -22,7 +22,8 @@ Args:
     memory: Memory of each device in bytes.
     devices: Number of devices.
     capability: Compute capability of each device.
-    driver_error: cudaError_t that cudaGetDeviceCount() returns, for instance 35 without a driver. 0 means none.
+    driver_error: cudaError_t that cudaGetDeviceCount() returns, for instance 35 without a driver. 0
+        means none.
     has_kernels: Whether this build has kernels for the devices.
 )");
   module.def("fail_next", &fail_next, py::arg("call"), py::arg("error"),

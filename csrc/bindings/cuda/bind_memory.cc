@@ -11,8 +11,8 @@ namespace {
 
 constexpr const char* kDeviceBufferDoc = R"(Uninitialised memory of a device.
 
-The memory is freed together with the last reference to the buffer or to a view of it. Freeing waits for the device's
-work.
+The memory is freed together with the last reference to the buffer or to a view of it. Freeing waits
+for the device's work.
 
 Raises:
     MemoryError: The device does not have enough free memory.
@@ -26,20 +26,22 @@ Raises:
 
 constexpr const char* kUploadDoc = R"(Enqueues copying a C-contiguous array to a buffer, at byte ``offset``.
 
-If the array is in pinned memory, the copy continues after the call, and the array must live until it is done. Otherwise
-the call returns after it has read the array.
+If the array is in pinned memory, the copy continues after the call, and the array must live until
+it is done. Otherwise the call returns after it has read the array.
 
 Raises:
-    ValueError: The array is not C-contiguous, the range is not within the buffer, or the devices differ.
+    ValueError: The array is not C-contiguous, the range is not within the buffer, or the devices
+        differ.
 )";
 
 constexpr const char* kDownloadDoc = R"(Enqueues filling a C-contiguous array from a buffer, from byte ``offset`` on.
 
-If the array is in pinned memory, the copy continues after the call, and the array must live until it is done. Otherwise
-the call returns after it has filled the array.
+If the array is in pinned memory, the copy continues after the call, and the array must live until
+it is done. Otherwise the call returns after it has filled the array.
 
 Raises:
-    ValueError: The array is not C-contiguous or not writeable, the range is not within the buffer, or the devices differ.
+    ValueError: The array is not C-contiguous or not writeable, the range is not within the buffer,
+        or the devices differ.
 )";
 
 index_t checked_size(index_t nbytes) {

@@ -8,7 +8,8 @@
 namespace tilewright::bindings {
 namespace {
 
-// Returns the size of an array in bytes. Throws ValueError if a length is not positive or the size is not supported.
+// Returns the size of an array in bytes. Throws ValueError if a length is not positive or the size
+// is not supported.
 index_t checked_nbytes(const std::vector<index_t>& shape, index_t itemsize) {
   constexpr index_t kMaxLength = std::numeric_limits<std::int32_t>::max();
   index_t bytes = itemsize;

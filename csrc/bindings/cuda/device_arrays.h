@@ -29,7 +29,8 @@ void check_device(const char* name, int device, const cuda::Stream& stream);
 // Interleaved samples [height, width, channels] without row padding.
 class DeviceImage {
  public:
-  // Throws TypeError for a dtype other than uint8 and uint16, and ValueError if the shape does not fit the buffer.
+  // Throws TypeError for a dtype other than uint8 and uint16, and ValueError if the shape does not
+  // fit the buffer.
   DeviceImage(Buffer buffer, std::array<index_t, 3> shape, const py::object& dtype, index_t offset);
 
   std::byte* data() const { return buffer_->data() + offset_; }
@@ -61,8 +62,8 @@ class DeviceImage {
 // A batch of tiles (n, planes, height, width), stored densely in layout NCHW or NHWC.
 class DeviceTensor {
  public:
-  // Throws TypeError for a dtype other than float32 and float16, and ValueError if the layout is unknown or the shape
-  // does not fit the buffer.
+  // Throws TypeError for a dtype other than float32 and float16, and ValueError if the layout is
+  // unknown or the shape does not fit the buffer.
   DeviceTensor(Buffer buffer, std::array<index_t, 4> shape, const py::object& dtype, const std::string& layout,
                index_t offset);
 

@@ -8,13 +8,14 @@
 
 namespace tilewright {
 
-// flush() always stores eight bytes, so up to eight bytes after the end of the output are overwritten.
+// flush() always stores eight bytes, so up to eight bytes after the end of the output are
+// overwritten.
 class BitWriter {
  public:
   explicit BitWriter(std::uint8_t* out) : out_(out) {}
 
-  // Appends the lowest `count` bits. At most 64 bits may be pending: those put since the last flush() and up to seven
-  // that it left.
+  // Appends the lowest `count` bits. At most 64 bits may be pending: those put since the last
+  // flush() and up to seven that it left.
   void put(std::uint64_t bits, int count) {
     pending_ |= bits << count_;
     count_ += count;

@@ -42,8 +42,8 @@ LengthCode length_code(index_t length) {
   if (length == kMaxCodedLength) return {285, 0, 0};
   const auto offset = static_cast<unsigned>(length - kMinCodedLength);
   if (offset < 8) return {static_cast<std::uint16_t>(257 + offset), 0, 0};
-  // From here on, groups of four codes have the same number of extra bits. The two bits below the highest one select
-  // the code within its group.
+  // From here on, groups of four codes have the same number of extra bits. The two bits below the
+  // highest one select the code within its group.
   const auto extra_bits = static_cast<unsigned>(std::bit_width(offset)) - 3U;
   const unsigned symbol = 257 + 4 * extra_bits + (offset >> extra_bits);
   return {static_cast<std::uint16_t>(symbol), static_cast<std::uint16_t>(extra_bits),
@@ -58,8 +58,8 @@ std::uint64_t load(const Byte* bytes) {
 
 // Finds runs of bytes in [begin, end) that are equal to the previous byte.
 //
-// Every run of seven bytes contains an aligned group of four, counted from any fixed position. So only such groups are
-// compared. Runs in the last few bytes may be missed.
+// Every run of seven bytes contains an aligned group of four, counted from any fixed position. So
+// only such groups are compared. Runs in the last few bytes may be missed.
 void find_runs(const Byte* bytes, index_t begin, index_t end, std::vector<Run>& runs) {
   runs.clear();
   index_t done = std::max<index_t>(begin, 1);
@@ -114,8 +114,8 @@ Counts count_symbols(const Byte* bytes, index_t begin, index_t end, const std::v
   return counts;
 }
 
-// The code lengths of a block, which are run-length and Huffman coded themselves (RFC 1951, 3.2.7). There is a single
-// distance code: one bit for distance 1.
+// The code lengths of a block, which are run-length and Huffman coded themselves (RFC 1951, 3.2.7).
+// There is a single distance code: one bit for distance 1.
 class CodeLengths {
  public:
   explicit CodeLengths(std::span<const PrefixCode> codes) {
@@ -205,7 +205,8 @@ void store_block(const Byte* bytes, index_t count, BitWriter& writer) {
 
 void write_symbols(const Byte* bytes, index_t begin, index_t end, const std::vector<Run>& runs,
                    const std::array<PrefixCode, kLiteralsAndLengths>& codes, BitWriter& shared) {
-  // Writes of bytes may alias any object in memory. A local copy whose address is not taken stays in registers.
+  // Writes of bytes may alias any object in memory. A local copy whose address is not taken stays
+  // in registers.
   BitWriter writer = shared;
   const auto put = [&](Byte byte) { writer.put(codes[byte].bits, codes[byte].length); };
   const auto put_literals = [&](index_t i, index_t stop) {
@@ -258,7 +259,8 @@ void deflate_block(const Byte* bytes, index_t begin, index_t end, std::vector<Ru
 }  // namespace
 
 index_t deflate_runs_bound(index_t count) {
-  // A block that would grow is stored instead. An empty stored block and the writer's eight spare bytes come last.
+  // A block that would grow is stored instead. An empty stored block and the writer's eight spare
+  // bytes come last.
   return count + (count / kBlock + 2) * kStoredOverhead + 8;
 }
 

@@ -63,12 +63,13 @@ TILEWRIGHT_ALWAYS_INLINE void join_alpha(const Sample* __restrict pixels, const 
 // Returns floor((a + b) / 2), computed in eight bits.
 TILEWRIGHT_ALWAYS_INLINE Byte average(Byte a, Byte b) { return static_cast<Byte>((a & b) + ((a ^ b) >> 1)); }
 
-// The Paeth predictor: returns whichever of a, b and c is nearest to a + b - c, the first one on a tie (clause 9.4).
+// The Paeth predictor: returns whichever of a, b and c is nearest to a + b - c, the first one on a
+// tie (clause 9.4).
 //
-// It is computed in eight bits. Let lo <= hi be a and b, p = hi - c and q = c - lo. The distances of hi, lo and c from
-// lo + hi - c are |q|, |p| and |p - q|. If c is not between lo and hi, the nearest is lo (p <= 0) or hi (q <= 0). If it
-// is, lo is the nearest if p <= q - p, and hi if q <= p - q. With p and q clamped to 0 or more, both cases are the same
-// two comparisons.
+// It is computed in eight bits. Let lo <= hi be a and b, p = hi - c and q = c - lo. The distances
+// of hi, lo and c from lo + hi - c are |q|, |p| and |p - q|. If c is not between lo and hi, the
+// nearest is lo (p <= 0) or hi (q <= 0). If it is, lo is the nearest if p <= q - p, and hi if q <=
+// p - q. With p and q clamped to 0 or more, both cases are the same two comparisons.
 TILEWRIGHT_ALWAYS_INLINE Byte paeth(Byte a, Byte b, Byte c) {
   const Byte lo = a < b ? a : b;
   const Byte hi = a < b ? b : a;
@@ -89,9 +90,9 @@ TILEWRIGHT_ALWAYS_INLINE Byte predict(Byte left, Byte above, Byte above_left) {
 
 // Adds the sum of absolute values for each filter to `costs`.
 //
-// The absolute value of a signed byte d is the distance between d + 128 and 128, both unsigned. There is an instruction
-// for sums of such distances, but compilers use it only if `middle`, which is 128, is a variable to them. It makes this
-// loop three times as fast.
+// The absolute value of a signed byte d is the distance between d + 128 and 128, both unsigned.
+// There is an instruction for sums of such distances, but compilers use it only if `middle`, which
+// is 128, is a variable to them. It makes this loop three times as fast.
 TILEWRIGHT_ALWAYS_INLINE void add_costs(const FilterInput& input, index_t begin, index_t end, Byte middle,
                                         std::uint64_t* costs) {
   const auto [row, left, above, above_left] = input;

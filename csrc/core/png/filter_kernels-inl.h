@@ -1,5 +1,6 @@
-// Kernels of the PNG filter for one instruction set. filter.cc includes this once per instruction set, after it has
-// defined TILEWRIGHT_NAMESPACE and TILEWRIGHT_TARGET, the attribute of the kernels.
+// Kernels of the PNG filter for one instruction set. filter.cc includes this once per instruction
+// set, after it has defined TILEWRIGHT_NAMESPACE and TILEWRIGHT_TARGET, the attribute of the
+// kernels.
 
 namespace tilewright {
 namespace {

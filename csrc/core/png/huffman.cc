@@ -15,8 +15,9 @@ struct Leaf {
   std::uint16_t symbol;
 };
 
-// Computes the depths of the leaves in the Huffman tree. The leaves are sorted by count. Inner nodes are created in the
-// order of their counts too, so the two rarest items are always at the front of the leaves or of the nodes.
+// Computes the depths of the leaves in the Huffman tree. The leaves are sorted by count. Inner
+// nodes are created in the order of their counts too, so the two rarest items are always at the
+// front of the leaves or of the nodes.
 void tree_depths(std::span<const Leaf> leaves, std::span<std::uint16_t> depths) {
   std::array<std::uint32_t, kMaxSymbols> node_counts;
   std::array<std::uint16_t, 2 * kMaxSymbols> parents;  // leaves first, then nodes
@@ -61,8 +62,8 @@ void make_prefix_codes(std::span<const std::uint32_t> counts, int max_length, st
 
   std::array<std::uint16_t, kMaxSymbols> depths;
   tree_depths(leaves, depths);
-  // Halving the counts brings them closer together, which makes the tree flatter and keeps the order of the leaves. The
-  // loop ends because equal counts give the minimum depth.
+  // Halving the counts brings them closer together, which makes the tree flatter and keeps the
+  // order of the leaves. The loop ends because equal counts give the minimum depth.
   while (depths[0] > max_length) {
     for (Leaf& leaf : leaves) leaf.count = (leaf.count + 1) / 2;
     tree_depths(leaves, depths);

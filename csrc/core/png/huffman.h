@@ -14,7 +14,8 @@ struct PrefixCode {
 
 // Computes codes of at most `max_length` bits for symbols with the given counts.
 //
-// Preconditions: at least two symbols occur; 2^max_length is at least the number of symbols; there are at most 300.
+// Preconditions: at least two symbols occur; 2^max_length is at least the number of symbols; there
+// are at most 300.
 void make_prefix_codes(std::span<const std::uint32_t> counts, int max_length, std::span<PrefixCode> codes);
 
 }  // namespace tilewright

@@ -66,7 +66,8 @@ template <int kChannel>
 TILEWRIGHT_INLINE FloatVector load_channel_of_4(const std::uint16_t* pixels) {
   const IntVector low = _mm256_srli_epi64(load_vector(pixels), 16 * kChannel);
   const IntVector high = _mm256_srli_epi64(load_vector(pixels + 16), 16 * kChannel);
-  // Takes the low half of every 64 bits. The result alternates between low and high by lane and is then reordered.
+  // Takes the low half of every 64 bits. The result alternates between low and high by lane and is
+  // then reordered.
   const FloatVector mixed =
       _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), _MM_SHUFFLE(2, 0, 2, 0));
   const IntVector ordered = _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), _MM_SHUFFLE(3, 1, 2, 0));
@@ -110,7 +111,8 @@ alignas(kVectorBytes) constexpr std::array<Bytes, kLaneSamples<Sample> / kFloatL
   return tables;
 }();
 
-// Shuffle indices that move a channel's samples from pixel order to their RGB positions, the same in both lanes.
+// Shuffle indices that move a channel's samples from pixel order to their RGB positions, the same
+// in both lanes.
 template <class Sample, int kChannel>
 alignas(kVectorBytes) constexpr Bytes kInterleaveIndices = [] {
   constexpr int kSize = sizeof(Sample);
@@ -147,7 +149,8 @@ TILEWRIGHT_INLINE FloatVector widen(IntVector samples, int part) {
   return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(samples, table(positions)));
 }
 
-// Packing works per lane and so interleaves the lanes of its operands. The permutation restores their order.
+// Packing works per lane and so interleaves the lanes of its operands. The permutation restores
+// their order.
 TILEWRIGHT_INLINE IntVector pack(IntVector a, IntVector b) {
   return _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), _MM_SHUFFLE(3, 1, 2, 0));
 }

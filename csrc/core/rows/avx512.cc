@@ -84,8 +84,8 @@ constexpr std::uint64_t kChannelMask = [] {
 template <class Sample>
 using Indices = std::array<Sample, kVectorSamples<Sample>>;
 
-// Indices that place the channel's sample of pixel 16 * part + i in the low bits of 32-bit element i. A mask clears the
-// other bits.
+// Indices that place the channel's sample of pixel 16 * part + i in the low bits of 32-bit element
+// i. A mask clears the other bits.
 template <class Sample, int kChannel>
 alignas(kVectorBytes) constexpr std::array<Indices<Sample>, kVectorSamples<Sample> / kFloatLanes> kWidenIndices = [] {
   constexpr int kStep = 4 / sizeof(Sample);
@@ -154,7 +154,8 @@ TILEWRIGHT_INLINE FloatVector widen(IntVector samples, int part) {
   }
 }
 
-// Packing works per 128-bit lane and so interleaves the lanes of its operands. The permutation restores their order.
+// Packing works per 128-bit lane and so interleaves the lanes of its operands. The permutation
+// restores their order.
 TILEWRIGHT_INLINE IntVector pack(IntVector a, IntVector b) {
   const IntVector order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
   return _mm512_permutexvar_epi64(order, _mm512_packus_epi32(a, b));

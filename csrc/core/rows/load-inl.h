@@ -7,7 +7,8 @@ namespace {
 template <class Sample>
 constexpr index_t kLoadBlock = kLoadSamples<Sample>;
 
-// Parameters of to_network(). The range 0..1 has its own type, which saves a multiplication by 1 and an addition of 0.
+// Parameters of to_network(). The range 0..1 has its own type, which saves a multiplication by 1
+// and an addition of 0.
 struct AnyRange {
   FloatVector black;
   FloatVector span;

@@ -1,9 +1,9 @@
 // Positions of interleaved RGB samples in vectors.
 //
-// Three vectors of n samples hold n pixels: red, green, blue, red, … If n is not a multiple of 3, a channel has a
-// sample at each of the n positions in exactly one of the three vectors. So the channels are separated by blending the
-// three vectors position by position and then shuffling the result. They are interleaved by shuffling and then
-// blending.
+// Three vectors of n samples hold n pixels: red, green, blue, red, … If n is not a multiple of 3, a
+// channel has a sample at each of the n positions in exactly one of the three vectors. So the
+// channels are separated by blending the three vectors position by position and then shuffling the
+// result. They are interleaved by shuffling and then blending.
 #pragma once
 
 namespace tilewright {

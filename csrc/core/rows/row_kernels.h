@@ -1,4 +1,5 @@
-// Kernels over one row of pixels. With the PNG filters they are the only code compiled once per instruction set.
+// Kernels over one row of pixels. With the PNG filters they are the only code compiled once per
+// instruction set.
 //
 // Each instruction set has a namespace and a source file in this folder. All give the same bytes.
 #pragma once
@@ -21,17 +22,19 @@ struct LoadKernels {
   void (*channel)(const Sample* pixels, index_t stride, index_t width, ValueRange range, float* plane);
 };
 
-// Converts network planes to interleaved samples. `stride`: samples per pixel. All kernels return the number of
-// non-finite values.
+// Converts network planes to interleaved samples. `stride`: samples per pixel. All kernels return
+// the number of non-finite values.
 template <class Element, class Sample>
 struct StoreKernels {
   // Writes three planes to the first three samples of every pixel. `stride` is 3 or 4.
   index_t (*rgb)(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels, index_t stride);
-  // Writes one plane, or the mean of three, to one sample of every pixel. `pixels` points to the first pixel's sample.
+  // Writes one plane, or the mean of three, to one sample of every pixel. `pixels` points to the
+  // first pixel's sample.
   index_t (*channel)(const Element* plane, index_t width, ValueRange range, Sample* pixels, index_t stride);
   index_t (*mean)(const Element* const planes[3], index_t width, ValueRange range, Sample* pixels, index_t stride);
-  // Applies a pixel shuffle and then does the same as `rgb`. `parts` holds `shuffle` rows of `width` values for each of
-  // the three planes; they are interleaved as in FloatKernels. `bases` holds a row to add to each plane, or nullptr.
+  // Applies a pixel shuffle and then does the same as `rgb`. `parts` holds `shuffle` rows of
+  // `width` values for each of the three planes; they are interleaved as in FloatKernels. `bases`
+  // holds a row to add to each plane, or nullptr.
   index_t (*shuffled)(const Element* const* parts, index_t shuffle, const float* const bases[3], index_t width,
                       ValueRange range, Sample* pixels, index_t stride);
 };
@@ -41,11 +44,12 @@ struct FloatKernels {
   // out[i] = row[i]. Both return the number of non-finite values.
   index_t (*from_float)(const float* row, index_t width, float* out);
   index_t (*from_half)(const Half* row, index_t width, float* out);
-  // to[i] = cross_fade(from[i], to[i], weights[i]). fade_row() uses the same weight for the whole row.
+  // to[i] = cross_fade(from[i], to[i], weights[i]). fade_row() uses the same weight for the whole
+  // row.
   void (*fade_columns)(const float* from, const float* weights, index_t width, float* to);
   void (*fade_row)(const float* from, float weight, index_t width, float* to);
-  // Pixel shuffle: out[shuffle * i + k] = parts[k][i] + base[i] for all k < shuffle. Nothing is added if base is
-  // nullptr.
+  // Pixel shuffle: out[shuffle * i + k] = parts[k][i] + base[i] for all k < shuffle. Nothing is
+  // added if base is nullptr.
   void (*shuffle_floats)(const float* const* parts, index_t shuffle, const float* base, index_t width, float* out);
   void (*shuffle_halves)(const Half* const* parts, index_t shuffle, const float* base, index_t width, float* out);
 };

@@ -59,8 +59,9 @@ TILEWRIGHT_TARGET void shuffle_rows(const Element* const* parts, index_t shuffle
   }
 }
 
-// Values are prefetched this far ahead, about one row, because the parts are more streams than the hardware prefetcher
-// follows. They go to the second-level cache; in the first level the other parts would evict them.
+// Values are prefetched this far ahead, about one row, because the parts are more streams than the
+// hardware prefetcher follows. They go to the second-level cache; in the first level the other
+// parts would evict them.
 constexpr index_t kPrefetchDistance = 512;
 
 // One plane before its pixel shuffle.
@@ -80,7 +81,8 @@ TILEWRIGHT_INLINE IntVector part_levels(const Shuffled<kShuffle, Element>& plane
   return to_levels(values, to);
 }
 
-// Returns a vector of bytes. Packing interleaves the parts anyway, so only the order of the bytes remains to be fixed.
+// Returns a vector of bytes. Packing interleaves the parts anyway, so only the order of the bytes
+// remains to be fixed.
 template <class Sample, class Element>
 TILEWRIGHT_INLINE IntVector quantise(const Shuffled<4, Element>& plane, index_t i, const Quantiser& to,
                                      FloatVector& nonfinite) {

@@ -1,12 +1,12 @@
 // Row kernels of one SIMD instruction set.
 //
-// The instruction set's source file includes this last. Before, it defines the namespace TILEWRIGHT_NAMESPACE with the
-// vector operations, TILEWRIGHT_TARGET (the attribute of the kernels) and TILEWRIGHT_INLINE (the attributes of
-// functions that are inlined into kernels).
+// The instruction set's source file includes this last. Before, it defines the namespace
+// TILEWRIGHT_NAMESPACE with the vector operations, TILEWRIGHT_TARGET (the attribute of the kernels)
+// and TILEWRIGHT_INLINE (the attributes of functions that are inlined into kernels).
 //
-// Kernels have no remainder loop: the last block of a row ends at the end of the row and may overlap the previous one.
-// Rows shorter than a block are passed to the scalar kernels. So are rows with non-finite values, because the scalar
-// kernels count them.
+// Kernels have no remainder loop: the last block of a row ends at the end of the row and may
+// overlap the previous one. Rows shorter than a block are passed to the scalar kernels. So are rows
+// with non-finite values, because the scalar kernels count them.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>

@@ -7,7 +7,8 @@ namespace {
 template <class Sample>
 constexpr index_t kStoreBlock = index_t{kVectorBytes / sizeof(Sample)};
 
-// Parameters of to_sample(). The lower bound is missing because packing clamps to 0 and turns NaN into 0.
+// Parameters of to_sample(). The lower bound is missing because packing clamps to 0 and turns NaN
+// into 0.
 struct Quantiser {
   FloatVector black;
   FloatVector gain;
@@ -23,7 +24,8 @@ TILEWRIGHT_INLINE IntVector to_levels(FloatVector values, const Quantiser& to) {
   return round_to_int(min(to.white, (values - to.black) * to.gain));
 }
 
-// Loads a vector of values. `nonfinite` stays 0 while all values are finite, and becomes NaN at the first that is not.
+// Loads a vector of values. `nonfinite` stays 0 while all values are finite, and becomes NaN at the
+// first that is not.
 template <class Element>
 TILEWRIGHT_INLINE FloatVector load_values(const Element* plane, index_t i, FloatVector& nonfinite) {
   const FloatVector values = load(plane + i);
@@ -59,8 +61,8 @@ TILEWRIGHT_INLINE IntVector quantise(const Source& source, index_t i, const Quan
   }
 }
 
-// The store_stride_*() functions write `width` pixels, starting with the values at index `first`. They return whether
-// any value was non-finite.
+// The store_stride_*() functions write `width` pixels, starting with the values at index `first`.
+// They return whether any value was non-finite.
 template <class Source, class Sample>
 TILEWRIGHT_INLINE bool store_stride_1(const Source& source, index_t first, index_t width, ValueRange range,
                                       Sample* samples) {
@@ -91,7 +93,8 @@ TILEWRIGHT_INLINE bool store_stride_3(const Source sources[3], index_t first, in
   return any_nan(nonfinite[0] + nonfinite[1] + nonfinite[2]);
 }
 
-// Writes three sources to the first three samples of every pixel. Returns whether any value was non-finite.
+// Writes three sources to the first three samples of every pixel. Returns whether any value was
+// non-finite.
 template <class Source, class Sample>
 TILEWRIGHT_INLINE bool store_sources(const Source sources[3], index_t width, ValueRange range, Sample* pixels,
                                      index_t stride) {

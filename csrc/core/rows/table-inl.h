@@ -1,5 +1,5 @@
-// The table of one instruction set's row kernels. Its source file includes this last, after it has defined
-// TILEWRIGHT_NAMESPACE and, in that namespace, the functions below.
+// The table of one instruction set's row kernels. Its source file includes this last, after it has
+// defined TILEWRIGHT_NAMESPACE and, in that namespace, the functions below.
 
 namespace tilewright::TILEWRIGHT_NAMESPACE {
 namespace {

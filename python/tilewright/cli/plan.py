@@ -28,6 +28,7 @@ def plan_facts(size: tuple[int, int], factor: int, model: str | None, denoise: s
         "device": session.device,
         "runtime": session.runtime,
         "precision": session.precision,
+        "ensemble": session.ensemble,
         "input": [width, height],
         "output": [width * factor, height * factor],
         "tiles": len(plan),
@@ -52,13 +53,14 @@ def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Halo", f"{facts['halo']} pixels, feather {facts['feather']}; {_seams(facts)}"),
         ("Redundancy", f"{facts['redundancy']:.3f} pixels computed for each one needed"),
         ("Memory", f"{facts['memory'] / 2**20:.0f} MiB beyond the loaded network, written as PNG"),
-        ("Time", f"{facts['seconds']:.3g} s in the network, by its rate on a small patch"),
+        ("Time", f"{facts['seconds']:.3g} s in the network, from a measurement of a small patch"),
     ]
 
 
 def _network(facts: Mapping[str, Any]) -> str:
     denoise = f", denoise {facts['denoise']}" if facts["denoise"] else ""
-    return f"{facts['network']} x{facts['factor']}{denoise} on {facts['runtime']}, {facts['precision']}"
+    ensemble = f", self-ensemble of {facts['ensemble']}" if facts["ensemble"] > 1 else ""
+    return f"{facts['network']} x{facts['factor']}{denoise} on {facts['runtime']}{ensemble}, {facts['precision']}"
 
 
 def _tiles(facts: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Executors:
-    """One executor for each kind of memory. Only the holder of a network lease may use them."""
+    """One executor for each kind of memory. Only the thread with exclusive use of the networks may use them."""
 
     def __init__(self) -> None:
         """Makes the executors; they take no memory yet."""

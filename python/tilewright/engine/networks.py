@@ -162,6 +162,12 @@ class Networks:
         finally:
             self._running.release()
 
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Gives one thread exclusive use of the networks, without opening one."""
+        with self._running:
+            yield
+
     def close(self) -> None:
         """Closes all sessions, when no picture runs."""
         with self._running:

@@ -111,7 +111,7 @@ def naming(parameter: ImageParameter) -> Iterator[None]:
         raise
     except TilewrightError as error:
         code = "invalidImage" if parameter == "image" and error.code == "invalidInputImage" else None
-        raise error.for_parameter(error.parameter or parameter, code) from error
+        raise error.for_parameter(error.parameter or parameter, code) from error.__cause__
 
 
 def read_file(path: Path, limits: InputLimits) -> bytes:

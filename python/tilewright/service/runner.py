@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tilewright.engine.progress import raise_if_cancelled
 from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
 from tilewright.lazy import Lazy
+from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
@@ -183,8 +184,6 @@ class Runner:
         return _Entry(task, request, fault, None if is_poll(task) else self._reserve(task.get("taskUUID")))
 
     def _parsed(self, task: Mapping[str, Any], *, upscales_only: bool) -> Request:
-        from tilewright.nsfw import nsfw_problem
-
         return parse_task(
             task,
             taken=self._reserved,

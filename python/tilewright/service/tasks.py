@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypedDict,
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NotRequired
 
     from tilewright.literals import Format, OutputType
 

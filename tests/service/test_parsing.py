@@ -1,4 +1,4 @@
-"""Requests: what is accepted, and that every fault is reported at once under its own code."""
+"""Validation of tasks: accepted values, and the code of every fault."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def upload(**fields):
     return {"taskType": "imageUpload", "taskUUID": TASK_UUID, "image": IMAGE_UUID, **fields}
 
 
-def faults(task, **options):
+def faults_of(task, **options):
     with pytest.raises(InvalidTaskError) as caught:
         parse_task(task, **options)
     assert {fault.code for fault in caught.value.faults} <= ERROR_CODES
@@ -40,11 +40,11 @@ def faults(task, **options):
 
 
 def only_fault(task, **options):
-    [fault] = faults(task, **options)
+    [fault] = faults_of(task, **options)
     return fault
 
 
-def test_the_shortest_request_takes_the_documented_defaults():
+def test_minimal_task_gets_the_documented_defaults():
     task = parse_task(request())
     assert isinstance(task, UpscaleRequest)
     assert (task.task_type, task.task_uuid, task.input_image) == ("imageUpscale", TASK_UUID, IMAGE_UUID)
@@ -52,7 +52,7 @@ def test_the_shortest_request_takes_the_documented_defaults():
     assert (task.output_quality, task.include_cost, task.model) == (95, False, None)
 
 
-def test_every_common_field_is_read():
+def test_common_fields_are_read():
     task = parse_task(
         request(
             taskType="upscale",
@@ -70,14 +70,14 @@ def test_every_common_field_is_read():
     assert (task.output_types, task.include_cost, task.model) == (("URL", "dataURI"), True, "runware:504@1")
 
 
-def test_upload_is_read():
+def test_upload_task_is_read():
     task = parse_task(upload())
     assert isinstance(task, UploadRequest)
     assert (task.task_type, task.task_uuid, task.image) == ("imageUpload", TASK_UUID, IMAGE_UUID)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 2.0, 4.0, np.int64(3), np.float32(2)])
-def test_whole_factors_become_plain_ints(factor):
+def test_integral_factors_become_ints(factor):
     task = parse_task(request(upscaleFactor=factor))
     assert task.upscale_factor == factor
     assert type(task.upscale_factor) is int
@@ -129,7 +129,7 @@ def test_whole_factors_become_plain_ints(factor):
         ({"upscalefactor": 2}, "unknownParameter"),
     ],
 )
-def test_one_fault_gives_one_item_with_its_code(fields, code):
+def test_invalid_field_gives_one_fault_with_its_code(fields, code):
     assert only_fault(request(**fields)).code == code
 
 
@@ -142,11 +142,11 @@ def test_one_fault_gives_one_item_with_its_code(fields, code):
         ({"upscaleFactor": 2}, "unknownParameter"),
     ],
 )
-def test_faults_of_an_upload(fields, code):
+def test_invalid_field_of_an_upload_gives_one_fault_with_its_code(fields, code):
     assert only_fault(upload(**fields)).code == code
 
 
-def test_faults_say_what_would_be_right():
+def test_faults_contain_the_allowed_values_or_type():
     fault = only_fault(request(upscaleFactor=5))
     assert (fault.parameter, fault.allowed_values) == ("upscaleFactor", [2, 3, 4])
     assert "5" in fault.message
@@ -155,8 +155,8 @@ def test_faults_say_what_would_be_right():
     assert only_fault(request(outputType="url")).allowed_values == ["URL", "base64Data", "dataURI"]
 
 
-def test_every_fault_is_reported_at_once():
-    found = faults(
+def test_all_faults_are_reported_together():
+    found = faults_of(
         {"taskType": "upscale", "taskUUID": "x", "upscaleFactor": "2", "outputFormat": "TIFF", "outputQualty": 80}
     )
     assert [fault.code for fault in found] == [
@@ -169,40 +169,40 @@ def test_every_fault_is_reported_at_once():
 
 
 @pytest.mark.parametrize(
-    ("written", "nearest"),
+    ("key", "suggestion"),
     [("outputQualty", "outputQuality"), ("UPSCALEFACTOR", "upscaleFactor"), ("input_image", "inputImage")],
 )
-def test_unknown_keys_name_the_nearest_known_one(written, nearest):
-    fault = only_fault(request(**{written: 1}))
-    assert fault.parameter == written
-    assert fault.message.endswith(f"is {nearest}")
+def test_fault_of_an_unknown_key_suggests_the_most_similar_one(key, suggestion):
+    fault = only_fault(request(**{key: 1}))
+    assert fault.parameter == key
+    assert fault.message.endswith(f"is {suggestion}")
 
 
 @pytest.mark.parametrize("name", ["a.b.c", "", "\ud800", "x" * 5000])
-def test_any_unknown_key_is_survived(name):
+def test_unusual_unknown_keys_are_faults(name):
     assert only_fault(request(**{name: 1})).code == "unknownParameter"
 
 
-def test_keys_that_are_no_text_are_unknown():
+def test_keys_that_are_not_strings_are_unknown():
     assert only_fault({**request(), 7: 1}).code == "unknownParameter"
 
 
-def test_task_uuid_is_echoed_byte_for_byte_and_may_be_of_any_case():
+def test_task_uuid_may_be_in_upper_case_and_is_kept_as_sent():
     assert parse_task(request(taskUUID=TASK_UUID.upper())).task_uuid == TASK_UUID.upper()
 
 
-def test_a_taken_task_uuid_conflicts_in_any_case():
+def test_reserved_task_uuid_conflicts_in_any_letter_case():
     assert only_fault(request(taskUUID=TASK_UUID.upper()), taken={TASK_UUID}).code == "conflictTaskUUID"
 
 
-def test_inputs_image_equals_input_image():
+def test_inputs_image_is_an_alternative_to_input_image():
     task = parse_task(request(inputImage=..., inputs={"image": IMAGE_UUID}))
     assert (task.input_image, task.image_parameter) == (IMAGE_UUID, "inputs.image")
     fault = only_fault(request(inputImage=..., inputs={"image": "photo.jpg"}))
     assert (fault.code, fault.parameter) == ("invalidInputImage", "inputs.image")
 
 
-def test_fields_without_meaning_are_ignored_with_one_warning(caplog):
+def test_ignored_fields_cause_one_warning(caplog):
     ignored = {"webhookURL": "https://x", "settings": {}, "ttl": 60, "seed": 1, "safety": {"checkContent": True}}
     with caplog.at_level(logging.WARNING, logger="tilewright"):
         parse_task(request(**ignored))
@@ -210,14 +210,14 @@ def test_fields_without_meaning_are_ignored_with_one_warning(caplog):
     assert all(name in record.getMessage() for name in ignored)
 
 
-def test_nothing_is_logged_for_an_ordinary_request(caplog):
+def test_valid_task_logs_nothing(caplog):
     with caplog.at_level(logging.DEBUG, logger="tilewright"):
         parse_task(request())
     assert not caplog.records
 
 
 @pytest.mark.parametrize("task", [None, "task", 7, [request()]])
-def test_a_task_that_is_no_mapping_is_misuse(task):
+def test_task_that_is_not_a_mapping_raises_type_error(task):
     with pytest.raises(TypeError, match="mapping"):
         parse_task(task)
 
@@ -238,11 +238,11 @@ def test_a_task_that_is_no_mapping_is_misuse(task):
     ],
     ids=lambda image: type(image).__name__,
 )
-def test_every_in_process_form_of_picture_is_accepted_as_it_is(image):
+def test_pictures_in_all_forms_are_passed_on_unchanged(image):
     assert parse_task(request(inputImage=image)).input_image is image
 
 
-def test_nsfw_can_be_checked_only_where_there_is_a_classifier():
+def test_check_nsfw_requires_a_classifier():
     assert parse_task(request(checkNSFW=True)).check_nsfw
     fault = only_fault(request(checkNSFW=True), nsfw_problem="install this")
     assert (fault.code, fault.allowed_values) == ("unsupportedCheckNSFW", [False])
@@ -250,12 +250,12 @@ def test_nsfw_can_be_checked_only_where_there_is_a_classifier():
     assert not parse_task(request(checkNSFW=False), nsfw_problem="install this").check_nsfw
 
 
-def test_an_answer_can_be_wanted_later():
+def test_delivery_method_is_read():
     assert parse_task(request(deliveryMethod="async")).is_async
     assert not parse_task(request(deliveryMethod="sync")).is_async
 
 
-def test_a_question_about_a_task_uses_a_uuid_that_is_taken():
+def test_get_response_task_may_use_a_reserved_uuid():
     poll = parse_task({"taskType": "getResponse", "taskUUID": TASK_UUID}, taken={TASK_UUID})
     assert (poll.task_type, poll.task_uuid) == ("getResponse", TASK_UUID)
 
@@ -269,15 +269,15 @@ def test_a_question_about_a_task_uses_a_uuid_that_is_taken():
     ],
     ids=["keys", "output types", "inputs"],
 )
-def test_faults_without_end_are_counted_to_a_hundred(fields):
-    assert len(faults(request(**fields))) == 100
+def test_at_most_a_hundred_faults_are_reported(fields):
+    assert len(faults_of(request(**fields))) == 100
 
 
-def test_a_wrong_value_that_is_repeated_is_one_fault():
+def test_repeated_invalid_value_is_one_fault():
     assert only_fault(request(outputType=["URL", *["url"] * 1000])).code == "unsupportedOutputType"
 
 
-def test_new_task_is_a_valid_request_with_a_fresh_uuid():
+def test_new_task_is_valid_and_has_a_new_uuid():
     first, second = new_task(IMAGE_UUID), new_task(IMAGE_UUID, 4, outputFormat="PNG")
     assert parse_task(first).upscale_factor == 2
     assert (parse_task(second).upscale_factor, parse_task(second).output_format) == (4, "PNG")
@@ -294,10 +294,10 @@ names = st.sampled_from([*known, "includeCost", "deliveryMethod", "checkNSFW"])
 
 
 @given(st.dictionaries(names | st.text(max_size=8), json_values | st.sampled_from(["imageUpscale", "imageUpload"])))
-def test_any_json_object_is_parsed_or_faulted_with_known_codes(task):
-    found = []
+def test_any_json_object_is_parsed_or_has_faults_with_registered_codes(task):
+    faults = []
     try:
         assert parse_task(task).task_uuid
     except InvalidTaskError as error:
-        found = error.faults
-    assert {fault.code for fault in found} <= ERROR_CODES
+        faults = error.faults
+    assert {fault.code for fault in faults} <= ERROR_CODES
