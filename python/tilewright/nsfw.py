@@ -111,7 +111,7 @@ def _open() -> _Network:
 
 
 def _weights() -> Path | None:
-    """Returns the weights in the installed package, without importing it; None if they are absent."""
+    """Returns the weights in the installed package, without importing it; None if absent."""
     spec = importlib.util.find_spec(_PACKAGE)
     for folder in (spec and spec.submodule_search_locations) or ():
         if (path := Path(folder) / _FILE).is_file():

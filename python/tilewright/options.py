@@ -26,14 +26,14 @@ class NetworkOptions(TypedDict, total=False):
         model: A catalog name, ``"auto"`` (``"tilewright-photo"``), or the path of an ONNX file.
             Tasks may name other networks of the catalog.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA. Pictures of 16 bits always run in
+        precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA. 16-bit pictures always run in
             float32.
         tta: Test-time augmentation by self-ensemble: the mean over eight rotations and reflections
-            of every tile. It takes eight times the time.
+            of every tile. It takes eight times as long.
         true_colour: Whether the low frequencies of a result, in luminance and colour, are replaced
             by those of the picture. This undoes colour shifts of the network and keeps its detail.
-        tile: Width and height of tiles in input pixels; twice the network's halo of it is
-            discarded. None to let the planner choose.
+        tile: Width and height of tiles in input pixels. At inner edges, a margin as wide as the
+            network's halo is discarded. None to let the planner choose.
         memory_budget: Estimated bytes that a picture may take, beyond the picture itself and a
             result that is kept whole; on CUDA, of device memory. None to let the planner choose.
         spec: For an ONNX file given as `model`, fields of `ModelSpec` that inspection cannot find

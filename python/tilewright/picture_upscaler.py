@@ -1,4 +1,4 @@
-"""Upscales arrays, pictures and animations, into memory or to a file. It knows nothing of tasks."""
+"""Upscales arrays, pictures and animations, into memory or to a file, independently of tasks."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ class PictureUpscaler:
             yield replace(frame, picture=result)
 
     def _precision_for(self, pixels: Pixels) -> str:
-        """Shorter formats are accurate enough for 8 bits. 16 bits need float32."""
+        """Returns the precision for pixels. Shorter formats are accurate enough for 8 bits only."""
         return "fp32" if pixels.dtype == np.uint16 else self.precision
 
     def _execute(
@@ -342,7 +342,7 @@ class PictureUpscaler:
 
 
 class _CheckedFrames:
-    """Checks frames as they pass by.
+    """Checks the frames of an animation while they are iterated over.
 
     Attributes:
         verdict: Whether the check returned True for any frame; None if there is no check.

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 PriceUnit = Literal["second", "megapixel"]
 
-# Rounds off binary floating-point error; no price is this fine.
+# Rounds off binary floating-point error; prices are less precise than this.
 _DECIMALS = 9
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _Choice = TypeVar("_Choice", bound=str)
 _Default = TypeVar("_Default")
 
-# More is a typing error, and a runtime would try to start that many.
+# A larger number is a typing error, and a runtime would try to start that many threads.
 _MAX_THREADS = 1024
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -179,7 +179,7 @@ class _Reader:
         if text is None:
             return default
         if not re.fullmatch(r"[0-9]{1,19}", text) or not 1 <= int(text) <= maximum:
-            raise self._error(name, f"a whole number from 1 to {maximum}")
+            raise self._error(name, f"an integer from 1 to {maximum}")
         return int(text)
 
     def size(self, name: str, default: _Default) -> int | _Default:

@@ -1,4 +1,4 @@
-"""`Upscaler`, the public class: it makes all parts and connects them."""
+"""`Upscaler`, the public class, which creates all parts and connects them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Upscaler:
-    """Networks that stay open between pictures, and an image store.
+    """Upscales pictures with networks that stay open, and keeps images in a store.
 
     It is thread-safe. Pictures are decoded and encoded in parallel, and go through the network one
     after the other, because the network's runtime uses all cores.
@@ -328,7 +328,9 @@ class Upscaler:
         return self._pictures.estimate(width, height, factor, model=model)
 
     def is_nsfw(self, picture: Picture) -> bool:
-        """Returns whether a picture is likely not safe for work. The classifier errs in both directions.
+        """Returns whether a picture is likely not safe for work.
+
+        The classifier errs in both directions.
 
         Raises:
             ModelError: No classifier is installed. The message says how to install one.
@@ -336,7 +338,10 @@ class Upscaler:
         return self._classifier.is_nsfw(picture)
 
     def session(self, model: str | Path | None = None, factor: int = 4) -> Session:
-        """Returns the session of a network, to measure it alone. It runs without its tail, see `Session.tail`."""
+        """Returns the session of a network, so that it can be measured alone.
+
+        The session runs the network without its tail, see `Session.tail`.
+        """
         return self._pictures.session(model, factor)
 
     def find(self, model: str | Path, factor: int) -> Model:
@@ -357,7 +362,10 @@ class Upscaler:
         return self._networks.factors(self.model if model is None else model)
 
     def goal(self, *args: Any, **kwargs: Any) -> tuple[int, tuple[int, int]]:
-        """Deprecated. Returns the factor, and width and height of the result; arguments as for `upscale_array`."""
+        """Deprecated. Returns the factor, and width and height of the result.
+
+        Arguments as for `PictureUpscaler.resolve`.
+        """
         warnings.warn("Upscaler.goal will be removed", DeprecationWarning, stacklevel=2)
         enlargement = self._pictures.resolve(*args, **kwargs)
         return enlargement.factor, enlargement.size

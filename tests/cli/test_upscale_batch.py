@@ -114,7 +114,7 @@ def test_repeated_run_upscales_only_missing_results(capsys):
     capsys.readouterr()
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
     err = capsys.readouterr().err
-    assert "1 skipped, their results exist; --overwrite makes them again" in err
+    assert "1 skipped because their results exist; use --overwrite to replace them" in err
     assert Path("out/a.png").read_text() == "existing"
     assert format_and_size("out/b.png") == ("PNG", (48, 32))
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0, "a run with nothing left to do succeeds"

@@ -56,7 +56,7 @@ def test_quantised_weights_error_gives_the_flag(flag: int) -> None:
         (["Convolution c 1 1 data output 0=5 1=3 6=135 4=-233"], "Convolution 'c'.*padding"),
         (["Convolution c 1 1 data output 0=5 1=3 6=135 8=1"], "Convolution 'c'.*int8"),
         (["Convolution c 1 1 data output 0=5 1=3 6=134"], "Convolution 'c'.*134 weights"),
-        (["Convolution c 1 1 data output 0=5 1=3 6=1.5"], "whole number"),
+        (["Convolution c 1 1 data output 0=5 1=3 6=1.5"], "an integer"),
         (["Interp i 1 1 data output 0=3 1=2.0 2=2.0"], "Interp 'i'.*resize type 3"),
         (["Interp i 1 1 data output 0=1 3=64 4=64"], "Interp 'i'.*target size"),
         (["BinaryOp b 1 1 data output 0=6 1=1 2=2.0"], "BinaryOp 'b'.*operation 6"),

@@ -166,7 +166,7 @@ def _model_line(facts: Mapping[str, Any]) -> str:
 
 
 def _version(module: str) -> str | None:
-    """Returns a module's version, whatever distribution it came in; None if it cannot be imported."""
+    """Returns a module's version, from any distribution; None if it cannot be imported."""
     try:
         version = str(import_runtime(module).__version__)
     except DeviceError:

@@ -1,4 +1,4 @@
-"""`tilewright info --plan`: how a picture would be cut into tiles, and what it would take."""
+"""The command `tilewright info --plan`: tiles, memory and time of a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def plan_facts(size: tuple[int, int], factor: int, model: str | None, denoise: str | None) -> dict[str, Any]:
-    """Returns what ``tilewright info --plan --json`` prints: plain JSON values, sizes in pixels and bytes.
+    """Returns what ``tilewright info --plan --json`` prints.
+
+    Returns:
+        JSON values by name: sizes in pixels, memory in bytes, time in seconds.
 
     Raises:
         TilewrightError: The network cannot be opened, or does not offer the factor.
@@ -53,7 +56,7 @@ def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Halo", f"{facts['halo']} pixels, feather {facts['feather']}; {_seams(facts)}"),
         ("Redundancy", f"{facts['redundancy']:.3f} pixels computed for each one needed"),
         ("Memory", f"{facts['memory'] / 2**20:.0f} MiB beyond the loaded network, written as PNG"),
-        ("Time", f"{facts['seconds']:.3g} s in the network, from a measurement of a small patch"),
+        ("Time", f"{facts['seconds']:.3g} s in the network, estimated from a small patch"),
     ]
 
 
@@ -74,7 +77,7 @@ def _seams(facts: Mapping[str, Any]) -> str:
     if facts["tiles"] == 1:
         return "no seams"
     if facts["seamError"] == 0:
-        return "exact: the same result as of one tile"
+        return "exact: the same result as with one tile"
     if facts["seamError"] is None:
         return "no seam error is promised"
     return f"a seam error of at most {facts['seamError']:g}/255 in fp32"

@@ -25,7 +25,7 @@ _REDRAWS_PER_SECOND = 4
 
 
 class ProgressBar:
-    """A line that is redrawn in place and removed at the end; nothing if stderr is not a terminal."""
+    """A line that is redrawn in place and removed at the end, only if stderr is a terminal."""
 
     def __init__(self, console: Console, *, files: int, quiet: bool) -> None:
         self._files = files

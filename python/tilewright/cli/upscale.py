@@ -1,4 +1,4 @@
-"""`tilewright upscale`: picture files in, larger picture files out."""
+"""The command `tilewright upscale`: upscales picture files."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for name, problem in plan.problems:
         print_error(console, f"{name}: {problem}")
     if plan.done and not arguments.quiet:
-        print_line(console, f"{len(plan.done)} skipped, their results exist; --overwrite makes them again")
+        print_line(console, f"{len(plan.done)} skipped because their results exist; use --overwrite to replace them")
     failed = len(plan.problems)
     if plan.jobs:
         failed += _run_jobs(plan.jobs, arguments, console)

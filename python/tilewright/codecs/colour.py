@@ -1,4 +1,4 @@
-"""ICC profiles for colour spaces given otherwise: by PNG chunks, and for grey where only RGB exists.
+"""ICC profiles for colour spaces that PNG chunks describe, and RGB profiles for grey pictures.
 
 A profile describes the colour space given by cICP, or by gAMA and cHRM, so the pixels stay
 unchanged: a conversion would lose levels. A profile can also be stored in JPG and WEBP.
@@ -59,7 +59,7 @@ _CURVES: dict[int, Curve] = {
     15: _BT709_CURVE,
 }
 
-# Chunks this close to sRGB are taken for sRGB, as libpng does: most writers of gamma 1/2.2 mean
+# Chunks this close to sRGB are treated as sRGB, as libpng does: most writers of gamma 1/2.2 mean
 # sRGB, and chromaticities are often rounded. The gamma tolerance is relative.
 _GAMMA_TOLERANCE = 0.05
 _CHROMATICITY_TOLERANCE = 0.005
@@ -123,7 +123,7 @@ def rgb_profile_from_grey(icc: bytes) -> bytes | None:
         icc: ICC profile for grey.
 
     Returns:
-        The profile; None if `icc` is no grey profile with connection space XYZ and a tone curve.
+        The profile; None if `icc` is not a grey profile with connection space XYZ and a tone curve.
     """
     if icc[16:24] != b"GRAYXYZ ":
         return None

@@ -144,7 +144,7 @@ def _describe(data: bytes) -> str:
 
 
 def _take_warnings() -> list[str]:
-    """Returns the warnings of libvips since the last call."""
+    """Returns the warnings that libvips has collected since the last call."""
     return str(vips().Error("").detail).splitlines()
 
 

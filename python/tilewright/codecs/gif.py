@@ -1,4 +1,4 @@
-"""Detection of truncated GIF files, which decoders show as far as they go without an error."""
+"""Detection of truncated GIF files, which decoders accept without an error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 
 
 def is_truncated(data: bytes) -> bool:
-    """Whether a block of a GIF file is incomplete. A missing trailer alone is accepted.
+    """Returns whether a block of a GIF file is incomplete; a missing trailer alone is accepted.
 
     Args:
         data: The whole file.

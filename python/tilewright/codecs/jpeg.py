@@ -30,7 +30,7 @@ def find_damage(header_warnings: Sequence[str], all_warnings: Sequence[str], dat
         data: The whole file.
 
     Returns:
-        The warning; None if the pixels are intact as far as the decoder can tell.
+        The warning; None if no warning is about the pixels.
     """
     for warning in Counter(all_warnings) - Counter(header_warnings):
         extraneous = _EXTRANEOUS.search(warning)

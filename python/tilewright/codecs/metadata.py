@@ -1,4 +1,4 @@
-"""Metadata beside pixels and colour: resolution, Exif and XMP."""
+"""Metadata other than the colour space: resolution, Exif and XMP."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
 _STRIP_BYTES = 1 << 20
 # Bytes of each strip on which both compressors are tried.
 _SAMPLE_BYTES = 1 << 15
-# The match search is used if its result times this factor is smaller than that of `deflate_runs`.
+# The match search is used if its size times this factor is below the size from `deflate_runs`.
 # ISA-L's search ("fast") takes about as long as `deflate_runs`, zlib's twenty times as long. So
 # "balanced" demands a saving of 10 %; for "small" only the size counts.
 _SEARCH_PENALTY = {"fast": 1.0, "balanced": 1.1, "small": 1.0}

@@ -71,7 +71,7 @@ def picture_from_samples(samples: Pixels, info: SourceInfo | None = None) -> Pic
 
 
 def is_transposed(orientation: int) -> bool:
-    """Whether an EXIF orientation swaps width and height."""
+    """Returns whether an EXIF orientation swaps width and height."""
     return orientation in _TRANSPOSED
 
 

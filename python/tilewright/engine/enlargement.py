@@ -1,4 +1,4 @@
-"""How one picture is enlarged: by which network, at which factor, to which size."""
+"""The enlargement of one picture: its network, factor and final size."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Enlargement:
-    """The enlargement of one picture, resolved once and then followed by every step.
+    """The enlargement of one picture, resolved once and then used by every later step.
 
     Attributes:
         model: Name of the network in the catalog, or path of an ONNX file.
         factor: Factor that the network runs at.
         width: Width of the result in pixels.
         height: Height of the result in pixels.
-        needs_downscale: Whether the network's result is larger than that and has to be downscaled.
+        needs_downscale: Whether the network's result is larger and has to be downscaled to that size.
     """
 
     model: str | Path

@@ -24,7 +24,7 @@ _RGB_BYTES = 3
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How a picture would be cut into tiles, and what it would take.
+    """Tiles, memory and time of a picture.
 
     Attributes:
         plan: The tiles.

@@ -1,4 +1,4 @@
-"""Runs one picture through one network, on the executor for the memory that its tiles are in."""
+"""Runs one picture through one network, on the executor for the session's memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Executors:
-    """One executor for each kind of memory. Only the thread with exclusive use of the networks may use them."""
+    """One executor for each kind of memory.
+
+    Only the thread with exclusive use of the networks may use them.
+    """
 
     def __init__(self) -> None:
         """Makes the executors; they take no memory yet."""

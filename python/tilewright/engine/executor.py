@@ -1,4 +1,4 @@
-"""What plans and runs a picture, in host memory or in device memory."""
+"""The interface of executors, which plan and run pictures with tiles in host or device memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 class Executor(Protocol):
     """Plans and runs pictures, and keeps its buffers from one picture to the next.
 
-    It runs one picture at a time. `session` is always a session of the kind that the executor is
-    for.
+    It runs one picture at a time. `session` must be of the kind that the executor supports.
     """
 
     def plan(self, shape: PictureShape, session: Any, limits: TileLimits) -> TilePlan:

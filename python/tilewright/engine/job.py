@@ -1,4 +1,4 @@
-"""One picture through one network, as both executors take it."""
+"""`Job`: one picture and the network that it goes through, the input of both executors."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class TileLimits:
 
     Attributes:
         tile: Width and height of tiles in input pixels; None to let the planner choose.
-        memory_budget: Bytes that tiles may take, in host or device memory, wherever they are; None
-            to let the planner choose.
+        memory_budget: Bytes that tiles may take, in the memory that they are in, host or device;
+            None to let the planner choose.
     """
 
     tile: int | None = None
@@ -36,14 +36,14 @@ class TileLimits:
 
 @dataclass(frozen=True, slots=True)
 class PictureShape:
-    """What planning has to know about a picture.
+    """The facts about a picture that planning needs.
 
     Attributes:
-        width: In pixels.
-        height: In pixels.
+        width: Width in pixels.
+        height: Height in pixels.
         pixel_bytes: Bytes of one pixel, with all its channels.
-        band_pixel_bytes: Bytes that the sink holds for each output pixel of a band; 0 if rows go
-            straight into whole arrays.
+        band_pixel_bytes: Bytes that the sink holds for each output pixel of a band; 0 if rows are
+            written to whole arrays.
     """
 
     width: int
@@ -54,7 +54,7 @@ class PictureShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One picture through one network.
+    """One picture and the network that it goes through.
 
     Attributes:
         shape: Shape of the picture.

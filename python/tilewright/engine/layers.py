@@ -1,4 +1,4 @@
-"""How the channels of a picture go through a network: in which groups, and which of them not at all."""
+"""Grouping of a picture's channels into layers, which go through the network one by one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Layer:
         target: Index of the sink's array that receives the result.
         first: First channel of that array to write.
         count: Number of channels to write: all planes, or 1 for their mean.
-        is_alpha: Whether values stay as they are where they are locally constant.
+        is_alpha: Whether locally constant values are restored after the network.
     """
 
     source: Pixels
@@ -48,7 +48,9 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A channel of one constant value. It does not go through the network, which would only disturb it.
+    """A channel of one constant value.
+
+    It does not go through the network, which would only change it slightly.
 
     Attributes:
         value: Value of all its samples.
@@ -77,10 +79,11 @@ def picture_layers(pixels: Pixels, alpha: Pixels | None, spec: ModelSpec) -> lis
 
 
 def colour_layers(source: Pixels, spec: ModelSpec, *, target: int = 0) -> list[Layer | Fill]:
-    """Returns the layers of an array of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels.
+    """Returns the layers of an array with 1 to 4 channels.
 
-    A colour network receives grey and alpha as three equal planes, and the mean of its planes is
-    the result. A network of one plane receives the channels one by one.
+    The channels are grey; grey and alpha; RGB; or RGB and alpha. A colour network receives grey and
+    alpha as three equal planes, and the mean of its planes is the result. A network of one plane
+    receives the channels one by one.
     """
     channels = source.shape[2]
     colours = 3 if channels >= 3 else 1
@@ -103,7 +106,7 @@ def alpha_layers(source: Pixels, spec: ModelSpec, *, target: int, channel: int =
 
 
 def is_flat_tile(layer: Layer, plan: TilePlan, index: int, *, top: int = 0) -> bool:
-    """Returns whether a tile need not run, because its alpha is constant and is restored afterwards anyway.
+    """Returns whether a tile need not run, because its alpha is constant and is restored anyway.
 
     This depends on the picture and the plan only, so skipping a tile changes no byte of the result.
 
@@ -123,7 +126,7 @@ def is_flat_tile(layer: Layer, plan: TilePlan, index: int, *, top: int = 0) -> b
 
 
 def finish_band(layers: Sequence[Layer | Fill], band: Sequence[Pixels], begin: int, scale: int) -> None:
-    """Completes a band of which all tiles are blended: writes constant channels and restores flat alpha.
+    """Writes constant channels and restores flat alpha in a band, after all its tiles are blended.
 
     Args:
         layers: Layers of the picture.

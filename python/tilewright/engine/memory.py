@@ -12,7 +12,7 @@ _LARGEST_DEFAULT_BUDGET = 4 * 2**30
 
 
 def peak_memory() -> int | None:
-    """Returns the peak resident memory of this process in bytes; None where the platform does not report it."""
+    """Returns the peak resident memory of this process in bytes; None if it is unknown."""
     # Linux first: getrusage() may report the peak of the process that started this one.
     with contextlib.suppress(OSError, StopIteration, ValueError):
         return _kibibytes("/proc/self/status", "VmHWM:")

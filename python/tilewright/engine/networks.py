@@ -184,7 +184,7 @@ class Networks:
         return TrueColourSession(session) if self._true_colour else session
 
     def _open(self, model: Model, precision: str) -> Session:
-        """Opens a network. If CUDA cannot run it, the CPU does, unless CUDA was requested by name."""
+        """Opens a network, on the CPU if CUDA cannot run it and was not requested by name."""
         try:
             return open_session(model, device=self.device, precision=precision, threads=self._threads)
         except DeviceError as error:

@@ -25,7 +25,7 @@ _SLIGHT_REDUNDANCY = 1.10
 # Fixed cost of a tile (calls, thread synchronisation), expressed in pixels.
 _PIXELS_PER_RUN = 1000
 
-# Numbers of columns and rows to try: each one up to this, then in steps of 1/16 of the number.
+# Numbers of columns and rows to try: every number up to this, then in steps of 1/16 of the number.
 _STEPS = 16
 
 # Narrower pictures are extended to this size by mirroring. Networks see zeros beyond the border,
@@ -133,7 +133,7 @@ class _Candidate:
 
 
 def _best(candidates: Sequence[_Candidate], budget: int, enough: int, spec: ModelSpec) -> _Candidate:
-    """Returns the candidate of least work, or one of less memory that computes at most `enough` pixels."""
+    """Returns the fastest candidate, or one of less memory that computes up to `enough` pixels."""
     affordable = [candidate for candidate in candidates if candidate.memory <= budget]
     if not affordable:
         return min(candidates, key=lambda candidate: (candidate.memory, candidate.work))
@@ -184,7 +184,10 @@ def _round_up(value: int, multiple: int) -> int:
 
 
 def _candidates(width: int, height: int, spec: ModelSpec, demand: Demand) -> list[_Candidate]:
-    """Returns the plans to compare, the whole picture first: for each number of columns and rows the shortest tiles."""
+    """Returns the plans to compare, the whole picture first.
+
+    For each number of columns and rows, these are the shortest tiles.
+    """
     return [
         _Candidate(
             tile_width, tile_height, columns * rows, demand.bytes_for(tile_width, tile_height, width, spec.scale)
@@ -195,11 +198,11 @@ def _candidates(width: int, height: int, spec: ModelSpec, demand: Demand) -> lis
 
 
 def _cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
-    """Returns ways to cut an axis: numbers of tiles with the shortest length for each, from one tile to the smallest.
+    """Returns the ways to cut an axis: pairs of a number of tiles and the shortest length for it.
 
-    Lengths are not rounded up to vector widths. Around 512 x 384 pixels, multiples of 16 were at
-    most 1.6 % faster per pixel (OpenVINO in bf16 on a Zen 4), and the pixels added by rounding cost
-    as much.
+    They begin with one tile and end with the smallest tiles. Lengths are not rounded up to vector
+    widths. Around 512 x 384 pixels, multiples of 16 were at most 1.6 % faster per pixel (OpenVINO in
+    bf16 on a Zen 4), and the pixels added by rounding cost as much.
     """
     smallest, whole = _smallest_tile(spec), _whole(size, spec)
     overlap = 2 * spec.halo + spec.feather

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a picture is.
+    """Progress of one picture.
 
     Attributes:
         done: Finished tiles.
@@ -81,7 +81,7 @@ def raise_if_cancelled(stop: threading.Event) -> None:
 
 
 def cancel_on(stop: threading.Event) -> OnProgress:
-    """Returns a progress callback that cancels the work after the current tile once `stop` is set."""
+    """Returns a progress callback that cancels the work after the current tile if `stop` is set."""
 
     def check(_: Progress) -> None:
         raise_if_cancelled(stop)

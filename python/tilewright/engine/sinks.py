@@ -1,4 +1,4 @@
-"""Destinations of finished rows: whole arrays, or an encoder that takes them while later tiles still run."""
+"""Destinations of finished rows: whole arrays, or an encoder that works while tiles still run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class RowSink(Protocol):
     pixel_bytes: int
 
     def band(self, begin: int, end: int) -> Sequence[Pixels]:
-        """Returns arrays for the output rows from `begin` to `end`, one for each array of the picture.
+        """Returns arrays to fill for the output rows from `begin` to `end`.
 
-        The caller fills them. The next call of this method, or of `finish`, completes these rows.
+        There is one for each array of the picture. The caller fills them. The next call of this
+        method, or of `finish`, completes these rows.
 
         Returns:
             Arrays ``[end - begin, width, channels]``.

@@ -1,4 +1,4 @@
-"""The forms in which a task may give a picture, and what is wrong with other values."""
+"""The accepted forms of input pictures, and error messages for other values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ _SHOWN = 60
 
 
 def form_problem(value: object, *, urls: bool = False) -> str | None:
-    """Returns why a value is not an accepted form of picture; None if it is one, whatever its content.
+    """Returns why a value is not an accepted form of picture; None if it is one.
+
+    The content is not checked.
 
     Args:
         value: Any value.
@@ -79,10 +81,10 @@ def _text_problem(text: str) -> str | None:
     if is_uuid4(text) or _DATA_URI.match(text[:_PREFIX]):
         return None
     shown = repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
-    if (problem := _address_problem(text, shown)) is not None:
+    if (problem := _url_problem(text, shown)) is not None:
         return problem
     if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
-        return f"{shown} looks like a UUID, but it is not of version 4, as those of stored images are"
+        return f"{shown} looks like a UUID, but stored images have UUIDs of version 4"
     if text and (problem := base64_problem(text)) is None:
         return None
     if len(text) <= _PREFIX and _FILE_NAME.fullmatch(text):
@@ -92,7 +94,7 @@ def _text_problem(text: str) -> str | None:
     return f"{shown} is not a picture; give {ACCEPTED_FORMS}"
 
 
-def _address_problem(text: str, shown: str) -> str | None:
+def _url_problem(text: str, shown: str) -> str | None:
     if text[:5].lower() == "data:":
         return f"the data URI {shown} must begin with data:image/...;base64,"
     if re.match(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://", text[:_PREFIX], re.IGNORECASE | re.ASCII):

@@ -1,4 +1,4 @@
-"""Resolves what a task gives as its picture: to bytes or an array, and then to a `Picture`."""
+"""Resolves the picture of a task, in any accepted form, to a `Picture` or an `Animation`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read_picture(
         ImageTooLargeError: A limit is exceeded.
         StoreError: The store cannot be read.
     """
-    with naming(parameter):
+    with error_context(parameter):
         if problem := form_problem(value, urls=fetcher is not None):
             raise SourceError(problem, code="invalidInputImage")
         if isinstance(value, np.ndarray):
@@ -86,7 +86,9 @@ def read_picture(
 
 
 def store_input(source: InputPicture, store: ImageStore) -> str:
-    """Stores a picture that is not in the store yet: files unchanged, arrays and Pillow images as PNG.
+    """Stores a picture that is not in the store yet.
+
+    Files are stored unchanged, arrays and Pillow images as PNG.
 
     Returns:
         The picture's UUID.
@@ -103,8 +105,8 @@ def store_input(source: InputPicture, store: ImageStore) -> str:
 
 
 @contextlib.contextmanager
-def naming(parameter: ImageParameter) -> Iterator[None]:
-    """Makes errors about a picture name the request parameter that it came in."""
+def error_context(parameter: ImageParameter) -> Iterator[None]:
+    """Adds to errors about a picture the request parameter that it came in."""
     try:
         yield
     except StoreError:  # not about the picture

@@ -1,4 +1,4 @@
-"""Detection of the facts about any ONNX file, from its graph and by running it on a small picture.
+"""Detects the facts about an ONNX file, from its graph and by running it on a small picture.
 
 The graph gives layout, element type and fixed size; runs on onnxruntime's CPU provider give the
 rest.

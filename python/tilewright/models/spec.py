@@ -36,8 +36,8 @@ class ModelSpec:
             exact.
         denoise: Denoising level that the network was trained for; None if it has no choice of
             levels.
-        seam_error: Promised largest |tiled − whole| in float32, in steps of 1/255; None if nobody
-            measured it.
+        seam_error: Promised largest |tiled − whole| in float32, in steps of 1/255; None if it has
+            not been measured.
         flops_per_pixel: Floating-point operations per input pixel.
         bytes_per_pixel: Estimated peak of live float32 activations, in bytes per input pixel.
         licence: SPDX identifier of the weights' licence, or a short statement.

@@ -1,4 +1,4 @@
-"""Asynchronous requests: accepted at once, run in turn, outcomes kept for ``getResponse``."""
+"""Asynchronous requests: queued when they arrive; their outcomes are kept for ``getResponse``."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class BackgroundTasks:
                 del self._tasks[old]
 
     def find(self, task_uuid: str) -> BackgroundTask | None:
-        """Returns the request with a taskUUID in any letter case; None if it is unknown or forgotten."""
+        """Returns the request with a taskUUID in any letter case; None if it is unknown."""
         with self._lock:
             return self._tasks.get(task_uuid.lower())
 

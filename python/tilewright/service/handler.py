@@ -9,7 +9,7 @@ from tilewright.codecs.formats import check_encodable, extension
 from tilewright.engine.enlargement import frame_count
 from tilewright.engine.progress import cancel_on, raise_if_cancelled
 from tilewright.errors import SourceError, StoreError, TilewrightError
-from tilewright.inputs.resolve import InputPicture, naming, read_picture, store_input
+from tilewright.inputs.resolve import InputPicture, error_context, read_picture, store_input
 from tilewright.picture import Animation
 from tilewright.pricing import cost
 from tilewright.service.responses import Upscaled, upload_result, upscale_result
@@ -42,7 +42,7 @@ class RequestHandler:
         Args:
             pictures: Upscales pictures.
             store: Store for inputs and results.
-            settings: Limits, pricing rule, and what is enabled.
+            settings: Limits, pricing rule and enabled features.
             classifier: Checks results that a request wants checked.
         """
         self._pictures, self._store, self._settings, self._classifier = pictures, store, settings, classifier
@@ -60,7 +60,7 @@ class RequestHandler:
         """
         source = self._read(request.image, "image")
         if isinstance(source.picture, Animation):  # decode every frame, so that only valid files are stored
-            with naming("image"):
+            with error_context("image"):
                 for _ in source.picture.frames():
                     pass
         with self._rollback() as rollback:
@@ -167,7 +167,7 @@ class RequestHandler:
 
     @contextlib.contextmanager
     def _rollback(self) -> Iterator[contextlib.ExitStack]:
-        """Yields a stack of callbacks that are called if the block raises, and dropped if not."""
+        """Yields a stack of callbacks that are called if the block raises, else discarded."""
         with contextlib.ExitStack() as stack:
             yield stack
             stack.pop_all()
@@ -179,7 +179,7 @@ class RequestHandler:
 
 @contextlib.contextmanager
 def _result_expected() -> Iterator[None]:
-    """Maps the absence of an image that was stored a moment ago, which is no fault of the request."""
+    """Maps a missing result to StoreError, because the request is not at fault."""
     try:
         yield
     except SourceError as error:

@@ -103,13 +103,19 @@ def require_mapping(task: object) -> None:
 
 
 def is_poll(task: Mapping[str, Any]) -> bool:
-    """Returns whether a task, valid or not, asks about another one, so that its taskUUID is that of the other."""
+    """Returns whether a task is a ``getResponse`` task, whose taskUUID names another task.
+
+    The task need not be valid.
+    """
     task_type = task.get("taskType")
     return isinstance(task_type, str) and task_type == _POLL_TYPE
 
 
 class _TaskReader:
-    """Reads fields and collects faults. For a faulty field it returns an unused value of the right type."""
+    """Reads fields and collects faults.
+
+    For a faulty field it returns a value of the right type, which is not used.
+    """
 
     def __init__(self, fields: Mapping[Any, Any], *, urls: bool, nsfw_problem: str | None) -> None:
         self.fields = fields
@@ -160,7 +166,7 @@ class _TaskReader:
             is_async=self._delivery_method() == "async",
             check_nsfw=self._check_nsfw(),
         )
-        self._refuse_unserved()
+        self._refuse_unsupported()
         self._refuse_unknown(self.fields, _UPSCALE_FIELDS)
         return result
 
@@ -287,7 +293,7 @@ class _TaskReader:
             self._fault("unsupported", "checkNSFW", f"checkNSFW: {self._nsfw_problem}", allowed_values=[False])
         return wanted
 
-    def _refuse_unserved(self) -> None:
+    def _refuse_unsupported(self) -> None:
         """Refuses known fields that would change the result and are not supported."""
         if "targetMegapixels" in self.fields:
             self._fault("unsupported", "targetMegapixels", "targetMegapixels is not supported; use upscaleFactor")

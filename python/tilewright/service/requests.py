@@ -20,10 +20,10 @@ class UpscaleRequest:
         image_parameter: The parameter that `input_image` came in.
         upscale_factor: 2, 3 or 4.
         output_format: File format of the result.
-        output_types: What the response contains, each once, in the response's order.
+        output_types: Image fields of the response, without duplicates, in the response's order.
         output_quality: 20 to 99, for JPG and WEBP.
         include_cost: Whether the response contains the cost.
-        check_nsfw: Whether the response says if the result is likely not safe for work.
+        check_nsfw: Whether the response states if the result is likely not safe for work.
         is_async: Whether the task is only acknowledged and its result is fetched with
             ``getResponse``.
         model: Name of the network; None for the default.
@@ -54,7 +54,7 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PollRequest:
-    """A valid ``getResponse`` task; `task_uuid` is that of the task it asks about."""
+    """A valid ``getResponse`` task; `task_uuid` names the task that it asks about."""
 
     task_type: str
     task_uuid: str

@@ -1,4 +1,4 @@
-"""Turns results and errors into response dicts: plain JSON values, keys in the wire format's order."""
+"""Turns results and errors into response dicts: JSON values, keys in the wire format's order."""
 
 from __future__ import annotations
 

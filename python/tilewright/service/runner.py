@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tilewright import nsfw
 from tilewright.engine.progress import raise_if_cancelled
 from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
 from tilewright.lazy import Lazy
-from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
@@ -76,7 +76,10 @@ class _Reply:
 
 
 class Runner:
-    """Runs tasks on a `RequestHandler`. A taskUUID cannot be used again until its task is finished."""
+    """Runs tasks on a `RequestHandler`.
+
+    A taskUUID cannot be used again until its task is finished.
+    """
 
     def __init__(self, handler: RequestHandler) -> None:
         """Takes the handler; no thread is started yet."""
@@ -152,7 +155,8 @@ class Runner:
                     yield _joined([done.pop().result()])
         finally:
             stop.set()
-            # Running tasks release their taskUUIDs when they have stopped. The others do so here.
+            # Running tasks release their taskUUIDs when they have stopped. Those of the other tasks
+            # are released here.
             self._leave([*waiting, *(entry for entry, future in running.values() if future.cancel())])
             pool.shutdown(wait=False)
 
@@ -171,7 +175,7 @@ class Runner:
             require_mapping(task)
         with self._lock:
             entries = [self._validated(task, upscales_only=upscales_only) for task in sent]
-        # Before any of them is run, because one may ask about another.
+        # Before any task runs, because one may ask about another.
         return [entry if entry.async_request is None else self._accepted(entry) for entry in entries]
 
     def _validated(self, task: Mapping[str, Any], *, upscales_only: bool) -> _Entry:
@@ -188,7 +192,7 @@ class Runner:
             task,
             taken=self._reserved,
             urls=self._handler.fetcher is not None,
-            nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
+            nsfw_problem=nsfw.nsfw_problem() if task.get("checkNSFW") is True else None,
             upscales_only=upscales_only,
         )
 

@@ -1,4 +1,4 @@
-"""The wire format as types: tasks in, envelopes out. Also makes new tasks."""
+"""Types of the wire format: tasks and envelopes; and `new_task`, which makes a task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Result = TypeVar("_Result")
 
 
 class InputsField(TypedDict, total=False):
-    """The value of ``inputs``, which may stand in place of ``inputImage``."""
+    """The value of ``inputs``, an alternative to ``inputImage``."""
 
     image: object
 
@@ -57,9 +57,9 @@ class UploadTask(TypedDict):
 
 
 class GetResponseTask(TypedDict):
-    """A task that asks for the result of another one, which has ``deliveryMethod`` ``"async"``.
+    """A task that asks for the result of an earlier task with ``deliveryMethod`` ``"async"``.
 
-    ``taskUUID`` is that of the other task.
+    ``taskUUID`` names the earlier task.
     """
 
     taskType: Literal["getResponse"]
@@ -72,8 +72,8 @@ Task = UpscaleTask | UploadTask | GetResponseTask
 class UpscaleResult(TypedDict):
     """Result of an upscale task.
 
-    Of the image fields, the response has those that ``outputType`` asks for. They are declared as
-    if all were present, so that reading one needs no check.
+    A response contains only the image fields that ``outputType`` asks for. All of them are declared
+    as present, so that callers can read the one they asked for without a check.
     """
 
     taskType: str
@@ -98,7 +98,7 @@ class UploadResult(TypedDict):
 
 
 class TaskResult(UpscaleResult):
-    """Result of a task of any type: the fields that it has depend on the type.
+    """Result of a task of any type. Which fields are present depends on the type.
 
     The acknowledgement of an asynchronous task has ``taskType`` and ``taskUUID`` only.
     """

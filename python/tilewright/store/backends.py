@@ -29,7 +29,7 @@ class Backend(Protocol):
     """
 
     def open_writer(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Opens a file for writing; it appears complete when the block ends, or never if that raises."""
+        """Opens a file for writing; it appears when the block ends, unless the block raises."""
 
     def read(self, name: str) -> bytes:
         """Returns the content of a file."""

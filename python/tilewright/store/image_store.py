@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tilewright")
 
-# All kinds of file in a store. An image is looked up under each of them, because listing a folder
+# Extensions of all files in a store. An image is looked up under each of them, because listing a folder
 # of many images would be slow.
 _EXTENSIONS = ("jpg", "png", "webp", "gif")
 
@@ -29,7 +29,7 @@ _EXTENSIONS = ("jpg", "png", "webp", "gif")
 # before it expired, and clock differences between machines that share a store.
 _GRACE_SECONDS = 60
 
-# Age from which a partial file is taken for one of a crashed writer.
+# Age from which a partial file is assumed to come from a crashed writer.
 _PARTIAL_SECONDS = 3600
 
 # Minimum time between two cleanups by writers: a cleanup lists the whole store.
@@ -213,8 +213,8 @@ class ImageStore:
         """Removes expired images, and partial files of crashed writers.
 
         Partial files are removed from local folders once they are an hour old. Other files are not
-        touched. Several processes may call this at once. An image is removed a
-        minute after `get` stops finding it, so a concurrent reader can still finish.
+        touched. Several processes may call this at once. An image is removed a minute after `get`
+        stops finding it, so a concurrent reader can still finish.
 
         Returns:
             The number of images that this call removed.

@@ -118,7 +118,10 @@ class BandRing:
         self._begun = 0
 
     def begin(self, rows: int) -> dict[int, DeviceImage]:
-        """Waits for a free slot and returns the next band's device arrays, by the index of the sink's array.
+        """Waits for a free slot and returns the next band's device arrays.
+
+        Returns:
+            Views of the slot's memory, by the index of the sink's array.
 
         Raises:
             Exception: The sink failed to take an earlier band.

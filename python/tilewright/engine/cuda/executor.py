@@ -99,7 +99,7 @@ class CudaExecutor:
 
 
 def _run_pass(run: PictureRun, plan: TilePlan, top: int) -> None:
-    """Runs one pass. When it returns, nothing of the pass is referenced: the next one needs the memory."""
+    """Runs one pass, and frees all its memory for the next one."""
     with TilePass(run, plan, top) as tiles:
         tiles.run()
 
@@ -111,7 +111,7 @@ def _demand(session: CudaSession, shape: PictureShape) -> DeviceDemand:
 def _first_row_needed(finished: int, spec: ModelSpec) -> int:
     """Returns the first input row that the network needs for the output rows from `finished` on.
 
-    Rows that the next plan takes for the picture's upper border are then finished already.
+    The next plan starts there, so its upper border lies in rows that are already finished.
     """
     row = finished // spec.scale - spec.halo - spec.feather
     return max(0, row // spec.multiple_of * spec.multiple_of)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class DevicePicture:
-    """Device memory for a whole picture. Rows are uploaded as they are needed, so tiles start before the last rows."""
+    """Device memory for a whole picture.
+
+    Rows are uploaded when they are needed, so the first tiles run before the last rows are uploaded.
+    """
 
     def __init__(self, kernels: ModuleType, arrays: Sequence[Pixels]) -> None:
         """Allocates memory for arrays ``[height, width, channels]`` of equal height.

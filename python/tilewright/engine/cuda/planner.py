@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tilewright.engine.sessions.cuda import CudaSession
     from tilewright.models.spec import ModelSpec
 
-# Tried from the largest on. The largest is a guess that has not been measured: larger tiles waste
+# Tried in this order. The largest is a guess that has not been measured: larger tiles waste
 # less on halos, smaller ones use caches better.
 SIDES = (512, 384, 256, 192, 128, 96, 64, 32, 16)
 
@@ -66,7 +66,7 @@ class DeviceDemand:
 
 
 def default_device_budget(kernels: ModuleType) -> int:
-    """Returns the default memory budget of a picture in bytes: half of the device memory that is free."""
+    """Returns the default memory budget of a picture in bytes: half of the free device memory."""
     free: int = kernels.memory()[0]
     return free // 2
 
@@ -100,7 +100,10 @@ def plan_device_tiles(
 
 
 def _sides(longest: int, spec: ModelSpec) -> list[int]:
-    """Returns the sides to try, from the largest. A network that averages over its tile needs large tiles."""
+    """Returns the sides to try, from the largest.
+
+    A network that averages over its tile needs large tiles.
+    """
     larger = []
     while spec.feather and spec.receptive_radius is None and longest > SIDES[0]:
         larger.append(longest)
@@ -109,7 +112,7 @@ def _sides(longest: int, spec: ModelSpec) -> list[int]:
 
 
 def smaller_tiles(plan: TilePlan, spec: ModelSpec, height: int) -> TilePlan | None:
-    """Returns a plan of smaller tiles for the last `height` rows of the same picture; None if there is none."""
+    """Returns a plan of smaller tiles for the last `height` rows of a picture, or None."""
     longest = max(plan.tile_width, plan.tile_height)
     for side in _sides(longest, spec):
         if side < longest:

@@ -165,7 +165,7 @@ class TilePass:
             self._ring.finish()
 
     def _next_items(self, number: int) -> list[_Item]:
-        """Returns the items of the next batch, and the flat ones between them, which take no place in it."""
+        """Returns the items of the next batch, and the flat ones between them, without places."""
         items: list[_Item] = []
         places = self._size
         while number < self._total:
@@ -203,7 +203,10 @@ class TilePass:
         return tiles
 
     def _blank(self) -> _Tile:
-        """Returns the tile that is blended for flat ones. Any finite values do: `finish_band` overwrites them."""
+        """Returns the tile that is blended for flat ones.
+
+        Any finite values are sufficient, because `finish_band` overwrites them.
+        """
         if self._blank_tile is None:
             batch, result, stream = self._session.blank(self._plan.tile_height, self._plan.tile_width)
             self._blank_tile = _Tile(batch, result, stream)
@@ -277,7 +280,7 @@ class TilePass:
         self._counted.record(tile.stream)
 
     def _settle(self) -> None:
-        """Waits for the tile that was blended last, and repeats it in float32 if it is not finite."""
+        """Waits for the last blended tile, and repeats it in float32 if it is not finite."""
         item, self._blended = self._blended, None
         if item is None:
             return
@@ -303,7 +306,7 @@ class TilePass:
             self._run.finished = offset + end
 
     def _repeat_in_float32(self, item: _Item) -> None:
-        """Runs a tile that is not finite in float32, which has a larger range, and blends it once more."""
+        """Runs a tile again in float32, which has a larger range, and blends it again."""
         self._job.report.repeated_tiles += 1
         with self._job.report.stage("network"):
             exact = self._job.exact_session()

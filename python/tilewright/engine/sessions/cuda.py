@@ -82,10 +82,10 @@ class CudaSession:
         self._idle: list[BoundNetwork] = []
 
     def take(self, count: int, height: int, width: int) -> BoundNetwork:
-        """Returns the network bound to memory for batches of a shape. The caller owns it until `give_back`.
+        """Returns the network bound to memory for batches of a shape.
 
-        No other thread of this process may allocate device memory during the call: that would abort
-        a graph capture.
+        The caller owns it until `give_back`. No other thread of this process may allocate device
+        memory during the call: that would abort a graph capture.
 
         Raises:
             DeviceError: CUDA cannot run the network, or not all of it.
@@ -179,7 +179,10 @@ class CudaSession:
 
 
 class _RuntimeThread:
-    """The only thread that calls the runtime, because a captured graph belongs to the thread that captured it."""
+    """The only thread that calls the runtime.
+
+    A captured graph belongs to the thread that captured it.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="tilewright-cuda")
@@ -222,7 +225,9 @@ class BoundNetwork:
     """
 
     def __init__(self, opening: _Opening, kernels: ModuleType, stream: Stream, thread: _RuntimeThread) -> None:
-        """Opens the runtime and runs the network once, which selects algorithms and, if asked to, captures a graph.
+        """Opens the runtime and runs the network once.
+
+        The first run selects algorithms and, if the options say so, captures a graph.
 
         Raises:
             DeviceError: CUDA cannot run the network, or not all of it.
@@ -256,7 +261,7 @@ class BoundNetwork:
         self._thread.call(f"{self._opening.name} failed on a batch of shape {self.shape}", self._enqueue)
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating]) -> None:
-        """Runs a batch ``[n, planes, height, width]`` in host memory into a result in host memory."""
+        """Runs a batch ``[n, planes, height, width]``; batch and result are in host memory."""
         last, dtype = self._opening.layout == "NHWC", self._opening.dtype
         stored = np.ascontiguousarray(batch.transpose(0, 2, 3, 1) if last else batch, dtype)
         values = np.empty(self.result.stored_shape, dtype)

@@ -1,4 +1,4 @@
-"""Whether CUDA can run here, and whether the CUDA kernels can. Each question is answered once per process."""
+"""Checks whether CUDA and the CUDA kernels can run here, each once per process."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def cuda_kernels() -> ModuleType:
-    """Returns the module with the CUDA kernels. Ask `kernels_problem` first whether it can be used."""
+    """Returns the module with the CUDA kernels. Check `kernels_problem` first."""
     return importlib.import_module("tilewright._cuda")
 
 
 @functools.cache
 def kernels_problem() -> str | None:
-    """Returns why tiles cannot stay on the CUDA device between gather and blend; None if they can."""
+    """Returns why tiles cannot stay in device memory from gather to blend; None if they can."""
     try:
         kernels = cuda_kernels()
     except ModuleNotFoundError:
@@ -57,7 +57,7 @@ def cuda_problem() -> str | None:
 
 
 def _missing_cuda_libraries() -> str | None:
-    """Loads the CUDA libraries that pip installed; returns the message about the first that is missing."""
+    """Loads the CUDA libraries that pip installed; returns the message about a missing one."""
     onnxruntime = import_runtime("onnxruntime")
     output = io.StringIO()
     with contextlib.redirect_stdout(output):

@@ -1,4 +1,4 @@
-"""ONNX Runtime on CUDA with arrays in host memory, for networks whose tiles cannot stay on the device."""
+"""ONNX Runtime on CUDA with arrays in host memory, for tiles that cannot stay on the device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class CudaHostSession(OnnxRuntimeSession):
-    """A network on CUDA, in float32. It takes any network and any tile shape, and copies every batch and result."""
+    """Any network on CUDA, in float32. It takes any tile shape.
+
+    Every batch and every result is copied.
+    """
 
     device = "cuda"
 

@@ -15,14 +15,19 @@ PROVIDER = "CUDAExecutionProvider"
 
 
 def session_options() -> Any:
-    """Returns session options that make a node that CUDA does not support an error, not a slow run on the CPU."""
+    """Returns session options for CUDA. A node that CUDA does not support is an error.
+
+    Without them, ONNX Runtime would run such a node on the CPU.
+    """
     options = onnxruntime_options()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
 
 
 def check_provider(session: Any, name: str) -> None:
-    """Checks that CUDA is in use. If a provider does not start, the runtime goes on without it and only prints so.
+    """Checks that CUDA is in use.
+
+    If a provider does not start, the runtime continues without it and only prints a message.
 
     Args:
         session: An ``onnxruntime.InferenceSession``.
@@ -37,7 +42,9 @@ def check_provider(session: Any, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CudaOptions:
-    """How a network runs on device memory. The defaults are in use; the other values exist to be measured.
+    """How a network runs on device memory.
+
+    Only the defaults are in use; benchmarks compare them with the other values.
 
     Attributes:
         layout: Layout of batches and results.
@@ -71,5 +78,5 @@ class CudaOptions:
 
 
 def float32_options(precision: str) -> dict[str, str]:
-    """Returns the options that switch TF32 off for float32 networks. TF32 has only as many digits as float16."""
+    """Returns options that disable TF32, which has the digits of float16, for float32 networks."""
     return {"use_tf32": "0"} if precision == "fp32" else {}

@@ -1,4 +1,4 @@
-"""Conversion between the engine's arrays and those of a graph: channel order, layout, element type."""
+"""Converts between the arrays of the engine and of a graph: channel order, layout, type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_native_layout(spec: ModelSpec) -> bool:
-    """Returns whether the graph takes and returns arrays as the engine has them: NCHW, RGB or one plane, float32.
+    """Returns whether the graph uses the engine's layout: NCHW, RGB or one plane, float32.
 
     A runtime can then be bound to the engine's arrays without a copy.
     """
@@ -23,7 +23,7 @@ def is_native_layout(spec: ModelSpec) -> bool:
 
 
 def to_graph(batch: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.floating]:
-    """Converts a batch ``[n, planes, height, width]`` to the graph's channel order, layout and element type."""
+    """Converts a batch ``[n, planes, height, width]`` to the graph's layout and element type."""
     graph: NDArray[np.floating] = batch[:, ::-1] if spec.channel_order == "BGR" else batch
     if spec.layout == "NHWC":
         graph = graph.transpose(0, 2, 3, 1)
@@ -43,7 +43,9 @@ def from_graph(values: NDArray[np.floating], result: NDArray[np.floating], spec:
 
 
 def check_result_shape(found: tuple[int, ...], expected: tuple[int, ...], spec: ModelSpec) -> None:
-    """Checks the shape of a network's output. A mismatch means that the spec, which users may override, is wrong.
+    """Checks the shape of a network's output.
+
+    A mismatch means that the spec, which users may override, is wrong.
 
     Raises:
         InferenceError: The shapes differ.

@@ -24,7 +24,10 @@ MEMORY_FACTOR = 1.75
 
 
 class OnnxRuntimeSession:
-    """A network on ONNX Runtime, in float32. It takes any tile shape, and results on the CPU do not depend on it."""
+    """A network on ONNX Runtime, in float32.
+
+    It takes any tile shape. On the CPU, results do not depend on the shape.
+    """
 
     device = "cpu"
     tensor_memory: Literal["host", "cuda"] = "host"

@@ -1,4 +1,4 @@
-"""OpenVINO, the fastest runtime on CPUs. It computes in bf16 if the CPU has it and the network passes the gate."""
+"""OpenVINO, the fastest runtime on CPUs, in bf16 or float32."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _CACHE_CAPACITY = "64"
 
 
 class OpenVinoSession:
-    """A network on OpenVINO. One compiled network serves all tile shapes as fast as one compiled for a single shape."""
+    """A network on OpenVINO, compiled once for all tile shapes.
+
+    It is as fast as a network that is compiled for a single shape.
+    """
 
     device = "cpu"
     tensor_memory: Literal["host", "cuda"] = "host"
@@ -103,7 +106,7 @@ class OpenVinoSession:
 
 
 def open_fastest(model: Model, *, threads: int) -> OpenVinoSession:
-    """Opens a session in bf16 if the CPU has bf16 and the network passes the precision gate, else in float32."""
+    """Opens a session: bf16 if the CPU has it and the network passes the gate, else float32."""
     exact = OpenVinoSession(model, precision="fp32", threads=threads)
     if not cpu_has_bf16():
         return exact

@@ -1,4 +1,4 @@
-"""The precision gate: a shorter number format is used only if it agrees with float32 on the probe picture."""
+"""The precision gate: whether a shorter number format agrees with float32 on the probe picture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def passes_gate(exact: Session, fast: Session) -> bool:
 
 
 def _psnr_db(exact: NDArray[np.float32], fast: NDArray[np.float32], value_range: tuple[float, float]) -> float:
-    """Returns the peak signal-to-noise ratio of the visible difference: both results are clipped to the value range."""
+    """Returns the peak signal-to-noise ratio of two results, both clipped to the value range."""
     black, white = value_range
     error = np.mean((np.clip(exact, black, white) - np.clip(fast, black, white)) ** 2, dtype=np.float64)
     if not np.isfinite(error):

@@ -1,6 +1,6 @@
 """Colour correction: the low frequencies of the result are replaced by those of the input.
 
-Networks shift flat tones by a few levels and bend saturated ones at the picture's border. The
+Networks shift flat tones by a few levels, and distort saturated ones at the picture's border. The
 correction undoes this and keeps the detail, in luminance and colour alike. It is the wavelet colour
 fix of StableSR (Wang et al. 2023, "Exploiting Diffusion Prior for Real-World Image
 Super-Resolution"). Low frequencies are what remains after three levels of the à trous wavelet
@@ -31,7 +31,10 @@ FILTER_RADIUS = sum(_SPACINGS) + 1
 
 
 class TrueColourSession:
-    """A session whose results have the colours of their input. It needs `FILTER_RADIUS` more pixels of halo."""
+    """A session whose results have the low-frequency colours of their input.
+
+    It needs `FILTER_RADIUS` more pixels of halo.
+    """
 
     tail: Tail | None = None
     tensor_memory: Literal["host", "cuda"] = "host"
@@ -71,7 +74,7 @@ class TrueColourSession:
 
 
 def _block_means(values: NDArray[np.floating], scale: int) -> NDArray[np.floating]:
-    """Means of blocks of ``scale * scale`` values. They are summed in a fixed order, which must not depend on tiles."""
+    """Means of blocks of ``scale * scale`` values, summed in an order independent of tiles."""
     total = sum(values[:, :, y::scale, x::scale] for y in range(scale) for x in range(scale))
     return np.asarray(total / np.float32(scale**2))
 

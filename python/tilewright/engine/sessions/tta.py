@@ -1,4 +1,4 @@
-"""Test-time augmentation by self-ensemble: the mean over eight rotations and reflections of every tile.
+"""Test-time augmentation by self-ensemble: the mean over eight orientations of every tile.
 
 This is the geometric self-ensemble of Lim et al. 2017, "Enhanced Deep Residual Networks for Single
 Image Super-Resolution", section 3.4. Differences between a network's results for a picture and for
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class SelfEnsembleSession:
-    """A session that averages, in float32, the results for eight orientations. It takes eight times the time.
+    """A session that averages, in float32, the results for eight orientations of a batch.
 
-    A network with a fixed input size that is not square runs the four orientations that fit.
+    It takes eight times as long. A network with a fixed input size that is not square runs the four
+    orientations that fit.
     """
 
     tail: Tail | None = None

@@ -58,7 +58,7 @@ class Layer:
         """
         value = self.params.get(key, default)
         if isinstance(value, tuple) or not float(value).is_integer():
-            raise ModelError(f"{self}: parameter {key} must be a whole number, not {value!r}")
+            raise ModelError(f"{self}: parameter {key} must be an integer, not {value!r}")
         return int(value)
 
     def real(self, key: int, default: float) -> float:

@@ -10,17 +10,17 @@ Name = Literal["task", "envelope"]
 
 
 def load(name: Name) -> dict[str, Any]:
-    """A schema.
+    """Returns a JSON Schema.
 
     Args:
-        name: ``"task"`` for what `tilewright.run` takes as JSON, one task or an array of them;
-            ``"envelope"`` for what it returns.
+        name: ``"task"`` for the argument of `tilewright.run`, one task or an array of tasks;
+            ``"envelope"`` for its result.
 
     Returns:
-        The schema, made anew by every call.
+        The schema. Every call returns a new dict.
 
     Raises:
-        ValueError: there is no schema of that name.
+        ValueError: There is no schema of that name.
     """
     if name not in get_args(Name):
         raise ValueError(f"there is no schema {name!r}; choose from: {', '.join(get_args(Name))}")
