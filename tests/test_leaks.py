@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import random
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 
 import tilewright
 from support.soak import problems, soak
+from support.threads import run_in_threads
 from tilewright import Upscaler
 from tilewright.testing import make_picture
 
@@ -52,11 +52,7 @@ def test_memory_does_not_grow_over_a_thousand_tasks(tmp_path):
                 for task in tasks(count // 8):
                     assert "errors" not in upscaler.run(task)
 
-            threads = [threading.Thread(target=target) for target in [run_in_event_loop] * 2 + [run_in_thread] * 4]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            run_in_threads(*[run_in_event_loop] * 2, *[run_in_thread] * 4)
             assert "errors" not in upscaler.run(tasks(count - 6 * (count // 8), deliveryMethod="async"))
             upscaler._runner.wait()
 

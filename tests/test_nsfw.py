@@ -75,7 +75,7 @@ def test_probabilities_on_real_pictures(shared_data, classifier, reference):
         assert classifier.probability(picture_from_array(array)) == pytest.approx(probabilities[-1], abs=1e-3), (
             path.name
         )
-    assert max(probabilities) > nsfw.NSFW_FROM > min(probabilities), "at least one of them must count as unsafe"
+    assert max(probabilities) > nsfw.NSFW_THRESHOLD > min(probabilities), "at least one of them must count as unsafe"
 
 
 @needs_classifier

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
+from support.threads import run_in_threads
 from tilewright.errors import ModelError, TilewrightError
 from tilewright.testing import make_picture
 
@@ -90,10 +91,6 @@ def test_threads_share_an_upscaler(upscaler):
         for _ in range(3):
             results[i] = upscaler.upscale_array(pictures[i], 2)
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(pictures))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads(*(partial(work, i) for i in range(len(pictures))))
     for result, want in zip(results, expected, strict=True):
         np.testing.assert_array_equal(result, want)

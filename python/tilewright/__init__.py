@@ -65,7 +65,7 @@ __all__ = [
 
 
 # The module of each name.
-_HOMES = {
+_MODULES = {
     **dict.fromkeys(("arun", "astream", "aupscale", "run", "upload", "upscale"), "default"),
     **dict.fromkeys(("TaskError", "TilewrightError"), "errors"),
     **dict.fromkeys(("Envelope", "ErrorItem", "TaskResult", "UploadResult", "UpscaleResult"), "service.tasks"),
@@ -81,8 +81,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"tilewright.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        value = getattr(importlib.import_module(f"tilewright.{_MODULES[name]}"), name)
         globals()[name] = value
         return value
     if name == "models":  # a deprecated function, which is now the package itself

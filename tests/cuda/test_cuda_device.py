@@ -7,13 +7,8 @@ import importlib
 import numpy as np
 import pytest
 
-from support.device import MODULES, Device, module_of, set_free_memory
+from support.device import Device, module_of, set_free_memory
 from tilewright import _core
-
-
-@pytest.fixture(scope="module", params=MODULES)
-def device(request):
-    return Device(module_of(request.param))
 
 
 @pytest.fixture

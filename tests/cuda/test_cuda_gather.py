@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.device import LAYOUTS, MODULES, Device, module_of
+from support.device import LAYOUTS
 from support.grid import ELEMENTS, SAMPLES, VALUE_RANGES, WIDTHS, plans, random_picture
 from tilewright import _core
 
@@ -18,17 +18,6 @@ CHANNELS = {
     4: [(0, 1, 2), (3, 3, 3), (0, 1, 3)],
     5: [(4, 1, 0), (0, 1, 2, 3, 4)],
 }
-
-
-@pytest.fixture(scope="module", params=MODULES)
-def device(request):
-    return Device(module_of(request.param))
-
-
-@pytest.fixture(scope="module")
-def emulated():
-    """Returns the emulated device, which counts writes."""
-    return Device(module_of("_cuda_emulated"))
 
 
 def core_gather(picture, plan, tiles, element, **options):

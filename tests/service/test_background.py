@@ -92,7 +92,7 @@ def test_deleted_result_is_reported_as_task_not_found(upscaler):
 
 
 def test_oldest_outcomes_are_forgotten(upscaler, monkeypatch):
-    monkeypatch.setattr("tilewright.service.background._KEPT", 2)
+    monkeypatch.setattr("tilewright.service.background._MAX_OUTCOMES", 2)
     tasks = [asynchronous(task) for task in new_tasks(5)]
     for task in tasks:
         upscaler.run(task)

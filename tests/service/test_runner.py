@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 import tilewright
 from support.tasks import new_tasks
+from support.threads import run_in_threads
 from tilewright.errors import CancelledError
 from tilewright.testing import make_picture
 
@@ -111,10 +113,6 @@ def test_many_threads_and_event_loops_share_one_upscaler(upscaler):
     def run_in_thread(count):
         results.extend(upscaler.run(task) for task in new_tasks(count))
 
-    threads = [threading.Thread(target=target, args=(4,)) for target in [run_in_event_loop] * 4 + [run_in_thread] * 12]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
+    run_in_threads(*[partial(run_in_event_loop, 4)] * 4, *[partial(run_in_thread, 4)] * 12)
     assert len(results) == 64
     assert not any("errors" in response for response in results)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.store import HOUR, set_age, stored_files
+from support.threads import run_in_threads
 from tilewright.errors import SourceError, StoreError
 from tilewright.store.image_store import ImageStore
 
@@ -176,11 +177,7 @@ def test_concurrent_expiry_of_one_folder(tmp_path):
         start.wait()
         removed.append(ImageStore(tmp_path, ttl=HOUR).expire())
 
-    threads = [threading.Thread(target=expire) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads(*[expire] * 4)
     assert sum(removed) == 200
     assert len(removed) == 4
     assert stored_files(store) == set()

@@ -32,8 +32,11 @@ def plans(draw: st.DrawFn, longest: int = 300) -> _core.TilePlan:
     multiple = draw(st.sampled_from([1, 1, 2, 4, 8]))
     smallest = _core.TilePlan.smallest_tile(halo=halo, feather=feather, multiple=multiple)
 
+    # Tiles may exceed the picture, but not by far: a result has up to 192 elements per pixel of a tile.
+    most = 2 * longest // multiple
+
     def tile() -> int:
-        return draw(st.integers(0, 12).map(lambda k: k * k)) * multiple + smallest
+        return min(draw(st.integers(0, 12)) ** 2, most) * multiple + smallest
 
     return _core.TilePlan(
         draw(st.integers(1, longest)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codecs.colour import png_colour_space
-from tilewright.codecs.metadata import exif_resolution, filter_metadata
+from tilewright.codecs.metadata import ORIENTATION, exif_resolution, filter_metadata
 from tilewright.codecs.png_chunks import leading_chunks, read_resolution
 from tilewright.codecs.samples import SourceInfo, is_transposed, picture_from_samples
 from tilewright.errors import DecodeError
@@ -16,8 +16,6 @@ from tilewright.picture import Animation, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_ORIENTATION = 0x0112  # Exif tag
 
 
 def open_animation(data: bytes, kind: str, count: int, *, keep_metadata: bool = False) -> Animation:
@@ -41,7 +39,7 @@ def open_animation(data: bytes, kind: str, count: int, *, keep_metadata: bool = 
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             loop = image.info.get("loop")
             exif, xmp, icc = (image.info.get(name) for name in ("exif", "xmp", "icc_profile"))
-            orientation = image.getexif().get(_ORIENTATION, 1)
+            orientation = image.getexif().get(ORIENTATION, 1)
             size = image.size
     except Exception as error:  # Pillow raises many types of exception for malformed data
         raise DecodeError(f"the {kind} file is corrupt or cut short: {error}") from error

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codecs.libvips import vips
-from tilewright.codecs.metadata import filter_metadata, resolution
+from tilewright.codecs.metadata import ORIENTATION, filter_metadata, resolution
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
 
 if TYPE_CHECKING:
     from tilewright.picture import Picture, Pixels
-
-_ORIENTATION = 0x0112  # Exif tag
 
 
 def picture_from_array(array: Any, *, limits: InputLimits = UNLIMITED) -> Picture:
@@ -63,7 +61,7 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
         # first frame is the photograph.
         if frames > 1 and image.format != "MPO":
             raise DecodeError(f"the Pillow image is an animation of {frames} frames; pass image.copy() of one frame")
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = image.getexif().get(ORIENTATION, 1)
         icc = image.info.get("icc_profile")
         if image.mode == "CMYK":
             samples, icc = _cmyk_samples(image, icc), None

@@ -22,6 +22,9 @@ _STALE = frozenset(
 _STALE_EXIF = frozenset((0xA002, 0xA003, 0x927C))
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _EXIF_IFD = 0x011A, 0x011B, 0x0128, 0x8769
 
+ORIENTATION = 0x0112
+"""Exif tag of the orientation, 1 to 8."""
+
 # Properties of XMP that are only true of the source file or hold pictures, by namespace. None: all
 # properties of the namespace.
 _STALE_XMP: dict[str, frozenset[str] | None] = {

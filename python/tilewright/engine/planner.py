@@ -104,7 +104,7 @@ def plan_tiles(
         return _fixed_plan(width, height, spec, spec.fixed_size)
     if tile is not None:
         wanted = _round_up(max(tile, _smallest_tile(spec)), spec.multiple_of)
-        return _plan(width, height, spec, min(wanted, _whole(width, spec)), min(wanted, _whole(height, spec)))
+        return _plan(width, height, spec, min(wanted, _tile_for(width, spec)), min(wanted, _tile_for(height, spec)))
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
     candidates = _candidates(width, height, spec, demand)
     enough = int(_SLIGHT_REDUNDANCY * width * height)
@@ -168,7 +168,7 @@ def _fixed_plan(width: int, height: int, spec: ModelSpec, size: tuple[int, int])
         raise ModelError(f"{spec.name} takes only {size[1]} × {size[0]} pixels: {error}", parameter="model") from error
 
 
-def _whole(size: int, spec: ModelSpec) -> int:
+def _tile_for(size: int, spec: ModelSpec) -> int:
     """Returns the shortest tile that holds `size` pixels and that the network takes."""
     return _round_up(max(size, spec.minimum, _NARROWEST), spec.multiple_of)
 
@@ -176,7 +176,7 @@ def _whole(size: int, spec: ModelSpec) -> int:
 def _smallest_tile(spec: ModelSpec) -> int:
     """Returns the shortest tile for pictures that do not fit into one tile."""
     least = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of)
-    return _whole(least, spec)
+    return _tile_for(least, spec)
 
 
 def _round_up(value: int, multiple: int) -> int:
@@ -192,19 +192,19 @@ def _candidates(width: int, height: int, spec: ModelSpec, demand: Demand) -> lis
         _Candidate(
             tile_width, tile_height, columns * rows, demand.bytes_for(tile_width, tile_height, width, spec.scale)
         )
-        for columns, tile_width in _cuts(width, spec)
-        for rows, tile_height in _cuts(height, spec)
+        for columns, tile_width in _axis_cuts(width, spec)
+        for rows, tile_height in _axis_cuts(height, spec)
     ]
 
 
-def _cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
+def _axis_cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
     """Returns the ways to cut an axis: pairs of a number of tiles and the shortest length for it.
 
     They begin with one tile and end with the smallest tiles. Lengths are not rounded up to vector
     widths. Around 512 x 384 pixels, multiples of 16 were at most 1.6 % faster per pixel (OpenVINO in
     bf16 on a Zen 4), and the pixels added by rounding cost as much.
     """
-    smallest, whole = _smallest_tile(spec), _whole(size, spec)
+    smallest, whole = _smallest_tile(spec), _tile_for(size, spec)
     overlap = 2 * spec.halo + spec.feather
     cuts = [(1, whole)]
     count = 2

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["decode", "open", "queue", "gather", "network", "blend", "encode", "store"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-_OF_EVERY_TILE = ("gather", "network", "blend")
+_TILE_STAGES = ("gather", "network", "blend")
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Report:
             self.total_seconds = now - self._began
             # Reading the memory is slow compared with a small tile, and another stage follows the
             # last tile.
-            if name not in _OF_EVERY_TILE:
+            if name not in _TILE_STAGES:
                 self.peak_memory = peak_memory()
 
     def describe(self, plan: TilePlan, session: Session) -> None:

@@ -25,10 +25,10 @@ _FILE_NAME = re.compile(
 )
 
 # Length of a prefix that tells base64 from other text. The whole text is checked when it is decoded.
-_PREFIX = 1024
+_PREFIX_LENGTH = 1024
 
 # Longest text that a message repeats.
-_SHOWN = 60
+_MAX_TEXT_LENGTH = 60
 
 
 def form_problem(value: object, *, urls: bool = False) -> str | None:
@@ -60,17 +60,17 @@ def is_pillow_image(value: Any) -> bool:
 
 def data_uri_payload(text: str) -> str:
     """Returns the base64 part of a data URI, or the text itself if it is not a data URI."""
-    uri = _DATA_URI.match(text[:_PREFIX])
+    uri = _DATA_URI.match(text[:_PREFIX_LENGTH])
     return text[uri.end() :] if uri else text
 
 
 def base64_problem(text: str) -> str | None:
     """Returns why a text cannot be base64, by its length and its beginning; None if it can."""
-    if re.search(r"\s", text[:_PREFIX]):
+    if re.search(r"\s", text[:_PREFIX_LENGTH]):
         return "it contains spaces or line breaks; remove them"
-    if re.search(r"[-_]", text[:_PREFIX]):
+    if re.search(r"[-_]", text[:_PREFIX_LENGTH]):
         return "it uses the URL-safe alphabet; use the standard one with + and /"
-    if not _BASE64.fullmatch(text if len(text) <= _PREFIX else text[:_PREFIX]):
+    if not _BASE64.fullmatch(text if len(text) <= _PREFIX_LENGTH else text[:_PREFIX_LENGTH]):
         return "it contains characters outside A-Z a-z 0-9 + / ="
     if len(text) % 4:
         return f"its length {len(text)} is not a multiple of 4, so it is cut short or its padding (=) is missing"
@@ -78,18 +78,18 @@ def base64_problem(text: str) -> str | None:
 
 
 def _text_problem(text: str) -> str | None:
-    if is_uuid4(text) or _DATA_URI.match(text[:_PREFIX]):
+    if is_uuid4(text) or _DATA_URI.match(text[:_PREFIX_LENGTH]):
         return None
-    shown = repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
+    shown = repr(text if len(text) <= _MAX_TEXT_LENGTH else f"{text[: _MAX_TEXT_LENGTH - 3]}...")
     if (problem := _url_problem(text, shown)) is not None:
         return problem
     if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
         return f"{shown} looks like a UUID, but stored images have UUIDs of version 4"
     if text and (problem := base64_problem(text)) is None:
         return None
-    if len(text) <= _PREFIX and _FILE_NAME.fullmatch(text):
+    if len(text) <= _PREFIX_LENGTH and _FILE_NAME.fullmatch(text):
         return f"{shown} looks like a file name; pass pathlib.Path({shown}) to read the file"
-    if text and len(text) > _SHOWN:
+    if text and len(text) > _MAX_TEXT_LENGTH:
         return f"the text {shown} is not base64: {problem}"
     return f"{shown} is not a picture; give {ACCEPTED_FORMS}"
 
@@ -97,7 +97,7 @@ def _text_problem(text: str) -> str | None:
 def _url_problem(text: str, shown: str) -> str | None:
     if text[:5].lower() == "data:":
         return f"the data URI {shown} must begin with data:image/...;base64,"
-    if re.match(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://", text[:_PREFIX], re.IGNORECASE | re.ASCII):
+    if re.match(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://", text[:_PREFIX_LENGTH], re.IGNORECASE | re.ASCII):
         return f"{redacted_url(text)!r} is a URL of a scheme that is not fetched; give {ACCEPTED_FORMS}"
     if is_remote_url(text):
         return (

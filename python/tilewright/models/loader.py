@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CONVERTER_VERSION = 2
 
 # No network has a name this long. Comparing very long names needs very much memory.
-_LONGEST_NAME = 100
+_MAX_NAME_LENGTH = 100
 
 
 def load_model(
@@ -194,7 +194,7 @@ def _find_entry(name: str | Path) -> CatalogEntry:
 
 def _unknown(name: str) -> ModelError:
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
-    similar = difflib.get_close_matches(name[:_LONGEST_NAME], CATALOG, n=3)
+    similar = difflib.get_close_matches(name[:_MAX_NAME_LENGTH], CATALOG, n=3)
     hint = f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
     return ModelError(
         f"there is no network named {short_repr(name)}; {hint}installed: {', '.join(installed) or 'none'}",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tilewright.service.requests import UpscaleRequest
 
 # Number of outcomes that are kept, a few hundred bytes each. Older ones are forgotten.
-_KEPT = 1000
+_MAX_OUTCOMES = 1000
 
 # The outcome of a request: its result, or its error items.
 Outcome = Upscaled | list[dict[str, Any]]
@@ -70,7 +70,7 @@ class BackgroundTasks:
             self._tasks.pop(key, None)  # so that the new one is last
             self._tasks[key] = BackgroundTask(request, pool.submit(work, self._stop))
             finished = [key for key, task in self._tasks.items() if task.future.done()]
-            for old in finished[:-_KEPT]:
+            for old in finished[:-_MAX_OUTCOMES]:
                 del self._tasks[old]
 
     def find(self, task_uuid: str) -> BackgroundTask | None:

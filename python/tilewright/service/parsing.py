@@ -29,10 +29,10 @@ _TYPES = (*_UPSCALE_TYPES, _UPLOAD_TYPE, _POLL_TYPE)
 _DELIVERIES = ("sync", "async")
 _FACTORS = (2, 3, 4)
 _QUALITIES = range(20, 100)
-# Longest field name that a message repeats. No real field has a name this long.
-_LONGEST_NAME = 100
-# Most faults that are reported. A task with more of them has one cause for all.
-_MOST_FAULTS = 100
+# Names of fields are cut to this length. No real field has a longer name.
+_MAX_NAME_LENGTH = 100
+# No more faults than this are reported. A task with more of them has one cause for all.
+_MAX_FAULTS = 100
 _COMMON = ("taskType", "taskUUID")
 _UPSCALE_FIELDS = (
     *_COMMON, "inputImage", "inputs", "upscaleFactor", "model", "outputType", "outputFormat", "outputQuality",
@@ -306,12 +306,12 @@ class _TaskReader:
                 self._unknown(str(key), known)
 
     def _unknown(self, parameter: str, known: Sequence[str]) -> None:
-        if len(self.faults) == _MOST_FAULTS:  # saves the search for a similar name: there may be a million keys
+        if len(self.faults) == _MAX_FAULTS:  # saves the search for a similar name: there may be a million keys
             return
         lower = {name.lower(): name for name in known}
-        near = difflib.get_close_matches(parameter[:_LONGEST_NAME].lower(), lower, n=1, cutoff=0.0)
+        near = difflib.get_close_matches(parameter[:_MAX_NAME_LENGTH].lower(), lower, n=1, cutoff=0.0)
         message = f"there is no parameter {short_repr(parameter)}; the nearest known one is {lower[near[0]]}"
-        self._add(ParameterError(message, code="unknownParameter", parameter=parameter[:_LONGEST_NAME]))
+        self._add(ParameterError(message, code="unknownParameter", parameter=parameter[:_MAX_NAME_LENGTH]))
 
     def _missing(self, name: str) -> None:
         self._fault("missing", name, f"{name} is required")
@@ -348,5 +348,5 @@ class _TaskReader:
         )
 
     def _add(self, fault: ParameterError) -> None:
-        if len(self.faults) < _MOST_FAULTS:
+        if len(self.faults) < _MAX_FAULTS:
             self.faults.append(fault)

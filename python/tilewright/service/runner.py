@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tilewright import nsfw
 from tilewright.engine.progress import raise_if_cancelled
 from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
 from tilewright.lazy import Lazy
+from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
@@ -31,12 +31,12 @@ _log = logging.getLogger("tilewright")
 
 Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
-# One picture is decoded while another is in the network and a third is encoded. More would only
-# take memory.
-_AT_ONCE = 3
+# Pictures in memory at the same time: one is decoded while another is in the network and a third is
+# encoded. More would only take memory.
+_MAX_PICTURES = 3
 
 # Calls from event loops that can be in progress at the same time. Most of them only wait.
-_ASYNCIO_CALLS = 32
+_MAX_ASYNCIO_CALLS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,10 @@ class Runner:
         self._reserved: set[str] = set()
         self._lock = threading.Lock()  # guards the reserved taskUUIDs
         # Limits the pictures in memory, however many threads and event loops call.
-        self._slots = threading.BoundedSemaphore(_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(_MAX_PICTURES)
         self._background = BackgroundTasks(partial(_new_pool, name="tilewright-background"))
         # Not asyncio's default executor: pictures would delay the program's own uses of it.
-        self._asyncio_pool = Lazy(partial(_new_pool, _ASYNCIO_CALLS))
+        self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS))
 
     def run(self, tasks: Tasks, *, upscales_only: bool, stop: threading.Event | None = None) -> dict[str, Any]:
         """Runs tasks and returns the envelope, in the order of the tasks.
@@ -144,7 +144,7 @@ class Runner:
         running: dict[asyncio.Future[_Reply], tuple[_Entry, Future[_Reply]]] = {}
         try:
             while waiting or running:
-                while waiting and len(running) < _AT_ONCE:
+                while waiting and len(running) < _MAX_PICTURES:
                     entry = waiting.popleft()
                     future = pool.submit(self._finish_and_leave, entry, stop)
                     running[asyncio.wrap_future(future)] = entry, future
@@ -192,7 +192,7 @@ class Runner:
             task,
             taken=self._reserved,
             urls=self._handler.fetcher is not None,
-            nsfw_problem=nsfw.nsfw_problem() if task.get("checkNSFW") is True else None,
+            nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
             upscales_only=upscales_only,
         )
 
@@ -298,7 +298,7 @@ def _error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str
     return error_items(error, task)
 
 
-def _new_pool(threads: int = _AT_ONCE, *, name: str = "tilewright") -> ThreadPoolExecutor:
+def _new_pool(threads: int = _MAX_PICTURES, *, name: str = "tilewright") -> ThreadPoolExecutor:
     # Imported at first use, like asyncio: together they would be a third of the package's import
     # time.
     from concurrent.futures import ThreadPoolExecutor

@@ -151,16 +151,16 @@ class TilePass:
             try:
                 tiles = self._infer(items)
             except DeviceMemoryError:
-                self._settle()
+                self._complete_last_tile()
                 if self._size == 1:
                     raise
                 self._size //= 2
                 continue
             for item, tile in zip(items, tiles, strict=True):
-                self._settle()
+                self._complete_last_tile()
                 self._blend(item, tile)
             number += len(items)
-        self._settle()
+        self._complete_last_tile()
         with self._job.report.stage("encode"):
             self._ring.finish()
 
@@ -279,7 +279,7 @@ class TilePass:
         self._session.kernels.download(self._counts, self._count, tile.stream)
         self._counted.record(tile.stream)
 
-    def _settle(self) -> None:
+    def _complete_last_tile(self) -> None:
         """Waits for the last blended tile, and repeats it in float32 if it is not finite."""
         item, self._blended = self._blended, None
         if item is None:
