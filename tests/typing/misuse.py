@@ -20,6 +20,7 @@ print(result["imageURL"], result.get("cost"), upload(Path("photo.jpg"))["data"][
 for error in response.get("errors", []):
     print(error["code"], error["message"])
 print(run([task, {"taskType": "getResponse", "taskUUID": task["taskUUID"]}])["data"][0].get("status"))
+new_task(Path("photo.jpg"), 2, taskUUID=task["taskUUID"], ttl=60)
 
 misspelt: UpscaleTask = {
     "taskType": "imageUpscale",

@@ -16,6 +16,7 @@ from tilewright.inputs.url import is_remote_url
 from tilewright.literals import FORMATS, Format, ImageParameter, OutputType
 from tilewright.models.loader import check_name
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
+from tilewright.service.tasks import IgnoredFields
 from tilewright.store import is_uuid4
 
 _Kind = Literal["missing", "invalid", "unsupported"]
@@ -40,11 +41,7 @@ _UPSCALE_FIELDS = (
 )  # fmt: skip
 _UPLOAD_FIELDS = (*_COMMON, "image")
 _POLL_FIELDS = _COMMON
-# Fields of the service that have no meaning here and do not affect the picture.
-_IGNORED = (
-    "webhookURL", "uploadEndpoint", "ttl", "settings", "providerSettings", "safety", "acceleratorOptions", "routing",
-    "positivePrompt", "negativePrompt", "steps", "seed", "CFGScale",
-)  # fmt: skip
+_IGNORED = tuple(IgnoredFields.__annotations__)
 
 
 def parse_task(

@@ -19,7 +19,25 @@ class InputsField(TypedDict, total=False):
     image: object
 
 
-class UpscaleFields(TypedDict, total=False):
+class IgnoredFields(TypedDict, total=False):
+    """Fields of the service that have no meaning here and do not affect the picture."""
+
+    webhookURL: object
+    uploadEndpoint: object
+    ttl: object
+    settings: object
+    providerSettings: object
+    safety: object
+    acceleratorOptions: object
+    routing: object
+    positivePrompt: object
+    negativePrompt: object
+    steps: object
+    seed: object
+    CFGScale: object
+
+
+class UpscaleFields(IgnoredFields, total=False):
     """Optional fields of an upscale task.
 
     A field that is None counts as absent. ``docs/api.md`` describes values and defaults.
@@ -48,7 +66,13 @@ class UpscaleTask(UpscaleFields):
     upscaleFactor: int
 
 
-class UploadTask(TypedDict):
+class NewTaskFields(UpscaleFields, total=False):
+    """Optional fields of `new_task`: those of an upscale task, and a taskUUID."""
+
+    taskUUID: str
+
+
+class UploadTask(IgnoredFields):
     """A task that stores a picture. ``image`` takes the same forms as ``inputImage``."""
 
     taskType: Literal["imageUpload"]
@@ -56,7 +80,7 @@ class UploadTask(TypedDict):
     image: object
 
 
-class GetResponseTask(TypedDict):
+class GetResponseTask(IgnoredFields):
     """A task that asks for the result of an earlier task with ``deliveryMethod`` ``"async"``.
 
     ``taskUUID`` names the earlier task.
@@ -124,8 +148,8 @@ class Envelope(TypedDict, Generic[_Result]):
     errors: NotRequired[list[ErrorItem]]
 
 
-def new_task(input_image: object, upscale_factor: int = 2, **fields: Unpack[UpscaleFields]) -> UpscaleTask:
-    """Returns an upscale task with a new taskUUID.
+def new_task(input_image: object, upscale_factor: int = 2, **fields: Unpack[NewTaskFields]) -> UpscaleTask:
+    """Returns an upscale task, with a new taskUUID unless one is given.
 
     Args:
         input_image: The picture, in any form that ``inputImage`` takes.
