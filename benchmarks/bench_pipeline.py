@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tilewright.engine.host.pipeline import colour_layers, run
 
 import workload
 from interleaved import Baseline
 from peers.arrays import batch_of, pixels_of
 from peers.openvino_bare import NAME, BareNetwork
 from support import reference
+from support.jobs import run_picture
+from tilewright.engine.host.executor import HostExecutor
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink
 
@@ -133,14 +134,13 @@ def bench_without_network(
     with workload.open_upscaler() as upscaler:
         real = upscaler.session(factor=workload.FACTOR)
         results = [real.run(batch, real.new_result(batch.shape)) for batch in batches]
-    session = StoredResultSession(real)
+    session, executor = StoredResultSession(real), HostExecutor()
     plan = plan_tiles(side, side, real.spec, tile=side)
 
     def step(number: int) -> NDArray[np.uint8]:
         session.result = results[number % PICTURES]
         target = np.empty((side * workload.FACTOR, side * workload.FACTOR, 3), np.uint8)
-        layers = colour_layers(pictures[number % PICTURES], real.spec)
-        run(layers, plan, session, ArraySink(target), exact_session=lambda: session)
+        run_picture(pictures[number % PICTURES], plan, session, ArraySink(target), executor=executor)
         return target
 
     for number, (result, batch) in enumerate(zip(results, batches, strict=True)):

@@ -19,10 +19,10 @@ from PIL import Image
 
 import workload
 from tilewright import Upscaler
-from tilewright.codecs import vips
 from tilewright.codecs.encode import encode
 from tilewright.codecs.formats import EncodeOptions
 from tilewright.codecs.in_memory import picture_from_array
+from tilewright.codecs.libvips import vips
 
 Encoder = Callable[[NDArray[np.uint8]], bytes]
 

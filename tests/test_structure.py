@@ -1,9 +1,10 @@
-"""Limits on the length of files and functions, and an import graph without cycles."""
+"""Limits on the length of files and functions, an import graph without cycles, and imports that exist."""
 
 from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 from functools import cache
 
 import pytest
@@ -76,3 +77,27 @@ def test_import_graph_has_no_cycle():
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
         pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def imported_names():
+    """Returns path, line, module and name of every import from the package outside of it."""
+    for path in source_files():
+        if path.suffix == ".py" and PACKAGE not in path.parents:
+            for node in ast.walk(syntax_tree(path)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "tilewright":
+                    yield from ((relative(path), node.lineno, node.module, alias.name) for alias in node.names)
+
+
+def test_names_imported_from_the_package_exist():
+    """Most benchmarks and training scripts are not run by the tests."""
+    found = list(imported_names())
+    assert len(found) > 500, "imports were not found"
+    missing = []
+    for path, line, module, name in found:
+        try:
+            if not hasattr(importlib.import_module(module), name):
+                importlib.import_module(f"{module}.{name}")
+        except ModuleNotFoundError as error:
+            if not error.name.endswith(("_cuda", "_cuda_emulated")):
+                missing.append(f"{path}:{line}: {module}.{name}")
+    assert missing == []

@@ -134,6 +134,7 @@ def _use_emulated_device() -> ModuleType:
     runtime = EmulatedRuntime(_cuda_emulated)
     cuda_session.cuda_kernels = lambda: _cuda_emulated
     cuda_session.import_runtime = lambda _: runtime
+    cuda_session.open_onnx = runtime.open_onnx
     select.kernels_problem = lambda: None
     select.cuda_problem = lambda: None
     return _cuda_emulated

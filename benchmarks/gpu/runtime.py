@@ -47,7 +47,7 @@ def count_nodes(model: Model, smoke: bool) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             optimised = Path(folder) / "optimised.onnx"
             stream = session.kernels.Stream()  # must outlive the session that is opened on it
-            _open(network, options.of_provider("fp16", stream), smoke, optimised=optimised)
+            _open(network, options.provider_options("fp16", stream), smoke, optimised=optimised)
             nodes = collections.Counter(node.op_type for node in onnx.load(optimised).graph.node)
         name = f"{layout}, convolutions in {'NHWC' if prefer_nhwc else 'NCHW'}"
         findings[name] = {op: nodes[op] for op in _COUNTED if nodes[op]} | {"all": nodes.total()}
@@ -69,7 +69,7 @@ def time_plans(model: Model, smoke: bool) -> dict[str, Any]:
     """Times runs between host arrays, in milliseconds, with one shape and with two alternating ones."""
     session = CudaSession(model, precision="fp16")
     stream = session.kernels.Stream()  # must outlive the session that is opened on it
-    options = CudaOptions(layout="NCHW", graph=False).of_provider("fp16", stream)
+    options = CudaOptions(layout="NCHW", graph=False).provider_options("fp16", stream)
     runtime = _open(session.network, options, smoke)
     name = runtime.get_inputs()[0].name
     rng = np.random.default_rng(0)
