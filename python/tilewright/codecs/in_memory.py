@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codecs.libvips import vips
-from tilewright.codecs.metadata import ORIENTATION, filter_metadata, resolution
+from tilewright.codecs.metadata import ORIENTATION, FileMetadata, filter_metadata, resolution
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
@@ -45,7 +45,7 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
     Args:
         image: A `PIL.Image.Image`.
         limits: Limit on the number of pixels.
-        keep_metadata: Whether Exif and XMP are kept, see `tilewright.codecs.decode.decode`.
+        keep_metadata: Whether Exif, XMP and IPTC are kept, see `tilewright.codecs.decode.decode`.
 
     Raises:
         DecodeError: A mode without an 8- or 16-bit equivalent, an animation, no pixels, or a file
@@ -71,13 +71,13 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
     except (OSError, SyntaxError, ValueError, vips().Error) as error:
         raise DecodeError(f"the Pillow image cannot be read: {error}") from error
     exif, xmp, dpi = (image.info.get(name) for name in ("exif", "xmp", "dpi"))
-    metadata = filter_metadata(exif, xmp, keep=keep_metadata)
+    photoshop = image.info.get("photoshop")
+    found = FileMetadata(exif, xmp, photoshop.get(0x0404) if isinstance(photoshop, dict) else None)
     info = SourceInfo(
         icc=icc,
         orientation=orientation,
         dpi=resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None,
-        exif=metadata.exif,
-        xmp=metadata.xmp,
+        metadata=filter_metadata(found, b"", keep=keep_metadata, rotated=orientation != 1),
         source_format="Pillow",
     )
     return picture_from_samples(samples, info)
