@@ -38,6 +38,7 @@ _FULL_CHROMA_QUALITY = 90
 
 _DEFAULT_DPI = (72.0, 72.0)  # Exif's default (tag 0x011A)
 _MM_PER_INCH = 25.4  # libvips measures resolution in pixels per millimetre
+_MAX_PER_MM = 1e6  # of libvips; reached by enlarging a picture several times
 
 
 def encode(picture: Picture, file_format: Format, options: EncodeOptions = DEFAULT_OPTIONS) -> bytes:
@@ -170,8 +171,8 @@ def _vips_image(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, pict
     image = _vips_bands(pixels)
     image = image.copy(
         interpretation="srgb" if image.bands == 3 else "b-w",
-        xres=horizontal_dpi / _MM_PER_INCH,
-        yres=vertical_dpi / _MM_PER_INCH,
+        xres=min(_MAX_PER_MM, horizontal_dpi / _MM_PER_INCH),
+        yres=min(_MAX_PER_MM, vertical_dpi / _MM_PER_INCH),
     )
     if alpha is not None:
         image = image.bandjoin(_vips_bands(alpha[:, :, np.newaxis]))

@@ -13,6 +13,7 @@ from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
 
 if TYPE_CHECKING:
+    from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture, Pixels
 
 
@@ -76,11 +77,19 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
     info = SourceInfo(
         icc=icc,
         orientation=orientation,
-        dpi=resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None,
+        dpi=_resolution(dpi),
         metadata=filter_metadata(found, b"", keep=keep_metadata, rotated=orientation != 1),
         source_format="Pillow",
     )
     return picture_from_samples(samples, info)
+
+
+def _resolution(dpi: Any) -> Resolution | None:
+    """Returns the resolution that a Pillow image states. Programs may store anything there."""
+    try:
+        return resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None
+    except (TypeError, ValueError, LookupError, ArithmeticError):
+        return None
 
 
 def _cmyk_samples(image: Any, icc: bytes | None) -> Pixels:

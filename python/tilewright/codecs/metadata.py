@@ -10,8 +10,8 @@ from tilewright.picture import NOTHING_LEFT_OUT, LeftOut, TextEntry
 
 Resolution = tuple[float, float]
 
-# Pixels per inch. Electron microscopes have 10⁸; a metre per pixel is 0.0254.
-_LOWEST_RESOLUTION, _HIGHEST_RESOLUTION = 1e-4, 1e9
+# Pixels per inch: from 2.5 m to 2.5 nm per pixel. All formats can store these.
+_LOWEST_RESOLUTION, _HIGHEST_RESOLUTION = 1e-2, 1e7
 
 # Tags of Exif 2.32 and TIFF 6 that are only true of the source file: size, orientation, resolution,
 # storage of the pixels, and tags that hold pictures, repeat other metadata, or announce a video.
@@ -227,7 +227,7 @@ def resolution(x: float, y: float, units_per_inch: float | None) -> Resolution |
 
     Returns:
         Horizontal and vertical pixels per inch; None if there is no unit, or a value is not from
-        0.0001 to 10⁹.
+        0.01 to 10⁷.
     """
     if units_per_inch is None:
         return None
