@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -80,10 +81,8 @@ def _text_in_exif(
     exif: bytes | None, text: tuple[TextEntry, ...], file_format: Format
 ) -> tuple[bytes | None, tuple[TextEntry, ...]]:
     """Returns Exif data with text, and the entries that have no place; see `text_to_exif`."""
-    with_text, lost = text_to_exif(exif, tuple(entry for entry in text if entry.keyword != _TITLE))
-    if file_format == "JPG" and with_text is not None and len(with_text) > _MAX_JPG_EXIF:
-        return exif, text
-    return with_text, lost
+    longest = _MAX_JPG_EXIF if file_format == "JPG" else sys.maxsize
+    return text_to_exif(exif, tuple(entry for entry in text if entry.keyword != _TITLE), longest)
 
 
 def _keywords(entries: tuple[TextEntry, ...]) -> str:

@@ -36,6 +36,7 @@ ORIENTATION = 0x0112
 
 _USER_COMMENT = 0x9286
 _UNICODE = b"UNICODE\0"  # precedes text in UTF-16
+_ENTRY_BYTES = 32  # of a tag without its value, with its share of the directory
 # Exif tags of the first IFD for the keywords that the PNG specification defines.
 _KEYWORD_TAGS = {"Author": 0x013B, "Copyright": 0x8298, "Description": 0x010E, "Software": 0x0131}
 # Keywords for which the comment is used, best first. Image generators write "parameters".
@@ -176,7 +177,9 @@ def scale_exif(exif: bytes, scale: tuple[float, float]) -> bytes | None:
         return None
 
 
-def text_to_exif(exif: bytes | None, text: tuple[TextEntry, ...]) -> tuple[bytes | None, tuple[TextEntry, ...]]:
+def text_to_exif(
+    exif: bytes | None, text: tuple[TextEntry, ...], longest: int
+) -> tuple[bytes | None, tuple[TextEntry, ...]]:
     """Adds the text of a PNG file to Exif data, for formats without text.
 
     The generation parameters of image generators become the comment, where AUTOMATIC1111 and others
@@ -186,25 +189,28 @@ def text_to_exif(exif: bytes | None, text: tuple[TextEntry, ...]) -> tuple[bytes
     Args:
         exif: Exif data from `filter_exif`; None if there is none.
         text: The text.
+        longest: Bytes that the format can hold. Entries for which there is no room are left out.
 
     Returns:
-        Exif data as TIFF without prefix, and the entries for which there is no tag.
+        Exif data as TIFF without prefix, and the entries that are left out.
     """
     by_keyword = {entry.keyword: entry for entry in reversed(text)}
     tags = _parse_exif(exif) if exif is not None else _new_exif()
-    added = []
-    for keyword, tag in _KEYWORD_TAGS.items():
-        if keyword in by_keyword and tag not in tags:
-            tags[tag] = by_keyword[keyword].text.encode()
-            added.append(by_keyword[keyword])
-    comment = next((by_keyword[keyword] for keyword in _COMMENT_KEYWORDS if keyword in by_keyword), None)
     exif_ifd = tags.get_ifd(_EXIF_IFD)
-    if comment is not None and _USER_COMMENT not in exif_ifd:
-        exif_ifd[_USER_COMMENT] = _UNICODE + comment.text.encode("utf-16-be", "replace")
-        added.append(comment)
-    if not added:
-        return exif, text
-    return _exif_bytes(tags), tuple(entry for entry in text if entry not in added)
+    comment = next((by_keyword[keyword] for keyword in _COMMENT_KEYWORDS if keyword in by_keyword), None)
+    candidates = [(exif_ifd, _USER_COMMENT, comment)]
+    candidates += [(tags, tag, by_keyword.get(keyword)) for keyword, tag in _KEYWORD_TAGS.items()]
+    room, added = longest - len(exif or b""), set()
+    for directory, tag, entry in candidates:
+        if entry is None or tag in directory:
+            continue
+        is_comment = tag == _USER_COMMENT
+        value = _UNICODE + entry.text.encode("utf-16-be", "replace") if is_comment else entry.text.encode()
+        if len(value) + _ENTRY_BYTES <= room:
+            directory[tag] = value
+            room -= len(value) + _ENTRY_BYTES
+            added.add(entry)
+    return (_exif_bytes(tags) if added else exif), tuple(entry for entry in text if entry not in added)
 
 
 def exif_resolution(exif: bytes) -> Resolution | None:
