@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from support.metadata_files import IPTC, PARAMETERS, captioned, datasets, generated
 from support.picture_files import opened, photo_image, saved, with_chunks
 from tilewright.codecs.carried import left_out
 from tilewright.codecs.decode import decode, decode_any
@@ -16,48 +17,6 @@ from tilewright.codecs.encode import encode
 from tilewright.codecs.iptc import filter_iptc
 from tilewright.codecs.png_text import read_text
 from tilewright.literals import FORMATS
-
-PARAMETERS = "a cat, häßlich\nNegative prompt: dog\nSteps: 20, Seed: 1, Size: 512x512"
-
-
-def generated(**extra):
-    """Returns a PNG file as image generators write it."""
-    info = PngImagePlugin.PngInfo()
-    info.add_text("parameters", PARAMETERS)
-    info.add_itxt("workflow", '{"nodes": "猫"}', lang="en", tkey="Ablauf")
-    info.add_text("Title", "A cat", zip=True)
-    for keyword, text in extra.items():
-        info.add_text(keyword, text)
-    return saved(photo_image(), "PNG", pnginfo=info)
-
-
-def datasets(*pairs):
-    """Returns IPTC datasets of record 2, or of the record given."""
-    return b"".join(
-        struct.pack(">BBBH", 0x1C, *(key if isinstance(key, tuple) else (2, key)), len(value)) + value
-        for key, value in pairs
-    )
-
-
-IPTC = datasets(
-    ((1, 90), b"\x1b%G"),
-    (5, "Tîtle".encode()),
-    (25, b"sunset"),
-    (25, b"beach"),
-    (55, b"20260102"),
-    (116, b"(c) Ada"),
-    (202, b"PREVIEW"),
-    ((3, 20), b"\0\x28"),
-)
-
-
-def captioned(iptc=IPTC, **options):
-    """Returns a JPEG file with IPTC, after another image resource of Photoshop."""
-    other = b"8BIM" + struct.pack(">HBBI", 0x040C, 0, 0, 5) + b"THUMB\0"
-    resource = b"8BIM" + struct.pack(">HBBI", 0x0404, 0, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
-    body = b"Photoshop 3.0\0" + other + resource
-    data = saved(photo_image(), "JPG", **options)
-    return data[:2] + b"\xff\xed" + struct.pack(">H", len(body) + 2) + body + data[2:]
 
 
 def larger(picture):
@@ -83,7 +42,7 @@ def test_generation_parameters_become_the_comment_in_exif(file_format):
     assert exif[0x013B].encode("latin-1").decode() == "Ada Ä"
     assert exif[0x8298] == "free"
     assert b"A cat" in decode(result, keep_metadata=True).xmp
-    assert left_out(picture, file_format) == (f"1 text entry (workflow), for which {file_format} has no place",)
+    assert left_out(picture, file_format) == (f"1 text entry that {file_format} has no place for (workflow)",)
 
 
 def test_an_existing_comment_is_kept():
@@ -92,15 +51,15 @@ def test_an_existing_comment_is_kept():
     data = with_chunks(generated(), (b"eXIf", exif.tobytes()[6:]))
     picture = decode(data, keep_metadata=True)
     assert b"mine" in encode(picture, "WEBP")
-    assert left_out(picture, "WEBP") == ("2 text entries (parameters, workflow), for which WEBP has no place",)
+    assert left_out(picture, "WEBP") == ("2 text entries that WEBP has no place for (parameters, workflow)",)
 
 
 def test_text_too_long_for_jpg_is_named():
     picture = decode(generated(Comment="no", Description="x" * 70_000), keep_metadata=True)
     assert PARAMETERS.encode("utf-16-be") in encode(picture, "JPG")
     names = "workflow, Comment, Description"
-    assert left_out(picture, "JPG") == (f"3 text entries ({names}), for which JPG has no place",)
-    assert left_out(picture, "WEBP") == ("2 text entries (workflow, Comment), for which WEBP has no place",)
+    assert left_out(picture, "JPG") == (f"3 text entries that JPG has no place for ({names})",)
+    assert left_out(picture, "WEBP") == ("2 text entries that WEBP has no place for (workflow, Comment)",)
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

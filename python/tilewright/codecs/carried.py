@@ -69,11 +69,11 @@ def left_out(picture: Picture | Animation, file_format: Format) -> tuple[str, ..
     if picture.text and file_format != "PNG":
         _, lost = _text_in_exif(exif, picture.text, file_format)
         if lost:
-            phrases.append(f"{text_entries(len(lost))} ({_keywords(lost)}), for which {file_format} has no place")
+            phrases.append(f"{text_entries(len(lost))} that {file_format} has no place for ({_keywords(lost)})")
     if file_format == "JPG":
         for name, data, longest in (("Exif", exif, _MAX_JPG_EXIF), ("XMP", xmp, _MAX_JPG_XMP)):
             if data is not None and len(data) > longest:
-                phrases.append(f"the {name} data, which is too long for JPG")
+                phrases.append(f"{name} data too long for JPG")
     return tuple(phrases)
 
 
