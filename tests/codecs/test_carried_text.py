@@ -14,6 +14,7 @@ from support.picture_files import opened, photo_image, saved, with_chunks
 from tilewright.codecs.carried import left_out
 from tilewright.codecs.decode import decode, decode_any
 from tilewright.codecs.encode import encode
+from tilewright.codecs.in_memory import picture_from_pillow
 from tilewright.codecs.iptc import filter_iptc
 from tilewright.codecs.png_text import read_text
 from tilewright.literals import FORMATS
@@ -179,10 +180,27 @@ def test_damaged_or_empty_iptc_is_none(data):
 
 
 def test_pillow_images_keep_iptc():
-    from tilewright.codecs.in_memory import picture_from_pillow
-
     data = captioned()
     assert picture_from_pillow(opened(data), keep_metadata=True).iptc == decode(data, keep_metadata=True).iptc
+
+
+def test_pillow_images_keep_the_text_of_their_png_file():
+    data = generated(**{"Thumb::Size": "9"})
+    for keep in (False, True):
+        from_image, from_file = picture_from_pillow(opened(data), keep_metadata=keep), decode(data, keep_metadata=keep)
+        assert [entry[:4] for entry in from_image.text] == [entry[:4] for entry in from_file.text]
+        assert from_image.left_out == from_file.left_out
+
+
+@pytest.mark.parametrize("area", [(20,), (20, 12, 4, 6, 7), (-1, 5), (60_000, 60_000), "text"])
+def test_invalid_positions_are_dropped_and_the_rest_is_kept(area):
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8769)[0x9214] = area
+    picture = decode(saved(photo_image(), "WEBP", exif=exif), keep_metadata=True)
+    result = opened(encode(larger(picture), "WEBP")).getexif()
+    assert result[0x010F] == "Maker"
+    assert 0x9214 not in result.get_ifd(0x8769)
 
 
 def test_what_else_a_file_contains_is_named():

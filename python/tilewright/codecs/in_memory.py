@@ -8,9 +8,11 @@ import numpy as np
 
 from tilewright.codecs.libvips import vips
 from tilewright.codecs.metadata import ORIENTATION, FileMetadata, filter_metadata, resolution
+from tilewright.codecs.png_text import PROFILE_KEYWORD, PngText, is_carried
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
+from tilewright.picture import TextEntry
 
 if TYPE_CHECKING:
     from tilewright.codecs.metadata import Resolution
@@ -46,7 +48,7 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
     Args:
         image: A `PIL.Image.Image`.
         limits: Limit on the number of pixels.
-        keep_metadata: Whether Exif, XMP and IPTC are kept, see `tilewright.codecs.decode.decode`.
+        keep_metadata: Whether Exif, XMP, IPTC and PNG's text are kept, see `tilewright.codecs.decode.decode`.
 
     Raises:
         DecodeError: A mode without an 8- or 16-bit equivalent, an animation, no pixels, or a file
@@ -73,7 +75,8 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
         raise DecodeError(f"the Pillow image cannot be read: {error}") from error
     exif, xmp, dpi = (image.info.get(name) for name in ("exif", "xmp", "dpi"))
     photoshop = image.info.get("photoshop")
-    found = FileMetadata(exif, xmp, photoshop.get(0x0404) if isinstance(photoshop, dict) else None)
+    iptc = photoshop.get(0x0404) if isinstance(photoshop, dict) else None
+    found = FileMetadata(exif, xmp, iptc, _pillow_text(image))
     info = SourceInfo(
         icc=icc,
         orientation=orientation,
@@ -90,6 +93,20 @@ def _resolution(dpi: Any) -> Resolution | None:
         return resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None
     except (TypeError, ValueError, LookupError, ArithmeticError):
         return None
+
+
+def _pillow_text(image: Any) -> PngText:
+    """Returns the text of an image that was opened from a PNG file. Pillow bounds its length."""
+    text = getattr(image, "text", None) if image.format == "PNG" else None
+    if not isinstance(text, dict):
+        return PngText()
+    return PngText(
+        tuple(
+            TextEntry(keyword, str(value), getattr(value, "lang", None) or "", getattr(value, "tkey", None) or "")
+            for keyword, value in text.items()
+            if is_carried(keyword) and not keyword.startswith(PROFILE_KEYWORD)
+        )
+    )
 
 
 def _cmyk_samples(image: Any, icc: bytes | None) -> Pixels:

@@ -159,19 +159,9 @@ def scale_exif(exif: bytes, scale: tuple[float, float]) -> bytes | None:
         changed = exif_ifd.keys() & {*_POSITIONS, *_FOCAL_PLANE}
         if scale == (1, 1) or not changed:
             return exif
-        from PIL.TiffImagePlugin import IFDRational
-
         for tag in changed:
-            value = exif_ifd.pop(tag)
-            if tag in _FOCAL_PLANE:
-                scaled = float(value) * scale[_FOCAL_PLANE[tag]]
-                if 0 < scaled < _MAX_FOCAL_PLANE:
-                    exif_ifd[tag] = IFDRational(round(scaled * 1000), 1000)
-                continue
-            # x and y, then nothing, a diameter, or width and height
-            area = tuple(round(each * scale[axis % 2]) for axis, each in enumerate(value))
-            if len(area) >= 2 and max(area) <= _MAX_SHORT:
-                exif_ifd[tag] = area
+            if (value := _scaled(tag, exif_ifd.pop(tag), scale)) is not None:
+                exif_ifd[tag] = value
         return _exif_bytes(tags)
     except Exception:  # Pillow raises many types of exception for malformed data
         return None
@@ -239,6 +229,21 @@ def resolution(x: float, y: float, units_per_inch: float | None) -> Resolution |
         return None
     dpi = x * units_per_inch, y * units_per_inch
     return dpi if all(_LOWEST_RESOLUTION <= each <= _HIGHEST_RESOLUTION for each in dpi) else None
+
+
+def _scaled(tag: int, value: Any, scale: tuple[float, float]) -> Any:
+    """Returns the value of a tag at another size; None if it is invalid, or does not fit its type."""
+    from PIL.TiffImagePlugin import IFDRational
+
+    try:
+        if tag in _FOCAL_PLANE:
+            resolution = float(value) * scale[_FOCAL_PLANE[tag]]
+            return IFDRational(round(resolution * 1000), 1000) if 0 < resolution < _MAX_FOCAL_PLANE else None
+        # x and y, then nothing, a diameter, or width and height
+        area = tuple(round(each * scale[axis % 2]) for axis, each in enumerate(value))
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    return area if 2 <= len(area) <= 4 and min(area) >= 0 and max(area) <= _MAX_SHORT else None
 
 
 def _new_exif() -> Any:

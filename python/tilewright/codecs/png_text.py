@@ -18,7 +18,9 @@ _MAX_ENTRIES = 1000
 _MAX_CHUNKS = 1 << 19
 
 _XMP_KEYWORD = "XML:com.adobe.xmp"
-_PROFILE_KEYWORD = "Raw profile type "
+PROFILE_KEYWORD = "Raw profile type "
+"""Begins the keywords under which some programs store other metadata, in hexadecimal digits."""
+
 # Entries that describe the old file, as ImageMagick and the thumbnails of desktops have them.
 _STALE = ("Thumb::", "exif:", "jpeg:", "png:", "tiff:")
 # Entries that programs write into every file. Their loss is not worth a message.
@@ -54,12 +56,12 @@ def read_text(data: bytes) -> PngText:
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind in _READERS and data[at : at + 12 + length] == chunk(kind, body := data[at + 8 : at + 8 + length]):
             keyword = body.partition(b"\0")[0].decode("latin-1")
-            if 1 <= len(keyword) <= 79 and keyword != _XMP_KEYWORD and not keyword.startswith(_STALE):
+            if is_carried(keyword):
                 limit = min(left, _MAX_ENTRY_BYTES)
                 entry = _READERS[kind](keyword, body[len(keyword) + 1 :], limit)
                 # An entry over the limit has taken as much work as one of its length.
                 left -= limit if entry is None else len(entry.text)
-                if keyword.startswith(_PROFILE_KEYWORD):
+                if keyword.startswith(PROFILE_KEYWORD):
                     iptc = iptc or _iptc(entry)
                 elif entry is None or len(entries) == _MAX_ENTRIES:
                     skipped += 1
@@ -72,6 +74,11 @@ def read_text(data: bytes) -> PngText:
 def text_chunks(entries: tuple[TextEntry, ...]) -> bytes:
     """Returns the chunks for entries. Compressed ones stay compressed."""
     return b"".join(map(_text_chunk, entries))
+
+
+def is_carried(keyword: str) -> bool:
+    """Returns whether entries of a keyword are carried: those that are valid, true of a result, and not XMP."""
+    return 1 <= len(keyword) <= 79 and keyword != _XMP_KEYWORD and not keyword.startswith(_STALE)
 
 
 def is_usual(entry: TextEntry) -> bool:
@@ -140,7 +147,7 @@ def _inflated(data: bytes, limit: int) -> bytes | None:
 
 def _iptc(entry: TextEntry | None) -> bytes | None:
     """Returns IPTC metadata from an entry: its name and length on two lines, then hexadecimal digits."""
-    if entry is None or entry.keyword != f"{_PROFILE_KEYWORD}iptc":
+    if entry is None or entry.keyword != f"{PROFILE_KEYWORD}iptc":
         return None
     lines = entry.text.strip().split("\n", 2)
     try:
