@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 import tomllib
+import warnings
 
 import numpy as np
 import pytest
@@ -71,7 +72,18 @@ def test_exif_tags_that_share_their_data_do_not_multiply_it():
     offset = 8 + 2 + 12 * count + 4
     entries = b"".join(struct.pack("<HHII", 1000 + tag, 1, size, offset) for tag in range(count))
     exif = struct.pack("<2sHIH", b"II", 42, 8, count) + entries + bytes(4 + size)
-    assert len(filter_exif(exif) or b"") <= len(exif)
+    with warnings.catch_warnings(record=True) as messages:
+        warnings.simplefilter("always")
+        assert len(filter_exif(exif) or b"") <= len(exif)
+    assert len(messages) < count
+
+
+def test_exif_with_more_tags_than_files_have_is_dropped_without_a_warning_for_each():
+    count = 5000
+    entries = b"".join(struct.pack("<HHII", 1000 + tag, 1, 9999, 8) for tag in range(count))
+    nested = struct.pack("<2sHIHHHII", b"II", 42, 8, 1, 0x8769, 4, 1, 26) + bytes(4)
+    for head in (struct.pack("<2sHI", b"II", 42, 8), nested):
+        assert filter_exif(head + struct.pack("<H", count) + entries + bytes(4)) is None
 
 
 PANORAMA = (

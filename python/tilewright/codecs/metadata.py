@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, NamedTuple
 
 from tilewright.codecs import iptc, xmp
@@ -25,6 +26,8 @@ _STALE = frozenset(
 # an unknown layout, often contains a preview, and its offsets become invalid when it is moved.
 _STALE_EXIF = frozenset((0x8897, 0x9101, 0x9102, 0xA002, 0xA003, 0x927C))
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _EXIF_IFD = 0x011A, 0x011B, 0x0128, 0x8769
+_GPS_IFD = 0x8825
+_MAX_TAGS = 1000  # in a directory; Exif defines about 300
 # Tags of the Exif IFD in pixels: SubjectArea and SubjectLocation are positions and sizes, the others
 # pixels per unit of length on the sensor, horizontal and vertical.
 _POSITIONS = (0x9214, 0xA214)
@@ -253,9 +256,24 @@ def _new_exif() -> Any:
 
 
 def _parse_exif(exif: bytes) -> Any:
+    _check_tag_counts(exif.removeprefix(b"Exif\0\0"))
     tags = _new_exif()
     tags.load(exif)
     return tags
+
+
+def _check_tag_counts(tiff: bytes) -> None:
+    """Raises ValueError for more tags than files have. Pillow warns of each that it cannot use."""
+    order = "<" if tiff[:2] == b"II" else ">"
+    directories = [struct.unpack_from(f"{order}I", tiff, 4)[0]]
+    for at in directories:
+        (count,) = struct.unpack_from(f"{order}H", tiff, at)
+        if count > _MAX_TAGS or len(directories) > _MAX_TAGS:
+            raise ValueError("too many Exif tags")
+        for entry in range(at + 2, min(at + 2 + 12 * count, len(tiff) - 11), 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHII", tiff, entry)
+            if tag in (_EXIF_IFD, _GPS_IFD) and at == directories[0]:
+                directories.append(value)
 
 
 def _exif_bytes(tags: Any) -> bytes:
