@@ -64,7 +64,7 @@ class Settings:
         png_compression: PNG compression effort: ``"fast"``, ``"balanced"`` or ``"small"``.
         jpg_progressive: Whether JPG files are progressive.
         webp_lossless: Whether WEBP files are lossless.
-        keep_metadata: Whether results keep the Exif and XMP of their input.
+        keep_metadata: Whether results keep the Exif, XMP, IPTC and PNG text of their input.
         fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) URLs on the public
             internet.
         check_nsfw: Whether every result is checked, as if all tasks asked for it.

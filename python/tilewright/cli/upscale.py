@@ -9,10 +9,12 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from tilewright.cli.fidelity import left_out_line, stays_lossless
 from tilewright.cli.files import existing_problem, plan_jobs
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.terminal import print_error, print_line
 from tilewright.codecs.decode import decode_any
+from tilewright.codecs.formats import DEFAULT_OPTIONS
 from tilewright.engine.enlargement import frame_count
 from tilewright.errors import SourceError, StoreError, TilewrightError
 from tilewright.inputs.resolve import read_file
@@ -92,7 +94,7 @@ def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Conso
             bar.start_file(job.source.name)
             began = time.monotonic()
             try:
-                report = _upscale_file(job, arguments, settings, pictures, bar)
+                report = _upscale_file(job, arguments, settings, pictures, bar, console)
             except Exception as error:  # no failure of one file may stop the others
                 print_error(console, _failure(job, error))
                 failed += 1
@@ -107,7 +109,12 @@ def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Conso
 
 
 def _upscale_file(
-    job: FileJob, arguments: argparse.Namespace, settings: Settings, pictures: PictureUpscaler, bar: ProgressBar
+    job: FileJob,
+    arguments: argparse.Namespace,
+    settings: Settings,
+    pictures: PictureUpscaler,
+    bar: ProgressBar,
+    console: Console,
 ) -> Report:
     """Upscales one file and returns its report.
 
@@ -119,6 +126,8 @@ def _upscale_file(
         data = read_file(job.source, settings.limits)
         keep_metadata = arguments.keep_metadata or settings.keep_metadata
         picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata)
+    if not arguments.quiet and (line := left_out_line(picture, job.file_format)):
+        print_line(console, f"{job.source}: {line}")
     with report.stage("open"):
         enlargement = pictures.resolve(
             picture.width,
@@ -136,10 +145,10 @@ def _upscale_file(
                 file,
                 job.file_format,
                 pictures.encode_options(
-                    quality=arguments.quality,
+                    quality=arguments.quality or DEFAULT_OPTIONS.quality,
                     compression=arguments.compression,
                     progressive=arguments.progressive,
-                    lossless=arguments.lossless,
+                    lossless=arguments.lossless or stays_lossless(picture, job.file_format, arguments.quality),
                 ),
                 on_progress=bar.tiles(enlargement.width * enlargement.height),
                 check_result=None,

@@ -13,7 +13,9 @@ from tilewright.codecs import gif, jpeg, png_chunks
 from tilewright.codecs.animation_reader import open_animation
 from tilewright.codecs.colour import png_colour_space
 from tilewright.codecs.libvips import error_text, vips
-from tilewright.codecs.metadata import exif_resolution, filter_metadata
+from tilewright.codecs.lossless import is_lossless
+from tilewright.codecs.metadata import FileMetadata, exif_resolution, filter_metadata
+from tilewright.codecs.png_text import PngText, read_text
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
@@ -53,8 +55,8 @@ def decode(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool 
     Args:
         data: The whole file.
         limits: Limits on pixels and bytes, checked before the pixels are decoded.
-        keep_metadata: Whether Exif and XMP are kept, without the entries that are only true of
-            this file.
+        keep_metadata: Whether Exif, XMP, IPTC and PNG's text are kept, without the entries that are
+            only true of this file.
 
     Raises:
         DecodeError: An unsupported format, an animation, or a corrupt or truncated file.
@@ -165,15 +167,16 @@ def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, 
     if image.interpretation == "cmyk":
         image = cmyk_to_srgb(image, icc)
         icc = None
-    metadata = filter_metadata(exif, xmp, keep=keep_metadata)
+    text = read_text(data) if kind == "PNG" else PngText()
+    found = FileMetadata(exif, xmp, _blob(image, "iptc-data") or text.iptc, text)
     info = SourceInfo(
         icc=icc,
         cicp=cicp,
         orientation=orientation,
         dpi=_resolution(kind, data, chunks, exif),
-        exif=metadata.exif,
-        xmp=metadata.xmp,
+        metadata=filter_metadata(found, data, keep=keep_metadata, rotated=orientation != 1),
         source_format=kind,
+        lossless=kind == "WEBP" and is_lossless(data),
     )
     dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
     samples = np.frombuffer(image.write_to_memory(), dtype)

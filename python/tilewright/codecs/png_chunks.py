@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -65,7 +64,7 @@ def leading_chunks(data: bytes) -> dict[bytes, bytes]:
     return chunks
 
 
-def read_resolution(chunks: dict[bytes, bytes]) -> Resolution | None:
+def read_resolution(chunks: dict[bytes, bytes]) -> tuple[float, float] | None:
     """Returns the resolution from the chunk pHYs, in pixels per inch.
 
     Args:

@@ -60,7 +60,7 @@ def read_picture(
             `picture_from_array`) or Pillow image; with a `fetcher` also an http or https URL.
         store: Store that UUIDs are looked up in.
         limits: Limits of the picture and its file. No more of a file is read than they allow.
-        keep_metadata: Whether Exif and XMP are kept, see `tilewright.codecs.decode.decode`.
+        keep_metadata: Whether metadata is kept, see `tilewright.codecs.decode.decode`.
         parameter: Request parameter that the value came in, for errors.
         fetcher: Returns the bytes at a URL, as `tilewright.inputs.fetch.fetch` does; None to refuse
             URLs.
