@@ -86,7 +86,7 @@ class InputLimits:
         while count <= limit and (chunk := file.read(min(_CHUNK, limit + 1 - count))):
             if not isinstance(chunk, bytes):
                 raise SourceError(
-                    f"the file object {file!r} gave {type(chunk).__name__} instead of bytes; "
+                    f"the file object ({type(file).__name__}) gave {type(chunk).__name__} instead of bytes; "
                     "open it in binary mode ('rb')",
                     code="invalidInputImage",
                 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codecs.colour import png_colour_space
+from tilewright.codecs.messages import error_text
 from tilewright.codecs.metadata import ORIENTATION, exif_resolution, filter_metadata
 from tilewright.codecs.png_chunks import leading_chunks, read_resolution
 from tilewright.codecs.samples import SourceInfo, is_transposed, picture_from_samples
@@ -42,7 +43,7 @@ def open_animation(data: bytes, kind: str, count: int, *, keep_metadata: bool = 
             orientation = image.getexif().get(ORIENTATION, 1)
             size = image.size
     except Exception as error:  # Pillow raises many types of exception for malformed data
-        raise DecodeError(f"the {kind} file is corrupt or cut short: {error}") from error
+        raise DecodeError(f"the {kind} file is corrupt or cut short: {error_text(error)}") from error
     chunks = leading_chunks(data) if kind == "PNG" else {}
     icc, cicp = png_colour_space(chunks, icc, grey=False)
     metadata = filter_metadata(exif, xmp, keep=keep_metadata)
@@ -99,5 +100,5 @@ def _frames(data: bytes, size: tuple[int, int], count: int, info: SourceInfo) ->
         raise
     except Exception as error:  # Pillow raises many types of exception for malformed data
         raise DecodeError(
-            f"frame {number + 1} of the {count} in the {kind} file is corrupt or cut short: {error}"
+            f"frame {number + 1} of the {count} in the {kind} file is corrupt or cut short: {error_text(error)}"
         ) from error

@@ -150,7 +150,7 @@ def _read(value: Any, fetcher: Callable[[str], bytes] | None, limits: InputLimit
     except TilewrightError:
         raise
     except Exception as error:  # a caller's object may raise anything
-        raise SourceError(f"the file object {value!r} cannot be read: {error}") from error
+        raise SourceError(f"the file object ({type(value).__name__}) cannot be read: {error}") from error
 
 
 def _decode_base64(text: str, limits: InputLimits) -> bytes:
