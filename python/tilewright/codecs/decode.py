@@ -13,11 +13,14 @@ from tilewright.codecs.colour import png_colour_space
 from tilewright.codecs.libvips import vips
 from tilewright.codecs.metadata import exif_resolution, filter_metadata
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
+from tilewright.codecs.watch import watched
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
 from tilewright.picture import Animation
 
 if TYPE_CHECKING:
+    import threading
+
     from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture
 
@@ -64,15 +67,24 @@ def decode(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool 
     return decoded
 
 
-def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool = False) -> Picture | Animation:
+def decode_any(
+    data: bytes,
+    *,
+    limits: InputLimits = UNLIMITED,
+    keep_metadata: bool = False,
+    stop: threading.Event | None = None,
+) -> Picture | Animation:
     """Decodes a still picture, or opens an animation whose frames are decoded on demand.
 
     Args:
         data: The whole file.
-        limits: Limits on pixels, bytes and frames, checked before the pixels are decoded.
+        limits: Limits on pixels, bytes and frames, checked before the pixels are decoded, and on
+            the time that decoding takes.
         keep_metadata: As for `decode`.
+        stop: Event that cancels the decoding of a still picture.
 
     Raises:
+        CancelledError: `stop` was set.
         DecodeError: An unsupported format, or a corrupt or truncated file.
         ImageTooLargeError: Over a limit.
     """
@@ -82,13 +94,15 @@ def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: b
         raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")
     for source in verdict.sources(kind, data, limits):
         try:
-            return _decode(source, kind, limits, keep_metadata=keep_metadata)
+            return _decode(source, kind, limits, keep_metadata=keep_metadata, stop=stop)
         except vips().Error:
             continue  # its text may be about another picture
     raise DecodeError(f"the {kind} file is corrupt or cut short: {verdict.find_damage(kind, data)}")
 
 
-def _decode(data: bytes, kind: str, limits: InputLimits, *, keep_metadata: bool) -> Picture | Animation:
+def _decode(
+    data: bytes, kind: str, limits: InputLimits, *, keep_metadata: bool, stop: threading.Event | None
+) -> Picture | Animation:
     # "error" refuses truncated files and failed checksums. "warning" would also refuse the many files
     # with harmless flaws (a wrong sRGB chunk). JPEG has no checksums, so warnings must tell damage;
     # `verdict.sources` has taken the harmless ones away.
@@ -104,7 +118,8 @@ def _decode(data: bytes, kind: str, limits: InputLimits, *, keep_metadata: bool)
         # libvips and Pillow disagree about the size if the first GIF frame exceeds the screen.
         limits.check_size(animation.width, animation.height, frames)
         return animation
-    return _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
+    with watched(image, limits, stop):
+        return _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
 
 
 def sniff(data: bytes) -> str | None:
