@@ -108,6 +108,17 @@ def test_stuffed_byte_at_the_end_of_a_scan_is_no_padding():
         assert ends == [b"\xff\0"] * 10
 
 
+@pytest.mark.parametrize("filling", [bytes(1), b"\xff", b"\xff\0", b"\xff\xd0", b"\x12\x34"])
+@pytest.mark.parametrize("size", [(1 << 16) - 1, 1 << 16, (1 << 16) + (1 << 20) - 1, 3 << 20])
+def test_end_of_a_long_scan_is_found(filling, size):
+    """Long scans are searched in blocks, and the marker can lie across their borders."""
+    filled = (filling * size)[:size]
+    for end in range(size - 3, size + 1):
+        data = BASELINE[: SCAN + 14] + filled[:end].rstrip(b"\xff") + b"\x11\xff\xd9"
+        (scan,) = read_structure(data).scans
+        assert scan.end == len(data) - 2
+
+
 @pytest.mark.parametrize("data", [BASELINE, PROGRESSIVE, CMYK])
 def test_sound_file_is_decoded_as_it_is(data):
     assert without_harmless_flaws(data, read_structure(data)) is data

@@ -10,6 +10,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -23,6 +25,10 @@ _HUFFMAN = (0xC0, 0xC1, 0xC2)
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 # Within a scan, FF 00 stands for a byte FF, and restart markers do not end it.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+
+# Bytes that are searched with a regular expression. It is slow where nearly every byte is FF.
+_NEAR = 1 << 16
+_BLOCK = 1 << 20
 
 # Profiles and extended XMP come in segments of 64 KiB, so that sound files have a few hundred at most.
 _MAX_SEGMENTS = 10_000
@@ -110,12 +116,12 @@ def read_structure(data: bytes) -> Structure:
     found = Structure()
     at = 2
     for _ in range(_MAX_SEGMENTS):
-        match = _MARKER.search(data, at)
-        if match is None:
+        begin = _find(_MARKER, data, at)
+        if begin is None:
             break
-        if data[at : match.start()].strip(b"\xff"):  # FF bytes before a marker are allowed
-            found.stray.append((at, match.start()))
-        marker, at = data[match.start() + 1], match.end()
+        if data[at:begin].strip(b"\xff"):  # FF bytes before a marker are allowed
+            found.stray.append((at, begin))
+        marker, at = data[begin + 1], begin + 2
         if marker == _EOI:
             found.ended = True
             break
@@ -126,6 +132,20 @@ def read_structure(data: bytes) -> Structure:
             break
         at = _read_segment(found, marker, data, at + 2, at + length)
     return found
+
+
+def _find(pattern: re.Pattern[bytes], data: bytes, at: int) -> int | None:
+    """Returns the offset of the first match of a pattern of two bytes: FF, and another than FF."""
+    if match := pattern.search(data, at, at + _NEAR):
+        return match.start()
+    second = np.array([pattern.fullmatch(bytes((0xFF, value))) is not None for value in range(256)])
+    for begin in range(at + _NEAR - 1, len(data) - 1, _BLOCK):
+        block = np.frombuffer(data, np.uint8, min(_BLOCK + 1, len(data) - begin), begin)
+        candidates = np.flatnonzero((block[:-1] == 0xFF) & (block[1:] != 0xFF))
+        found = candidates[second[block[candidates + 1]]]
+        if found.size:
+            return begin + int(found[0])
+    return None
 
 
 def _read_segment(found: Structure, marker: int, data: bytes, begin: int, end: int) -> int:
@@ -140,10 +160,8 @@ def _read_segment(found: Structure, marker: int, data: bytes, begin: int, end: i
     elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:
         found.adobe_transform = begin + 11
     elif marker == _SOS and len(body) >= 4:
-        match = _SCAN_END.search(data, end)
-        at = match.start() if match else len(data)
-        while at > end and data[at - 1] == 0xFF:
-            at -= 1
+        after = _find(_SCAN_END, data, end)
+        at = end + len(data[end:after].rstrip(b"\xff"))
         found.scans.append(Scan(body[0], end, at))
         if found.frame in _SEQUENTIAL and data[end - 3 : end] != _SEQUENTIAL_PARAMETERS:
             found.corrections.append((end - 3, _SEQUENTIAL_PARAMETERS))
@@ -166,7 +184,11 @@ def without_harmless_flaws(data: bytes, structure: Structure) -> bytes:
     first = structure.scans[0].begin if structure.scans else len(data)
     edits = [(at, at + len(right), right) for at, right in structure.corrections]
     # Stray bytes after a scan can be a scan whose marker was lost.
-    edits += [(begin, end, b"") for begin, end in structure.stray if end <= first or len(set(data[begin:end])) == 1]
+    edits += [
+        (begin, end, b"")
+        for begin, end in structure.stray
+        if end <= first or not data[begin:end].strip(data[begin : begin + 1])
+    ]
     transform = {3: 1, 4: 2}.get(len(structure.sampling))  # YCbCr, YCCK
     if (at := structure.adobe_transform) is not None and transform and data[at] not in (0, transform):
         edits.append((at, at + 1, bytes((transform,))))
