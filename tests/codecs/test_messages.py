@@ -11,6 +11,7 @@ from tilewright.codecs.animation_reader import open_animation
 from tilewright.codecs.messages import error_text
 from tilewright.errors import DecodeError, SourceError
 from tilewright.limits import InputLimits
+from tilewright.service.responses import error_items
 
 
 def test_address_of_an_object_is_left_out():
@@ -35,3 +36,8 @@ def test_message_about_a_file_object_names_its_type():
     with pytest.raises(SourceError, match=r"the file object \(StringIO\) gave str instead of bytes") as caught:
         InputLimits().read(io.StringIO("text"))
     assert "0x" not in caught.value.message
+
+
+def test_unexpected_failure_is_reported_without_addresses():
+    (item,) = error_items(ValueError(f"no use for {object()!r}"), {"taskUUID": "1"})
+    assert item["message"] == "unexpected failure: ValueError: no use for"

@@ -42,12 +42,10 @@ class Scan:
     """One scan.
 
     Attributes:
-        components: Number of components in it.
         begin: Offset of the entropy-coded data.
         end: Offset after it.
     """
 
-    components: int
     begin: int
     end: int
 
@@ -84,11 +82,6 @@ class Structure:
     def progressive(self) -> bool:
         """Whether the frame is progressive."""
         return self.frame in _PROGRESSIVE
-
-    @property
-    def has_every_component(self) -> bool:
-        """Whether the scans of a sequential file have all components."""
-        return sum(scan.components for scan in self.scans) == len(self.sampling)
 
     @property
     def fewest_bytes(self) -> int:
@@ -162,7 +155,7 @@ def _read_segment(found: Structure, marker: int, data: bytes, begin: int, end: i
     elif marker == _SOS and len(body) >= 4:
         after = _find(_SCAN_END, data, end)
         at = end + len(data[end:after].rstrip(b"\xff"))
-        found.scans.append(Scan(body[0], end, at))
+        found.scans.append(Scan(end, at))
         if found.frame in _SEQUENTIAL and data[end - 3 : end] != _SEQUENTIAL_PARAMETERS:
             found.corrections.append((end - 3, _SEQUENTIAL_PARAMETERS))
         return at
@@ -174,8 +167,8 @@ def without_harmless_flaws(data: bytes, structure: Structure) -> bytes:
 
     These are: parameters of a sequential scan that contradict the process (many phones write them),
     an unknown version of JFIF, an unknown Adobe colour transform, stray bytes before the first scan,
-    padding between later segments, and a missing end marker. They are repaired to what
-    libjpeg-turbo assumes. The file is returned as it is if it has none of them.
+    and padding between later segments. They are repaired to what libjpeg-turbo assumes. The file is
+    returned as it is if it has none of them.
 
     Args:
         data: The whole file.
@@ -192,9 +185,6 @@ def without_harmless_flaws(data: bytes, structure: Structure) -> bytes:
     transform = {3: 1, 4: 2}.get(len(structure.sampling))  # YCbCr, YCCK
     if (at := structure.adobe_transform) is not None and transform and data[at] not in (0, transform):
         edits.append((at, at + 1, bytes((transform,))))
-    # The end of a sequential file is known without its marker. A progressive file could lack scans.
-    if not structure.ended and structure.frame in _SEQUENTIAL and structure.has_every_component:
-        edits.append((len(data), len(data), bytes((0xFF, _EOI))))
     return _edited(data, edits)
 
 

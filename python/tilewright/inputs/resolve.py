@@ -15,6 +15,7 @@ from tilewright.codecs.decode import decode_any
 from tilewright.codecs.encode import encode
 from tilewright.codecs.formats import extension
 from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
+from tilewright.codecs.messages import error_text
 from tilewright.errors import CancelledError, DecodeError, SourceError, StoreError, TilewrightError
 from tilewright.inputs.forms import base64_problem, data_uri_payload, form_problem, is_pillow_image
 from tilewright.inputs.url import is_remote_url
@@ -155,7 +156,7 @@ def _read(value: Any, fetcher: Callable[[str], bytes] | None, limits: InputLimit
     except TilewrightError:
         raise
     except Exception as error:  # a caller's object may raise anything
-        raise SourceError(f"the file object ({type(value).__name__}) cannot be read: {error}") from error
+        raise SourceError(f"the file object ({type(value).__name__}) cannot be read: {error_text(error)}") from error
 
 
 def _decode_base64(text: str, limits: InputLimits) -> bytes:
