@@ -9,6 +9,7 @@ import numpy as np
 
 from tilewright.codecs.colour import png_colour_space
 from tilewright.codecs.lossless import is_lossless
+from tilewright.codecs.messages import error_text
 from tilewright.codecs.metadata import ORIENTATION, FileMetadata, exif_resolution, filter_metadata
 from tilewright.codecs.png_chunks import leading_chunks, read_resolution
 from tilewright.codecs.png_text import PngText, read_text
@@ -44,7 +45,7 @@ def open_animation(data: bytes, kind: str, count: int, *, keep_metadata: bool = 
             orientation = image.getexif().get(ORIENTATION, 1)
             size = image.size
     except Exception as error:  # Pillow raises many types of exception for malformed data
-        raise DecodeError(f"the {kind} file is corrupt or cut short: {error}") from error
+        raise DecodeError(f"the {kind} file is corrupt or cut short: {error_text(error)}") from error
     chunks = leading_chunks(data) if kind == "PNG" else {}
     icc, cicp = png_colour_space(chunks, icc, grey=False)
     text = read_text(data) if kind == "PNG" else PngText()
@@ -107,5 +108,5 @@ def _frames(data: bytes, size: tuple[int, int], count: int, info: SourceInfo) ->
         raise
     except Exception as error:  # Pillow raises many types of exception for malformed data
         raise DecodeError(
-            f"frame {number + 1} of the {count} in the {kind} file is corrupt or cut short: {error}"
+            f"frame {number + 1} of the {count} in the {kind} file is corrupt or cut short: {error_text(error)}"
         ) from error

@@ -12,7 +12,7 @@ from tilewright.codecs.colour import rgb_profile_from_grey
 from tilewright.codecs.formats import DEFAULT_OPTIONS, EncodeOptions, check_encodable
 from tilewright.codecs.iptc import as_photoshop
 from tilewright.codecs.jpeg import add_jfif_resolution
-from tilewright.codecs.libvips import error_text, vips
+from tilewright.codecs.libvips import vips
 from tilewright.codecs.png_chunks import ancillary_chunks
 from tilewright.codecs.png_text import text_chunks
 from tilewright.codecs.samples import composite_on_white, to_8_bit
@@ -73,9 +73,8 @@ def encode(picture: Picture, file_format: Format, options: EncodeOptions = DEFAU
         encode_image = _encode_jpg if file_format == "JPG" else _encode_webp
         return encode_image(image, picture, options)
     except vips().Error as error:
-        raise EncodeError(
-            f"the {file_format} encoder failed: {error_text(error)}", code="internalServerError"
-        ) from error
+        # libvips' own text may be about another picture: it has one list of messages per process.
+        raise EncodeError(f"the {file_format} encoder failed", code="internalServerError") from error
 
 
 def png_writer(

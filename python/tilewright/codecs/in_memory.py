@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codecs.libvips import vips
+from tilewright.codecs.messages import error_text
 from tilewright.codecs.metadata import ORIENTATION, FileMetadata, filter_metadata, resolution
 from tilewright.codecs.png_text import PROFILE_KEYWORD, PngText, is_carried
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
@@ -71,8 +72,10 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
         else:
             samples = _pillow_samples(image)
     # Pillow reports broken PNG chunks as SyntaxError and closed files as ValueError.
-    except (OSError, SyntaxError, ValueError, vips().Error) as error:
-        raise DecodeError(f"the Pillow image cannot be read: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DecodeError(f"the Pillow image cannot be read: {error_text(error)}") from error
+    except vips().Error as error:
+        raise DecodeError("the Pillow image cannot be read: its CMYK colours cannot be converted") from error
     exif, xmp, dpi = (image.info.get(name) for name in ("exif", "xmp", "dpi"))
     photoshop = image.info.get("photoshop")
     iptc = photoshop.get(0x0404) if isinstance(photoshop, dict) else None
