@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import struct
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs import gif, jpeg, png_chunks
+from tilewright.codecs import jpeg, png_chunks
 from tilewright.codecs.animation_reader import open_animation
 from tilewright.codecs.colour import png_colour_space
 from tilewright.codecs.libvips import error_text, vips
-from tilewright.codecs.metadata import exif_resolution, filter_metadata
+from tilewright.codecs.metadata import exif_orientation, exif_resolution, filter_metadata
+from tilewright.codecs.raw_profile import raw_exif
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
+from tilewright.codecs.structure import read_structure
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
 from tilewright.picture import Animation
@@ -85,6 +87,9 @@ def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: b
     kind = sniff(data)
     if kind is None:
         raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")
+    structure = read_structure(data, kind)
+    limits.check_frames(structure.frames)
+    data = structure.data
     with _jpeg_lock if kind == "JPG" else contextlib.nullcontext():
         _take_warnings()  # discards those about earlier files
         try:
@@ -92,18 +97,14 @@ def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: b
             # many photographs with harmless flaws (stray bytes between markers, a wrong sRGB chunk).
             image = vips().Operation.call(_LOADERS[kind], data, fail_on="error", access="sequential")
             chunks = png_chunks.leading_chunks(data) if kind == "PNG" else {}
-            frames = _frame_count(image, chunks)
-            limits.check_size(image.width, image.height, frames)
-            if kind == "GIF" and gif.is_truncated(data):
-                raise DecodeError("the GIF file is corrupt or cut short: a block is incomplete")
-            if frames > 1:
-                animation = open_animation(data, kind, frames, keep_metadata=keep_metadata)
-                # libvips and Pillow disagree about the size if the first GIF frame exceeds the
-                # screen.
-                limits.check_size(animation.width, animation.height, frames)
+            limits.check_size(*structure.size(image), structure.frames)
+            if structure.frames > 1:
+                info = _source_info(image, kind, data, chunks, keep_metadata=keep_metadata, grey=False)
+                animation = open_animation(structure.frames_data(), structure.frames, info)
+                limits.check_size(animation.width, animation.height, animation.count)
                 return animation
             header_warnings = _take_warnings()
-            picture = _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
+            picture = _picture(structure.placed(image), kind, data, chunks, keep_metadata=keep_metadata)
         except vips().Error as error:
             raise DecodeError(f"the {kind} file is corrupt or cut short: {error_text(error)}") from error
         if kind == "JPG" and (damage := jpeg.find_damage(header_warnings, _take_warnings(), data)):
@@ -148,25 +149,30 @@ def _take_warnings() -> list[str]:
     return str(vips().Error("").detail).splitlines()
 
 
-def _frame_count(image: Any, chunks: dict[bytes, bytes]) -> int:
-    # libvips decodes only the default image of an animated PNG and does not report the frame count.
-    if len(chunks.get(b"acTL", b"")) == 8:
-        return int(struct.unpack(">I", chunks[b"acTL"][:4])[0])
-    return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
-
-
 def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, keep_metadata: bool) -> Picture:
     """Decodes the pixels of an opened file."""
+    info = _source_info(image, kind, data, chunks, keep_metadata=keep_metadata, grey=image.bands <= 2)
+    if image.interpretation == "cmyk":
+        image = cmyk_to_srgb(image, info.icc)
+        info = replace(info, icc=None)
+    dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
+    samples = np.frombuffer(image.write_to_memory(), dtype)
+    return picture_from_samples(samples.reshape(image.height, image.width, image.bands), info)
+
+
+def _source_info(
+    image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, keep_metadata: bool, grey: bool
+) -> SourceInfo:
+    """Returns what an opened file says about its samples."""
     icc, exif, xmp = (_blob(image, f"{name}-data") for name in ("icc-profile", "exif", "xmp"))
     cicp = None
     if kind == "PNG":
-        icc, cicp = png_colour_space(chunks, icc, grey=image.bands <= 2)
+        icc, cicp = png_colour_space(chunks, icc, grey=grey)
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-    if image.interpretation == "cmyk":
-        image = cmyk_to_srgb(image, icc)
-        icc = None
+    if kind == "PNG" and exif is None and (exif := raw_exif(image)) is not None:
+        orientation = exif_orientation(exif)
     metadata = filter_metadata(exif, xmp, keep=keep_metadata)
-    info = SourceInfo(
+    return SourceInfo(
         icc=icc,
         cicp=cicp,
         orientation=orientation,
@@ -175,9 +181,6 @@ def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, 
         xmp=metadata.xmp,
         source_format=kind,
     )
-    dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
-    samples = np.frombuffer(image.write_to_memory(), dtype)
-    return picture_from_samples(samples.reshape(image.height, image.width, image.bands), info)
 
 
 def _blob(image: Any, name: str) -> bytes | None:
