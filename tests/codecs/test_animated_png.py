@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from support.animated_png import (
 )
 from support.paths import SHARED_DATA
 from tilewright.codecs import animated_png
+from tilewright.codecs import raw_profile as raw_profile_module
 from tilewright.codecs.decode import decode, decode_any
 from tilewright.codecs.png_chunks import all_chunks, chunk
 from tilewright.errors import DecodeError, ImageTooLargeError
@@ -203,8 +206,6 @@ def test_decoder_of_animations_gets_nothing_but_the_frames():
 
 def raw_profile(exif, keyword=b"Raw profile type exif", compressed=False):
     """Returns Exif data as text, as ImageMagick writes it."""
-    import zlib
-
     digits = exif.hex()
     lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
     text = f"\nexif\n{len(exif):8}\n{lines}\n".encode()
@@ -235,6 +236,25 @@ def test_orientation_in_a_raw_profile_is_applied(keyword, compressed):
     assert [frame.picture.width for frame in animation.frames()] == [6, 6, 6]
 
 
+def test_raw_profile_that_expands_without_end_is_ignored():
+    bomb = zlib.compress(b"\nexif\n 9\n" + b"4" * 50_000_000)
+    profile = chunk(b"zTXt", b"Raw profile type exif\0\0" + bomb)
+    assert is_flat(decode(png(header(), profile, still_pixels(RED))), RED)
+
+
+def test_few_raw_profiles_are_tried(monkeypatch):
+    tried = []
+    monkeypatch.setattr(raw_profile_module, "_TEXT", SimpleNamespace(fullmatch=lambda text: tried.append(text)))
+    data = png(header(), raw_profile(b"Exif\0\0none") * 100, still_pixels(RED))
+    assert raw_profile_module.raw_exif(data) is None
+    assert len(tried) == 4
+
+
+def test_keywords_of_other_texts_need_not_be_utf_8():
+    text = chunk(b"tEXt", b"Com\x91ment\0words")
+    assert decode(png(header(), text, raw_profile(exif_data()), still_pixels(RED))).width == 6
+
+
 def test_exif_chunk_precedes_a_raw_profile():
     upright = Image.Exif()
     upright[0x0112] = 1
@@ -244,8 +264,17 @@ def test_exif_chunk_precedes_a_raw_profile():
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"\nexif\n 4\nzz", b"\nexif\n 99999\n45", b"\nexif\n" + b"9" * 5000 + b"\n4949", b"4" * 300_000]
+    "text",
+    [
+        b"\nexif\n 9" + b" " * 200_000 + b"z",  # quadratic with a regular expression that backtracks
+        b"",
+        b"\nexif\n 4\nzz",
+        b"\nexif\n 99999\n45",
+        b"\nexif\n" + b"9" * 5000 + b"\n4949",
+        b"4" * 300_000,
+    ],
 )
-def test_malformed_raw_profile_is_ignored(text):
-    profile = chunk(b"tEXt", b"Raw profile type exif\0" + text)
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt"])
+def test_malformed_raw_profile_is_ignored(text, kind):
+    profile = chunk(kind, b"Raw profile type exif\0" + text)
     assert is_flat(decode(png(header(), profile, still_pixels(RED)), keep_metadata=True), RED)

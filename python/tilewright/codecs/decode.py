@@ -169,7 +169,7 @@ def _source_info(
     if kind == "PNG":
         icc, cicp = png_colour_space(chunks, icc, grey=grey)
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-    if kind == "PNG" and exif is None and (exif := raw_exif(image)) is not None:
+    if kind == "PNG" and exif is None and (exif := raw_exif(data)) is not None:
         orientation = exif_orientation(exif)
     metadata = filter_metadata(exif, xmp, keep=keep_metadata)
     return SourceInfo(
