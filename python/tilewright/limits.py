@@ -11,6 +11,12 @@ from tilewright.errors import ImageTooLargeError, SourceError
 # Bytes asked for in one read of a file object.
 _CHUNK = 1 << 24
 
+MAX_CHUNKS = 1 << 20
+"""Most chunks of a PNG or WEBP file. A sound file of the largest accepted size has 65,536 of the usual 8 KiB."""
+
+MAX_GIF_BLOCKS = 1 << 22
+"""Most blocks of a GIF file. A sound file of the largest accepted size has half as many, of 255 bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputLimits:
@@ -30,6 +36,21 @@ class InputLimits:
     frames: int | None = None
     seconds: float | None = None
 
+    def check_frames(self, frames: int) -> None:
+        """Checks the number of frames.
+
+        Args:
+            frames: Number of frames; 1 for a still picture.
+
+        Raises:
+            ImageTooLargeError: There are too many frames.
+        """
+        if self.frames is not None and frames > self.frames:
+            raise ImageTooLargeError(
+                f"the animation has {frames} frames, the limit is {self.frames}; "
+                "send a shorter one, or raise TILEWRIGHT_MAX_FRAMES"
+            )
+
     def check_size(self, width: int, height: int, frames: int = 1) -> None:
         """Checks the size of a picture or animation.
 
@@ -41,11 +62,8 @@ class InputLimits:
         Raises:
             ImageTooLargeError: There are too many frames, or too many pixels in total.
         """
-        if self.frames is not None and frames > self.frames:
-            raise ImageTooLargeError(
-                f"the animation has {frames} frames, the limit is {self.frames}; "
-                "send a shorter one, or raise TILEWRIGHT_MAX_FRAMES"
-            )
+        self.check_frames(frames)
+        frames = max(1, frames)  # a picture of no frames is decoded as one
         pixels = width * height * frames
         if self.pixels is not None and pixels > self.pixels:
             times = f" x {frames} frames" if frames > 1 else ""

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tilewright.codecs.animation_reader import open_animation
 from tilewright.codecs.messages import error_text
+from tilewright.codecs.samples import SourceInfo
 from tilewright.errors import DecodeError, SourceError
 from tilewright.limits import InputLimits
 from tilewright.service.responses import error_items
@@ -29,7 +30,7 @@ def test_error_without_text_is_named_by_its_class():
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_message_about_a_broken_animation_has_no_address(kind):
     with pytest.raises(DecodeError, match=f"the {kind} file is corrupt or cut short: cannot identify image file$"):
-        open_animation(b"no picture", kind, 2)
+        open_animation(b"no picture", 2, SourceInfo(source_format=kind))
 
 
 def test_message_about_a_file_object_names_its_type():

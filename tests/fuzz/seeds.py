@@ -53,6 +53,9 @@ def _png() -> dict[str, bytes]:
         "png profile and exif": _saved(colour, "PNG", icc_profile=_ICC, exif=_exif()),
         "png chunks": _with_chunks(_saved(colour, "PNG"), about),
         "png animation": _saved(colour, "PNG", save_all=True, append_images=[colour.rotate(90)], duration=9),
+        "png default image": _saved(
+            colour, "PNG", save_all=True, append_images=[colour.rotate(90)], default_image=True
+        ),
         "png of one pixel": _saved(colour.crop((0, 0, 1, 1)), "PNG"),
     }
 
@@ -88,6 +91,7 @@ def _gif() -> dict[str, bytes]:
     return {
         "gif": _saved(colour, "GIF"),
         "gif transparent": _saved(colour, "GIF", transparency=1, interlace=1, comment=b"text"),
+        "gif screen": _saved(colour, "GIF")[:6] + struct.pack("<HH", 64, 48) + _saved(colour, "GIF")[10:],
         "gif animation": _saved(colour, "GIF", save_all=True, append_images=[colour.rotate(90)], duration=9),
     }
 

@@ -67,6 +67,10 @@ _CHROMATICITY_TOLERANCE = 0.005
 _LARGEST_RESPONSE = 10
 _LARGEST_COLUMN = 16
 
+# Real profiles have up to about 30 tags, and curves of up to 8 KiB.
+_MAX_TAGS = 1000
+_MAX_TAG_BYTES = 1 << 18
+
 _CICP_SRGB = bytes((1, 13, 0, 1))
 
 _D50 = (0.9642, 1.0, 0.8249)
@@ -130,7 +134,7 @@ def rgb_profile_from_grey(icc: bytes) -> bytes | None:
     """
     if icc[16:24] != b"GRAYXYZ ":
         return None
-    curve = _read_tags(icc).get(b"kTRC", b"")
+    curve = _read_tag(icc, b"kTRC")
     return _rgb_profile(_BT709, curve) if curve[:4] in (b"curv", b"para") else None
 
 
@@ -192,14 +196,14 @@ def _adaptation(primaries: Primaries) -> NDArray[np.float64]:
     return adaptation
 
 
-def _read_tags(icc: bytes) -> dict[bytes, bytes]:
-    """Returns the data of a profile's tags by name, truncated if the profile is."""
+def _read_tag(icc: bytes, name: bytes) -> bytes:
+    """Returns the data of a profile's first tag of that name; empty if it is absent or too long."""
     (count,) = struct.unpack(">I", icc[128:132].rjust(4, b"\0"))
-    tags = {}
-    for at in range(132, min(132 + 12 * count, len(icc) - 11), 12):
-        name, offset, length = struct.unpack(">4sII", icc[at : at + 12])
-        tags[name] = icc[offset : offset + length]
-    return tags
+    for at in range(132, min(132 + 12 * min(count, _MAX_TAGS), len(icc) - 11), 12):
+        tag, offset, length = struct.unpack(">4sII", icc[at : at + 12])
+        if tag == name:
+            return icc[offset : offset + length] if length <= _MAX_TAG_BYTES else b""
+    return b""
 
 
 def _assemble(colour_model: bytes, primaries: Primaries, specific: dict[bytes, bytes]) -> bytes:

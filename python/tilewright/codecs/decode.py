@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import struct
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs import gif, jpeg, png_chunks, verdict
+from tilewright.codecs import jpeg, png_chunks, verdict
 from tilewright.codecs.animation_reader import open_animation
 from tilewright.codecs.colour import png_colour_space
 from tilewright.codecs.libvips import vips
 from tilewright.codecs.lossless import is_lossless
-from tilewright.codecs.metadata import FileMetadata, exif_resolution, filter_metadata
+from tilewright.codecs.metadata import FileMetadata, exif_orientation, exif_resolution, filter_metadata
 from tilewright.codecs.png_text import PngText, read_text
+from tilewright.codecs.raw_profile import raw_exif
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
+from tilewright.codecs.structure import read_structure
 from tilewright.codecs.watch import watched
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     import threading
 
     from tilewright.codecs.metadata import Resolution
+    from tilewright.codecs.structure import Structure
     from tilewright.picture import Picture
 
 _LOADERS = {"PNG": "pngload_buffer", "JPG": "jpegload_buffer", "WEBP": "webpload_buffer", "GIF": "gifload_buffer"}
@@ -94,34 +98,41 @@ def decode_any(
     kind = sniff(data)
     if kind is None:
         raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")
-    for source in verdict.sources(kind, data, limits):
+    structure = read_structure(data, kind)
+    limits.check_frames(structure.frames)
+    for source in verdict.sources(kind, structure.data, limits):
         try:
-            return _decode(source, kind, limits, keep_metadata=keep_metadata, stop=stop)
+            return _decode(source, data, kind, structure, limits, keep_metadata=keep_metadata, stop=stop)
         except vips().Error:
             continue  # its text may be about another picture
-    raise DecodeError(f"the {kind} file is corrupt or cut short: {verdict.find_damage(kind, data)}")
+    raise DecodeError(f"the {kind} file is corrupt or cut short: {verdict.find_damage(kind, structure.data)}")
 
 
 def _decode(
-    data: bytes, kind: str, limits: InputLimits, *, keep_metadata: bool, stop: threading.Event | None
+    source: bytes,
+    data: bytes,
+    kind: str,
+    structure: Structure,
+    limits: InputLimits,
+    *,
+    keep_metadata: bool,
+    stop: threading.Event | None,
 ) -> Picture | Animation:
+    """Decodes what `verdict.sources` gives for a file; everything but the pixels comes from the file."""
     # "error" refuses truncated files and failed checksums. "warning" would also refuse the many files
     # with harmless flaws (a wrong sRGB chunk). JPEG has no checksums, so warnings must tell damage;
     # `verdict.sources` has taken the harmless ones away.
     fail_on = "warning" if kind == "JPG" else "error"
-    image = vips().Operation.call(_LOADERS[kind], data, fail_on=fail_on, access="sequential")
+    image = vips().Operation.call(_LOADERS[kind], source, fail_on=fail_on, access="sequential")
     chunks = png_chunks.leading_chunks(data) if kind == "PNG" else {}
-    frames = _frame_count(image, chunks)
-    limits.check_size(image.width, image.height, frames)
-    if kind == "GIF" and gif.is_truncated(data):
-        raise DecodeError("the GIF file is corrupt or cut short: a block is incomplete")
-    if frames > 1:
-        animation = open_animation(data, kind, frames, keep_metadata=keep_metadata)
-        # libvips and Pillow disagree about the size if the first GIF frame exceeds the screen.
-        limits.check_size(animation.width, animation.height, frames)
+    limits.check_size(*structure.size(image), structure.frames)
+    if structure.frames > 1:
+        info = _source_info(image, kind, data, chunks, keep_metadata=keep_metadata, grey=False)
+        animation = open_animation(structure.frames_data(), structure.frames, info)
+        limits.check_size(animation.width, animation.height, animation.count)
         return animation
     with watched(image, limits, stop):
-        return _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
+        return _picture(structure.placed(image), kind, data, chunks, keep_metadata=keep_metadata)
 
 
 def sniff(data: bytes) -> str | None:
@@ -156,26 +167,31 @@ def _describe(data: bytes) -> str:
     return f"its {len(data)} bytes begin with {data[:8].hex(' ')}"
 
 
-def _frame_count(image: Any, chunks: dict[bytes, bytes]) -> int:
-    # libvips decodes only the default image of an animated PNG and does not report the frame count.
-    if len(chunks.get(b"acTL", b"")) == 8:
-        return int(struct.unpack(">I", chunks[b"acTL"][:4])[0])
-    return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
-
-
 def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, keep_metadata: bool) -> Picture:
     """Decodes the pixels of an opened file."""
+    info = _source_info(image, kind, data, chunks, keep_metadata=keep_metadata, grey=image.bands <= 2)
+    if image.interpretation == "cmyk":
+        image = cmyk_to_srgb(image, info.icc)
+        info = replace(info, icc=None)
+    dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
+    samples = np.frombuffer(image.write_to_memory(), dtype)
+    return picture_from_samples(samples.reshape(image.height, image.width, image.bands), info)
+
+
+def _source_info(
+    image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, keep_metadata: bool, grey: bool
+) -> SourceInfo:
+    """Returns what an opened file says about its samples."""
     icc, exif, xmp = (_blob(image, f"{name}-data") for name in ("icc-profile", "exif", "xmp"))
     cicp = None
     if kind == "PNG":
-        icc, cicp = png_colour_space(chunks, icc, grey=image.bands <= 2)
+        icc, cicp = png_colour_space(chunks, icc, grey=grey)
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-    if image.interpretation == "cmyk":
-        image = cmyk_to_srgb(image, icc)
-        icc = None
+    if kind == "PNG" and exif is None and (exif := raw_exif(data)) is not None:
+        orientation = exif_orientation(exif)
     text = read_text(data) if kind == "PNG" else PngText()
     found = FileMetadata(exif, xmp, _blob(image, "iptc-data") or text.iptc, text)
-    info = SourceInfo(
+    return SourceInfo(
         icc=icc,
         cicp=cicp,
         orientation=orientation,
@@ -184,9 +200,6 @@ def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, 
         source_format=kind,
         lossless=kind == "WEBP" and is_lossless(data),
     )
-    dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
-    samples = np.frombuffer(image.write_to_memory(), dtype)
-    return picture_from_samples(samples.reshape(image.height, image.width, image.bands), info)
 
 
 def _blob(image: Any, name: str) -> bytes | None:

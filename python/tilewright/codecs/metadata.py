@@ -216,6 +216,15 @@ def exif_resolution(exif: bytes) -> Resolution | None:
         return None
 
 
+def exif_orientation(exif: bytes) -> int:
+    """Returns the orientation, 1 to 8; 1 if it is absent or invalid."""
+    try:
+        orientation = int(_parse_exif(exif).get(ORIENTATION, 1))
+    except Exception:  # Pillow raises many types of exception for malformed data
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
 def resolution(x: float, y: float, units_per_inch: float | None) -> Resolution | None:
     """Converts pixels per unit to pixels per inch.
 

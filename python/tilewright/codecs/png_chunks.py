@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from tilewright.errors import DecodeError
+from tilewright.limits import MAX_CHUNKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +23,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _METRES_PER_INCH = 0.0254
 
 # Chunks that are read here; libvips reads the others. None of them is longer than 32 bytes.
-_READ = frozenset((b"acTL", b"cHRM", b"cICP", b"gAMA", b"pHYs", b"sRGB"))
+_READ = frozenset((b"cHRM", b"cICP", b"gAMA", b"pHYs", b"sRGB"))
 _MAX_READ_BYTES = 32
 
 # Samples of a pixel by colour type.
@@ -34,39 +38,66 @@ def chunk(kind: bytes, data: bytes | memoryview) -> bytes:
     return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))])
 
 
+def chunk_positions(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yields name, begin and end of the data of every chunk, without copying it.
+
+    Args:
+        data: The whole file. The data of the last chunk may end beyond it.
+
+    Raises:
+        DecodeError: The file has more chunks than `tilewright.limits.MAX_CHUNKS`.
+    """
+    at, last = len(SIGNATURE), len(data) - 12
+    header = struct.Struct(">I4s").unpack_from
+    for _ in range(MAX_CHUNKS):
+        if at > last:
+            return
+        length, kind = header(data, at)
+        yield kind, at + 8, at + 8 + length
+        at += 12 + length
+    raise DecodeError(f"the PNG file has more than {MAX_CHUNKS} chunks; save it again with a common program")
+
+
+def has_valid_checksum(data: bytes, begin: int, end: int) -> bool:
+    """Returns whether a chunk is complete and its checksum is right.
+
+    Args:
+        data: The whole file.
+        begin: Begin of the chunk's data, see `chunk_positions`.
+        end: End of the chunk's data.
+    """
+    expected = zlib.crc32(memoryview(data)[begin - 4 : end])
+    return data[end : end + 4] == struct.pack(">I", expected)
+
+
 def all_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yields name and data of every chunk of a file.
 
     Args:
         data: The whole file, which must be valid.
     """
-    at = len(SIGNATURE)
-    while at < len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        yield kind, data[at + 8 : at + 8 + length]
-        at += 12 + length
+    for kind, begin, end in chunk_positions(data):
+        yield kind, data[begin:end]
 
 
 def leading_chunks(data: bytes) -> dict[bytes, bytes]:
-    """Returns the chunks about colour, resolution and animation that precede the pixel data.
+    """Returns the chunks about colour and resolution that precede the pixel data.
 
     Args:
         data: The whole file. Truncated and damaged chunks are skipped.
 
     Returns:
         Data of the chunks by name; the first chunk of each name.
+
+    Raises:
+        DecodeError: As for `chunk_positions`.
     """
     chunks: dict[bytes, bytes] = {}
-    at = len(SIGNATURE)
-    while at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
+    for kind, begin, end in chunk_positions(data):
         if kind == b"IDAT":
             break
-        if kind in _READ and length <= _MAX_READ_BYTES:
-            body = data[at + 8 : at + 8 + length]
-            if data[at : at + 12 + length] == chunk(kind, body):
-                chunks.setdefault(kind, body)
-        at += 12 + length
+        if kind in _READ and end - begin <= _MAX_READ_BYTES and has_valid_checksum(data, begin, end):
+            chunks.setdefault(kind, data[begin:end])
     return chunks
 
 
@@ -95,20 +126,16 @@ def find_damage(data: bytes) -> str | None:
         What is wrong; None if the chunks are sound.
     """
     at = len(SIGNATURE)
-    for _ in range(_MAX_CHECKED):
-        if at + 12 > len(data):
-            return "it ends before its chunk IEND"
-        length, kind = struct.unpack_from(">I4s", data, at)
+    for kind, begin, end in islice(chunk_positions(data), _MAX_CHECKED):
         name = kind.decode("ascii", "replace") if kind.isalpha() else kind.hex(" ")
-        end = at + 12 + length
-        if end > len(data):
+        if end + 4 > len(data):
             return f"it ends inside its chunk {name}"
-        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+        if not has_valid_checksum(data, begin, end):
             return f"the checksum of its chunk {name} is wrong"
         if kind == b"IEND":
-            break
-        at = end
-    return None
+            return None
+        at = end + 4
+    return "it ends before its chunk IEND" if at + 12 > len(data) else None
 
 
 def read_resolution(chunks: dict[bytes, bytes]) -> tuple[float, float] | None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import binascii
-import struct
 import zlib
 from typing import NamedTuple
 
-from tilewright.codecs.png_chunks import SIGNATURE, chunk
+from tilewright.codecs.png_chunks import chunk, chunk_positions, has_valid_checksum
 from tilewright.picture import TextEntry
 
 # Bytes of text, decompressed. Workflows of image generators take some hundred kilobytes.
 _MAX_ENTRY_BYTES = 1 << 22
 _MAX_BYTES = 1 << 24
 _MAX_ENTRIES = 1000
-# Chunks that are visited. The pixels of a large picture take some ten thousand.
-_MAX_CHUNKS = 1 << 19
 
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 PROFILE_KEYWORD = "Raw profile type "
@@ -47,27 +44,29 @@ def read_text(data: bytes) -> PngText:
 
     Args:
         data: The whole file. Truncated and damaged chunks are skipped.
+
+    Raises:
+        DecodeError: The file has too many chunks.
     """
     entries: list[TextEntry] = []
-    iptc, skipped, left, at = None, 0, _MAX_BYTES, len(SIGNATURE)
-    for _ in range(_MAX_CHUNKS):
-        if at + 12 > len(data):
-            break
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind in _READERS and data[at : at + 12 + length] == chunk(kind, body := data[at + 8 : at + 8 + length]):
-            keyword = body.partition(b"\0")[0].decode("latin-1")
-            if is_carried(keyword):
-                limit = min(left, _MAX_ENTRY_BYTES)
-                entry = _READERS[kind](keyword, body[len(keyword) + 1 :], limit)
-                # An entry over the limit has taken as much work as one of its length.
-                left -= limit if entry is None else len(entry.text)
-                if keyword.startswith(PROFILE_KEYWORD):
-                    iptc = iptc or _iptc(entry)
-                elif entry is None or len(entries) == _MAX_ENTRIES:
-                    skipped += 1
-                else:
-                    entries.append(entry)
-        at += 12 + length
+    iptc, skipped, left = None, 0, _MAX_BYTES
+    for kind, begin, end in chunk_positions(data):
+        if kind not in _READERS or not has_valid_checksum(data, begin, end):
+            continue
+        body = data[begin:end]
+        keyword = body.partition(b"\0")[0].decode("latin-1")
+        if not is_carried(keyword):
+            continue
+        limit = min(left, _MAX_ENTRY_BYTES)
+        entry = _READERS[kind](keyword, body[len(keyword) + 1 :], limit)
+        # An entry over the limit has taken as much work as one of its length.
+        left -= limit if entry is None else len(entry.text)
+        if keyword.startswith(PROFILE_KEYWORD):
+            iptc = iptc or _iptc(entry)
+        elif entry is None or len(entries) == _MAX_ENTRIES:
+            skipped += 1
+        else:
+            entries.append(entry)
     return PngText(tuple(entries), iptc, skipped)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tilewright.codecs import gif, jpeg, png_chunks
+from tilewright.codecs import jpeg, png_chunks
 from tilewright.codecs.jpeg_scan import read_structure
 from tilewright.errors import DecodeError
 
@@ -56,8 +56,6 @@ def find_damage(kind: str, data: bytes) -> str:
         return png_chunks.find_damage(data) or "its compressed data is damaged"
     if kind == "WEBP" and len(data) < (size := 8 + int.from_bytes(data[4:8], "little")):
         return f"it ends after {len(data)} of {size} bytes"
-    if kind == "GIF" and gif.is_truncated(data):
-        return "a block is incomplete"
     return "its compressed data is damaged"
 
 
