@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs import gif, jpeg, png_chunks
+from tilewright.codecs import gif, jpeg, png_chunks, webp
 from tilewright.codecs.animation_reader import open_animation
 from tilewright.codecs.colour import png_colour_space
 from tilewright.codecs.libvips import error_text, vips
@@ -176,8 +176,10 @@ def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, 
         source_format=kind,
     )
     dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
-    samples = np.frombuffer(image.write_to_memory(), dtype)
-    return picture_from_samples(samples.reshape(image.height, image.width, image.bands), info)
+    samples = np.frombuffer(image.write_to_memory(), dtype).reshape(image.height, image.width, image.bands)
+    if kind == "WEBP":
+        samples = webp.with_exact_grey(samples, data)
+    return picture_from_samples(samples, info)
 
 
 def _blob(image: Any, name: str) -> bytes | None:
