@@ -32,7 +32,7 @@ class Picture:
             there is none, or metadata is not kept.
         xmp: XMP packet without such entries; None as for `exif`.
         source_format: Origin of the picture: ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``,
-            ``"array"`` or ``"Pillow"``.
+            ``"TIFF"``, ``"AVIF"``, ``"HEIC"``, ``"BMP"``, ``"array"`` or ``"Pillow"``.
     """
 
     pixels: Pixels

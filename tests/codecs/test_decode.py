@@ -163,9 +163,9 @@ def test_cmyk_without_profile_converts_as_plain_complement():
     [
         (b"", "empty"),
         (b"this is not a picture\n", "looks like text, beginning with 'this is not"),
-        (b"BM" + bytes(60), "BMP"),
-        (b"II*\0" + bytes(60), "TIFF"),
-        (bytes(4) + b"ftypheic" + bytes(60), "HEIC"),
+        (b"8BPS" + bytes(60), "it is a Photoshop file"),
+        (b"BM" + bytes(60), "begin with 42 4d"),
+        (bytes(4) + b"ftypisom" + bytes(60), "it is a video file"),
         (bytes(range(1, 60)), "begin with 01 02"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "looks like text"),
     ],

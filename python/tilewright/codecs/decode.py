@@ -1,4 +1,4 @@
-"""Decoding of PNG, JPG, WEBP and GIF files."""
+"""Decoding of picture files: PNG, JPG, WEBP and GIF here, other formats in modules of their own."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ import numpy as np
 
 from tilewright.codecs import gif, jpeg, png_chunks, webp
 from tilewright.codecs.animation_reader import open_animation
+from tilewright.codecs.bmp import decode_bmp
 from tilewright.codecs.colour import png_colour_space
-from tilewright.codecs.libvips import error_text, vips
+from tilewright.codecs.heif import decode_heif, sniff_heif
+from tilewright.codecs.libvips import error_text, metadata_blob, vips
 from tilewright.codecs.metadata import exif_resolution, filter_metadata
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
+from tilewright.codecs.tiff import decode_tiff
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
+from tilewright.literals import INPUT_FORMATS
 from tilewright.picture import Animation
 
 if TYPE_CHECKING:
@@ -25,11 +29,10 @@ if TYPE_CHECKING:
 
 _LOADERS = {"PNG": "pngload_buffer", "JPG": "jpegload_buffer", "WEBP": "webpload_buffer", "GIF": "gifload_buffer"}
 
+_BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+
 # Unsupported formats by their first bytes, so that the error message can name them.
 _UNSUPPORTED = (
-    (b"BM", "a BMP file"),
-    (b"II*\0", "a TIFF file"),
-    (b"MM\0*", "a TIFF file"),
     (b"%PDF", "a PDF file"),
     (b"8BPS", "a Photoshop file"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL file"),
@@ -84,7 +87,13 @@ def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: b
     limits.check_bytes(len(data))
     kind = sniff(data)
     if kind is None:
-        raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")
+        raise DecodeError(f"not a picture that can be read: {_describe(data)}; send {INPUT_FORMATS}")
+    if kind == "TIFF":
+        return decode_tiff(data, limits=limits, keep_metadata=keep_metadata)
+    if kind in ("AVIF", "HEIC"):
+        return decode_heif(data, kind, limits=limits, keep_metadata=keep_metadata)
+    if kind == "BMP":
+        return decode_bmp(data, limits=limits)
     with _jpeg_lock if kind == "JPG" else contextlib.nullcontext():
         _take_warnings()  # discards those about earlier files
         try:
@@ -115,7 +124,8 @@ def sniff(data: bytes) -> str | None:
     """Detects the format of a file from its first bytes.
 
     Returns:
-        ``"PNG"``, ``"JPG"``, ``"WEBP"`` or ``"GIF"``; None for anything else.
+        ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``, ``"TIFF"``, ``"AVIF"``, ``"HEIC"`` or
+        ``"BMP"``; None for anything else.
     """
     if data.startswith(png_chunks.SIGNATURE):
         return "PNG"
@@ -125,7 +135,12 @@ def sniff(data: bytes) -> str | None:
         return "WEBP"
     if data.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
-    return None
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    # The size of the header that follows the 14 bytes of the file header.
+    if data.startswith(b"BM") and data[14:18] in _BMP_HEADERS:
+        return "BMP"
+    return sniff_heif(data)
 
 
 def _describe(data: bytes) -> str:
@@ -136,7 +151,7 @@ def _describe(data: bytes) -> str:
         if data.startswith(magic):
             return f"it is {name}"
     if data[4:8] == b"ftyp":
-        return "it is a HEIC, AVIF or video file"
+        return "it is a video file, or a picture of a kind related to HEIC"
     head = data[:64]
     if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
         return f"it looks like text, beginning with {head[:24].decode('utf-8', 'replace')!r}"
@@ -157,7 +172,7 @@ def _frame_count(image: Any, chunks: dict[bytes, bytes]) -> int:
 
 def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, keep_metadata: bool) -> Picture:
     """Decodes the pixels of an opened file."""
-    icc, exif, xmp = (_blob(image, f"{name}-data") for name in ("icc-profile", "exif", "xmp"))
+    icc, exif, xmp = (metadata_blob(image, f"{name}-data") for name in ("icc-profile", "exif", "xmp"))
     cicp = None
     if kind == "PNG":
         icc, cicp = png_colour_space(chunks, icc, grey=image.bands <= 2)
@@ -180,10 +195,6 @@ def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, 
     if kind == "WEBP":
         samples = webp.with_exact_grey(samples, data)
     return picture_from_samples(samples, info)
-
-
-def _blob(image: Any, name: str) -> bytes | None:
-    return bytes(image.get(name)) if image.get_typeof(name) else None
 
 
 def _resolution(kind: str, data: bytes, chunks: dict[bytes, bytes], exif: bytes | None) -> Resolution | None:

@@ -40,6 +40,11 @@ def vips() -> Any:
     return pyvips
 
 
+def metadata_blob(image: Any, name: str) -> bytes | None:
+    """Returns binary metadata of an opened libvips image, such as ``"exif-data"``; None if it has none."""
+    return bytes(image.get(name)) if image.get_typeof(name) else None
+
+
 def error_text(error: BaseException) -> str:
     """Joins the lines of a libvips error into one line, without repetitions.
 
