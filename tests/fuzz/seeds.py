@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from support.picture_files import avif
 from support.tiff_files import tiff_file
 from tilewright.codecs.libvips import vips
 from tilewright.testing import make_picture
@@ -114,15 +115,12 @@ def _tiff() -> dict[str, bytes]:
 
 
 def _avif() -> dict[str, bytes]:
-    colour, alpha = (Image.fromarray(_picture(channels)) for channels in (3, 4))
     return {
-        "avif": _saved(colour, "AVIF", icc_profile=_ICC),
-        "avif alpha": _saved(alpha, "AVIF", exif=_exif(), xmp=_XMP),
-        "avif 10 bits": bytes(
-            vips()
-            .Image.new_from_array(make_picture(16, 16, 3, np.uint16))
-            .heifsave_buffer(compression="av1", bitdepth=10)
-        ),
+        "avif": avif(_picture(3)),
+        "avif alpha": avif(_picture(4)),
+        "avif pages": avif(_picture(3, 128, 64), page_height=64),
+        "avif of 10 bits": avif(make_picture(16, 16, 3, np.uint16), bitdepth=10),
+        "avif described": _saved(Image.fromarray(_picture(4)), "AVIF", exif=_exif(), xmp=_XMP, icc_profile=_ICC),
     }
 
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from support.inputs import load_picture
+from support.picture_files import saved
 from tilewright.codecs.decode import decode
 from tilewright.errors import DecodeError, ImageTooLargeError, SourceError
 from tilewright.inputs.forms import form_problem
@@ -119,10 +120,9 @@ def test_a_file_object_without_a_position_is_read(store):
 
 @pytest.mark.parametrize("file_format", ["TIFF", "AVIF", "BMP"])
 def test_files_of_every_format_are_kept_as_they_are(store, file_format):
-    file = io.BytesIO()
-    Image.fromarray(PIXELS).save(file, file_format)
-    _, image_uuid = load_picture(file.getvalue(), store)
-    assert store.get(image_uuid) == file.getvalue()
+    data = saved(Image.fromarray(PIXELS), file_format)
+    _, image_uuid = load_picture(data, store)
+    assert store.get(image_uuid) == data
     assert store.url(image_uuid).endswith(f".{file_format.lower()}")
 
 
