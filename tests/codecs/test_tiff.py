@@ -219,6 +219,26 @@ def test_xmp_is_kept_on_request():
     assert b"text" in decode(data, keep_metadata=True).xmp
 
 
+def test_exif_is_kept_on_request():
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112], exif[0x8298] = "maker", 6, "owner"
+    data = saved(Image.fromarray(noise(4, 4, 3)), "TIFF", exif=exif)
+    assert decode(data).exif is None
+    kept = Image.Exif()
+    kept.load(decode(data, keep_metadata=True).exif)
+    assert dict(kept) == {0x010F: "maker", 0x8298: "owner"}
+    assert decode(tiff_file(noise(4, 4, 3), 2), keep_metadata=True).exif is None
+
+
+def test_exif_directory_is_kept_on_request():
+    at = len(tiff_file(noise(4, 4, 3), 2, {0x8769: 1}))
+    exposure = struct.pack("<HHHIIIII", 1, 0x829A, 5, 1, at + 18, 0, 1, 2)
+    data = tiff_file(noise(4, 4, 3), 2, {0x8769: at}) + exposure
+    kept = Image.Exif()
+    kept.load(decode(data, keep_metadata=True).exif)
+    assert dict(kept.get_ifd(0x8769)) == {0x829A: 0.5}
+
+
 def test_pillow_reads_the_test_files():
     samples = noise(4, 6, 4)
     with Image.open(io.BytesIO(tiff_file(samples, 2, {338: (2,)}))) as image:

@@ -30,7 +30,11 @@ _SUBFILE_KIND, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 254, 258, 259, 262,
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _SUB_DIRECTORIES, _INK_SET, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 332, 338, 339, 50706
 
-_GREYS, _RGB, _PALETTE, _CMYK, _YCBCR = (0, 1), 2, 3, 5, 6
+# Description, maker, model, program, time, artist, host, copyright; directories of Exif and GPS.
+_DESCRIPTIONS = frozenset((0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298))
+_EXIF_DIRECTORIES = (0x8769, 0x8825)
+
+_RGB, _PALETTE, _CMYK, _YCBCR = 2, 3, 5, 6
 _COLOURS = {0: 1, 1: 1, _RGB: 3, _PALETTE: 3, _CMYK: 4, _YCBCR: 3}
 _OTHER_COLOURS = {4: "a transparency mask", 8: "CIELAB", 9: "CIELAB", 10: "CIELAB", 32844: "LogLuv", 32845: "LogLuv"}
 _RAW_COLOURS = (32803, 34892)  # colour filter array, linear raw
@@ -84,7 +88,8 @@ def decode_tiff(data: bytes, *, limits: InputLimits, keep_metadata: bool) -> Pic
     Args:
         data: The whole file.
         limits: Limits on pixels, checked before the pixels are decoded.
-        keep_metadata: As for `tilewright.codecs.decode.decode`; only XMP is kept.
+        keep_metadata: As for `tilewright.codecs.decode.decode`. Of the tags, only those that
+            describe the picture count as Exif.
 
     Raises:
         DecodeError: Samples or colours that are not supported, or a corrupt or truncated file.
@@ -100,7 +105,16 @@ def decode_tiff(data: bytes, *, limits: InputLimits, keep_metadata: bool) -> Pic
         limits.check_size(image.width, image.height)
         if header.value(_COMPRESSION) in _JPEG and len(data) < image.width * image.height // _MOST_PIXELS_PER_BYTE:
             raise DecodeError("the TIFF file is cut short: it has fewer bytes than its JPEG data needs")
-        info = _source_info(image, header, keep_metadata=keep_metadata)
+        exif = _exif(data) if keep_metadata else None
+        metadata = filter_metadata(exif, metadata_blob(image, "xmp-data"), keep=keep_metadata)
+        info = SourceInfo(
+            icc=metadata_blob(image, "icc-profile-data"),
+            orientation=image.get("orientation") if image.get_typeof("orientation") else 1,
+            dpi=_resolution(header),
+            exif=metadata.exif,
+            xmp=metadata.xmp,
+            source_format="TIFF",
+        )
         image, info = _converted(image, header, info)
         dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
         samples = np.frombuffer(image.write_to_memory(), dtype).reshape(image.height, image.width, image.bands)
@@ -144,15 +158,24 @@ def _check_supported(data: bytes, header: _Header) -> None:
         raise DecodeError("the TIFF file has YCbCr colours without JPEG compression; convert it to RGB")
 
 
-def _source_info(image: Any, header: _Header, *, keep_metadata: bool) -> SourceInfo:
-    metadata = filter_metadata(None, metadata_blob(image, "xmp-data"), keep=keep_metadata)
-    return SourceInfo(
-        icc=metadata_blob(image, "icc-profile-data"),
-        orientation=image.get("orientation") if image.get_typeof("orientation") else 1,
-        dpi=_resolution(header),
-        xmp=metadata.xmp,
-        source_format="TIFF",
-    )
+def _exif(data: bytes) -> bytes | None:
+    """Returns the tags that describe the picture as Exif data; None if there are none, or they cannot be parsed.
+
+    The other tags of a TIFF file say how its pixels are stored.
+    """
+    from PIL import Image
+
+    try:
+        tags, kept = Image.Exif(), Image.Exif()
+        tags.load(data)
+        for tag in _DESCRIPTIONS & tags.keys():
+            kept[tag] = tags[tag]
+        for directory in _EXIF_DIRECTORIES:
+            if directory in tags:
+                kept.get_ifd(directory).update(tags.get_ifd(directory))
+        return kept.tobytes()
+    except Exception:  # Pillow raises many types of exception for malformed data
+        return None
 
 
 def _converted(image: Any, header: _Header, info: SourceInfo) -> tuple[Any, SourceInfo]:
