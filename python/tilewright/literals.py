@@ -19,3 +19,6 @@ Fit = Literal["inside", "exact"]
 
 OutputType = Literal["URL", "base64Data", "dataURI"]
 ImageParameter = Literal["inputImage", "inputs.image", "image"]
+
+INPUT_FORMATS = "PNG, JPG, WEBP, GIF, TIFF, AVIF or BMP"
+"""Formats that are read, for messages. HEIC is read too, but only with some builds of libvips."""

@@ -65,7 +65,7 @@ class Picture:
             there is none, or metadata is not kept.
         xmp: XMP packet without such entries; None as for `exif`.
         source_format: Origin of the picture: ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``,
-            ``"array"`` or ``"Pillow"``.
+            ``"TIFF"``, ``"AVIF"``, ``"HEIC"``, ``"BMP"``, ``"array"`` or ``"Pillow"``.
         iptc: Datasets of IPTC metadata without such entries; None as for `exif`.
         text: Text of a PNG file without such entries; empty as for `exif`.
         measured_at: Width and height in pixels to which positions and sizes in the metadata refer;

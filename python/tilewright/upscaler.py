@@ -203,7 +203,8 @@ class Upscaler:
 
         Args:
             pixels: uint8 or uint16 ``[H, W, C]``, C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB,
-                alpha).
+                alpha). RGB whose channels are equal in every visible pixel is upscaled as grey,
+                and the channels of the result are equal too.
             factor: 2, 3 or 4, as the network offers; None if a size is given.
             size: Width and height of the result in pixels; None if a factor is given. The network
                 runs at the smallest sufficient factor, and its result is downscaled before it is

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from support.cli import files_in, format_and_size, write_picture
 from tilewright.cli import main
@@ -54,6 +55,33 @@ def test_folder_yields_its_own_pictures_sorted(capsys):
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
     assert files_in("out") == ["a.jpg", *(f"{letter}.png" for letter in "bcdefgh")]
     assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["in/a.JPG", *sorted(names)]
+
+
+@pytest.mark.usefixtures("nearest_neighbour")
+def test_folder_yields_every_ending_of_the_formats_that_are_read(capsys):
+    formats = {
+        "jfif": "JPEG",
+        "jpe": "JPEG",
+        "apng": "PNG",
+        "tif": "TIFF",
+        "TIFF": "TIFF",
+        "avif": "AVIF",
+        "bmp": "BMP",
+    }
+    for ending, file_format in formats.items():
+        write_picture(f"in/{ending}.{ending}", file_format=file_format)
+    assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0, capsys.readouterr().err
+    assert files_in("out") == sorted(
+        f"{ending}.{'jpg' if file_format == 'JPEG' else 'png'}" for ending, file_format in formats.items()
+    )
+
+
+@pytest.mark.usefixtures("nearest_neighbour")
+def test_pages_that_are_left_out_are_named(capsys):
+    image = Image.new("RGB", (8, 6))
+    image.save("scan.tif", save_all=True, append_images=[image] * 2)
+    assert main(["upscale", "scan.tif", "-o", "out.png", "-x", "2"]) == 0
+    assert "scan.tif: leaves out 2 further pages\n" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("nearest_neighbour")

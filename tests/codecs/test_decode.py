@@ -163,9 +163,9 @@ def test_cmyk_without_profile_converts_as_plain_complement():
     [
         (b"", "empty"),
         (b"this is not a picture\n", "looks like text, beginning with 'this is not"),
-        (b"BM" + bytes(60), "BMP"),
-        (b"II*\0" + bytes(60), "TIFF"),
-        (bytes(4) + b"ftypheic" + bytes(60), "HEIC"),
+        (b"8BPS" + bytes(60), "it is a Photoshop file"),
+        (b"BM" + bytes(60), "begin with 42 4d"),
+        (bytes(4) + b"ftypisom" + bytes(60), "it is a video file"),
         (bytes(range(1, 60)), "begin with 01 02"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "looks like text"),
     ],
@@ -200,3 +200,19 @@ def test_concurrent_decoding_gives_the_same_pixels():
 
     run_in_threads(*(partial(work, number) for number in range(len(files))))
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+def test_grey_in_a_lossy_webp_file_has_equal_channels():
+    ramp = smooth(40, 50, 1).repeat(3, axis=2)
+    data = saved(Image.fromarray(ramp), "WEBP", quality=80)
+    assert (np.ptp(np.asarray(opened(data)), axis=2) == 1).any(), "decoders round green down"
+    assert (np.ptp(decode(data).pixels, axis=2) == 0).all()
+
+
+def test_almost_grey_webp_files_keep_their_colours():
+    ramp = smooth(40, 50, 1).repeat(3, axis=2)
+    ramp[:, :, 1] -= 1
+    assert np.array_equal(decode(saved(Image.fromarray(ramp), "WEBP", lossless=True)).pixels, ramp)
+    ramp[20:, :, 2] -= 60
+    data = saved(Image.fromarray(ramp), "WEBP", quality=80)
+    assert np.array_equal(decode(data).pixels, np.asarray(opened(data)))

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from support.picture_files import SRGB_PROFILE, noise, saved, smooth
 from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
@@ -64,10 +64,28 @@ def test_16_bit_pillow_image_keeps_16_bits(mode):
     assert np.array_equal(picture_from_pillow(image).alpha == 0, samples == samples[1, 2])
 
 
-@pytest.mark.parametrize("mode", ["I", "F", "LAB"])
-def test_unsupported_pillow_mode_is_named_in_the_error(mode):
-    with pytest.raises(DecodeError, match=repr(mode)):
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pillow_modes_without_a_white_are_not_told_to_convert(mode):
+    """Image.convert() clips values above 255."""
+    with pytest.raises(
+        DecodeError, match=r"pass np.asarray\(image\) instead, scaled to uint8 with white 255"
+    ) as caught:
         picture_from_pillow(Image.new(mode, (2, 2)))
+    assert repr(mode) in caught.value.message
+    assert "convert" not in caught.value.message
+
+
+def test_pillow_lab_becomes_srgb():
+    source = Image.fromarray(smooth(6, 8))
+    profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+    lab = ImageCms.profileToProfile(source, *profiles, outputMode="LAB")
+    np.testing.assert_allclose(picture_from_pillow(lab).pixels, smooth(6, 8), atol=8)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int32, np.float32])
+def test_arrays_of_other_types_are_told_to_scale_before_they_convert(dtype):
+    with pytest.raises(DecodeError, match="scale it so that white is 255 and convert it to uint8, or 65535 and uint16"):
+        picture_from_array(np.ones((4, 4), dtype))
 
 
 def test_pillow_keeps_profile_and_palette_transparency():

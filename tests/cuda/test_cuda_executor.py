@@ -82,6 +82,17 @@ def test_alpha_in_a_separate_array(model):
     np.testing.assert_array_equal(np.concatenate(results, axis=2), run_on_host(picture, model, plan))
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_rgb_with_equal_channels_is_upscaled_as_grey(model, channels):
+    picture = make_picture(50, 41, channels)
+    picture[:, :, :3] = picture[:, :, 1:2]
+    plan = plan_tiles(41, 50, model.spec, tile=24)
+    result = run_on_device(picture, open_cuda(model), plan)
+    np.testing.assert_array_equal(result[:, :, 0], result[:, :, 1])
+    np.testing.assert_array_equal(result[:, :, 0], result[:, :, 2])
+    np.testing.assert_array_equal(result, run_on_host(picture, model, plan))
+
+
 def alpha_of_tile(picture, plan, index):
     tile = plan[index]
     return picture[tile.y.origin :, tile.x.origin :, 3][: plan.tile_height, : plan.tile_width]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.jobs import run_layers, run_picture
 from tilewright.engine.host.executor import HostExecutor
-from tilewright.engine.layers import alpha_layers, colour_layers
+from tilewright.engine.layers import alpha_layers, colour_layers, is_grey
 from tilewright.engine.planner import plan_tiles
 from tilewright.engine.sinks import ArraySink, BandSink
 from tilewright.errors import InferenceError
@@ -67,6 +67,38 @@ def test_colour_network_gets_grey_and_alpha_in_three_equal_channels():
         np.testing.assert_array_equal(result[0, 0], result[0, 1])
         np.testing.assert_array_equal(result[0, 0], result[0, 2])
     assert len(results) == 2
+
+
+def tint(_, result):
+    """Tints a result, as networks do with neutral pixels."""
+    result[:, 0] += 0.125
+    result[:, -1] -= 0.25
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("order", ["RGB", "Y"])
+def test_rgb_with_equal_channels_is_upscaled_as_grey(order, channels, dtype):
+    grey = make_picture(70, 50, channels - 2, dtype)
+    picture = np.concatenate([grey[:, :, :1], grey[:, :, :1], grey], axis=2)
+    spec = ModelSpec(name="fake", scale=2, channel_order=order)
+    session, reference = FakeSession(spec, spoil=tint), FakeSession(spec, spoil=tint)
+    result, _, _, _ = run_tiled(picture, session, tile=40)
+    wanted, _, _, _ = run_tiled(grey, reference, tile=40)
+    for channel in range(3):
+        np.testing.assert_array_equal(result[:, :, channel], wanted[:, :, 0])
+    np.testing.assert_array_equal(result[:, :, 3:], wanted[:, :, 1:])
+    assert len(session.batches) == len(reference.batches)
+
+
+@pytest.mark.parametrize("position", [(0, 0, 0), (64, 3, 1), (69, 49, 2)])
+def test_one_pixel_with_a_colour_makes_a_picture_coloured(position):
+    picture = make_picture(70, 50, 1).repeat(3, axis=2)
+    assert is_grey(picture)
+    picture[position] ^= 1
+    assert not is_grey(picture)
+    result, _, _, _ = run_tiled(picture, FakeSession(spoil=tint))
+    assert (result[:, :, 0] != result[:, :, 2]).any()
 
 
 @pytest.mark.parametrize("order", ["RGB", "Y"])

@@ -37,15 +37,18 @@ def mutated(data: bytes, random: Random) -> bytes:
 
 
 def _kind(data: bytes) -> str | None:
-    for kind, magic in (("png", _PNG), ("jpg", b"\xff\xd8"), ("webp", b"RIFF"), ("gif", b"GIF8")):
+    magics = (("png", _PNG), ("jpg", b"\xff\xd8"), ("webp", b"RIFF"), ("gif", b"GIF8"), ("bmp", b"BM"))
+    for kind, magic in (*magics, ("tiff", b"II"), ("tiff", b"MM")):
         if data.startswith(magic):
             return kind
-    return None
+    return "avif" if data[4:8] == b"ftyp" else None
 
 
 def parts_of(kind: str, data: bytes) -> list[Part]:
     """Splits a file into parts, up to where its structure is broken. `joined` is the inverse for valid files."""
-    return {"png": _png_parts, "jpg": _jpg_parts, "webp": _webp_parts, "gif": _gif_parts}[kind](data)
+    splitters = {"png": _png_parts, "jpg": _jpg_parts, "webp": _webp_parts, "gif": _gif_parts}
+    splitters |= {"tiff": _tiff_parts, "avif": _avif_parts, "bmp": _bmp_parts}
+    return splitters[kind](data)
 
 
 def joined(kind: str, parts: list[Part]) -> bytes:
@@ -60,6 +63,8 @@ def joined(kind: str, parts: list[Part]) -> bytes:
             for name, body in parts
         )
         return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+    if kind == "avif":
+        return b"".join(struct.pack(">I", 8 + len(body)) + name + body if name else body for name, body in parts)
     return b"".join(name + body for name, body in parts)
 
 
@@ -124,6 +129,43 @@ def _gif_parts(data: bytes) -> list[Part]:
         at += 1
         parts.append(Part(data[start : start + 1], data[start + 1 : at]))
     return parts
+
+
+def _tiff_parts(data: bytes) -> list[Part]:
+    """Splits a TIFF file into the tags of its first directory, and what comes before and after them.
+
+    Offsets stay as they are: where tags are removed or added, they lead elsewhere.
+    """
+    order = "<" if data.startswith(b"II") else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    if len(data) < 16:
+        return [Part(b"", data)]
+    (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    if at + 8 > len(data):
+        return [Part(b"", data)]
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
+    at += 8 if big else 2
+    size = 20 if big else 12
+    end = min(at + size * count, len(data))
+    tags = [Part(data[entry : entry + 2], data[entry + 2 : min(entry + size, end)]) for entry in range(at, end, size)]
+    return [Part(b"", data[:at]), *tags, Part(b"", data[end:])]
+
+
+def _avif_parts(data: bytes) -> list[Part]:
+    """Splits a file into its boxes. The last one may be without a name, where the structure is broken."""
+    parts, at = [], 0
+    while at + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if length < 8 or at + length > len(data):
+            break
+        parts.append(Part(data[at + 4 : at + 8], data[at + 8 : at + length]))
+        at += length
+    return [*parts, Part(b"", data[at:])]
+
+
+def _bmp_parts(data: bytes) -> list[Part]:
+    """Splits a BMP file into its two headers and the rest."""
+    return [Part(b"BM", data[2:14]), Part(b"", data[14:54]), Part(b"", data[54:])]
 
 
 def _parts_changed(kind: str, parts: list[Part], random: Random) -> list[Part]:

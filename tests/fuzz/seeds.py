@@ -10,6 +10,8 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from support.picture_files import avif
+from support.tiff_files import tiff_file
 from tilewright.codecs.libvips import vips
 from tilewright.testing import make_picture
 
@@ -21,7 +23,7 @@ _XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:t="http://ns.adobe.com/tiff
 @cache
 def seeds() -> dict[str, bytes]:
     """Returns the files by name. The first word of a name is the kind."""
-    return {**_png(), **_jpg(), **_webp(), **_gif(), **_others()}
+    return {**_png(), **_jpg(), **_webp(), **_gif(), **_tiff(), **_avif(), **_bmp(), **_others()}
 
 
 def _png() -> dict[str, bytes]:
@@ -96,9 +98,55 @@ def _gif() -> dict[str, bytes]:
     }
 
 
+def _tiff() -> dict[str, bytes]:
+    grey, colour, alpha = (Image.fromarray(_picture(channels)) for channels in (1, 3, 4))
+    inks, deep = _picture(4), make_picture(9, 13, 4, np.uint16)
+    return {
+        "tiff": _saved(colour, "TIFF", dpi=(300, 200), icc_profile=_ICC),
+        "tiff lzw": _saved(alpha, "TIFF", compression="tiff_lzw", tiffinfo={317: 2}),
+        "tiff deflate": _saved(grey, "TIFF", compression="tiff_adobe_deflate"),
+        "tiff packbits": _saved(colour.quantize(7), "TIFF", compression="packbits"),
+        "tiff jpeg": _saved(colour, "TIFF", compression="jpeg"),
+        "tiff fax": _saved(grey.convert("1"), "TIFF", compression="group4"),
+        "tiff pages": _saved(colour, "TIFF", save_all=True, append_images=[grey, alpha]),
+        "tiff cmyk": tiff_file(inks, 5, {274: 6, 700: _XMP}),
+        "tiff 16 bits": tiff_file(deep, 2, {338: (1,)}, order=">"),
+        "tiff big": tiff_file(deep, 2, {338: (2,)}, big=True),
+        "tiff tiles": bytes(
+            vips().Image.new_from_array(_picture(3, 40, 50)).tiffsave_buffer(tile=True, tile_width=32, tile_height=16)
+        ),
+    }
+
+
+def _avif() -> dict[str, bytes]:
+    return {
+        "avif": avif(_picture(3)),
+        "avif alpha": avif(_picture(4)),
+        "avif pages": avif(_picture(3, 128, 64), page_height=64),
+        "avif of 10 bits": avif(make_picture(16, 16, 3, np.uint16), bitdepth=10),
+        "avif described": _saved(Image.fromarray(_picture(4)), "AVIF", exif=_exif(), xmp=_XMP, icc_profile=_ICC),
+    }
+
+
+def _bmp() -> dict[str, bytes]:
+    grey, colour = (Image.fromarray(_picture(channels)) for channels in (1, 3))
+    return {
+        "bmp": _saved(colour, "BMP", dpi=(300, 200)),
+        "bmp grey": _saved(grey, "BMP"),
+        "bmp palette": _saved(colour.quantize(7), "BMP"),
+        "bmp of one bit": _saved(grey.convert("1"), "BMP"),
+        "bmp run lengths": _run_length_bmp(),
+    }
+
+
+def _run_length_bmp() -> bytes:
+    rows = bytes([3, 10, 1, 20, 0, 0, 0, 4, 1, 2, 3, 4, 0, 1])
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 2, 1, 8, 1, len(rows), 0, 0, 0, 0) + bytes(range(256)) * 4
+    return struct.pack("<2sIHHI", b"BM", 14 + len(header) + len(rows), 0, 0, 14 + len(header)) + header + rows
+
+
 def _others() -> dict[str, bytes]:
-    colour = Image.fromarray(_picture(3, 3, 3))
-    return {"other bmp": _saved(colour, "BMP"), "other tiff": _saved(colour, "TIFF"), "other text": b"<svg/>"}
+    return {"other pdf": b"%PDF-1.7\n", "other video": bytes(4) + b"ftypisom" + bytes(9), "other text": b"<svg/>"}
 
 
 def _picture(channels: int, height: int = 9, width: int = 13) -> np.ndarray:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from support.inputs import load_picture
+from support.picture_files import saved
 from tilewright.codecs.decode import decode
 from tilewright.errors import DecodeError, ImageTooLargeError, SourceError
 from tilewright.inputs.forms import form_problem
@@ -97,6 +98,32 @@ def test_a_file_object_is_read_from_where_it_stands(store):
     file = io.BytesIO(b"header" + PNG)
     file.seek(6)
     assert load_picture(file, store)[0].width == 7
+
+
+@pytest.mark.parametrize(("position", "found"), [(len(PNG), "it ends"), (8, "no picture begins")])
+def test_a_file_object_that_has_been_read_gets_advice(store, position, found):
+    file = io.BytesIO(PNG)
+    file.seek(position)
+    with pytest.raises(SourceError, match=rf"at byte {position}, where {found}; call seek\(0\) first") as caught:
+        load_picture(file, store)
+    assert (caught.value.code, caught.value.parameter) == ("invalidInputImage", "inputImage")
+
+
+def test_a_file_object_without_a_position_is_read(store):
+    class Stream:
+        read = io.BytesIO(PNG).read
+
+    assert load_picture(Stream(), store)[0].width == 7
+    with pytest.raises(DecodeError, match="it is empty"):
+        load_picture(io.BytesIO(), store)
+
+
+@pytest.mark.parametrize("file_format", ["TIFF", "AVIF", "BMP"])
+def test_files_of_every_format_are_kept_as_they_are(store, file_format):
+    data = saved(Image.fromarray(PIXELS), file_format)
+    _, image_uuid = load_picture(data, store)
+    assert store.get(image_uuid) == data
+    assert store.url(image_uuid).endswith(f".{file_format.lower()}")
 
 
 @pytest.mark.parametrize(

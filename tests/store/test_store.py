@@ -27,7 +27,7 @@ def test_put_and_get_in_any_letter_case(store):
     assert (store.get(first), store.get(second.upper())) == (b"one", b"two")
 
 
-@pytest.mark.parametrize("extension", ["png", "jpg", "webp", "gif"])
+@pytest.mark.parametrize("extension", ["png", "jpg", "webp", "gif", "tiff", "bmp", "avif", "heic"])
 def test_every_extension_is_found(store, extension):
     image_uuid = store.put(b"x", extension)
     assert store.url(image_uuid.upper()).endswith(f"{image_uuid}.{extension}")

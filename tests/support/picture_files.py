@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
+from tilewright.codecs.libvips import vips
 from tilewright.codecs.png_chunks import chunk
 from tilewright.testing import make_picture
 
@@ -36,6 +37,15 @@ def saved(image: Image.Image, file_format: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG" if file_format == "JPG" else file_format, **options)
     return file.getvalue()
+
+
+def avif(samples: np.ndarray, **options: Any) -> bytes:
+    """Returns uint8 or uint16 samples ``[H, W, C]`` as a lossless AVIF file written by libvips."""
+    height, width, bands = samples.shape
+    kind, interpretation = ("ushort", "rgb16") if samples.dtype == np.uint16 else ("uchar", "srgb")
+    image = vips().Image.new_from_memory(samples.tobytes(), width, height, bands, kind)
+    image = image.copy(interpretation=interpretation)
+    return bytes(image.heifsave_buffer(compression="av1", lossless=True, **options))
 
 
 def opened(data: bytes) -> Image.Image:

@@ -18,9 +18,8 @@ def left_out_line(picture: Picture | Animation, file_format: Format) -> str | No
         return None
     *first, last = phrases
     listed = f"{', '.join(first)} and {last}" if first else last
-    is_plural = bool(first) or "entries" in last
     hint = " (--keep-metadata keeps text and IPTC)" if picture.left_out.metadata else ""
-    return f"{listed} {'are' if is_plural else 'is'} left out{hint}"
+    return f"leaves out {listed}{hint}"
 
 
 def stays_lossless(picture: Picture | Animation, file_format: Format, quality: int | None) -> bool | None:

@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright.codecs.decode import sniff
-from tilewright.codecs.formats import extension
+from tilewright.codecs.formats import INPUT_SUFFIXES, extension
 from tilewright.errors import TilewrightError
 from tilewright.inputs.url import is_remote_url
 from tilewright.literals import FORMATS, Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-# Files that are taken from a folder. A file given by name may have any extension.
-_PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
 
 _FORMAT_OF_SUFFIX: dict[str, Format] = {".png": "PNG", ".jpg": "JPG", ".jpeg": "JPG", ".webp": "WEBP"}
 
@@ -199,12 +196,12 @@ class _Search:
             found += [
                 Path(parent) / name
                 for name in files
-                if Path(name).suffix.lower() in _PICTURE_SUFFIXES and not name.startswith(".")
+                if Path(name).suffix.lower() in INPUT_SUFFIXES and not name.startswith(".")
             ]
         for path in sorted(found):
             self._add_picture(path, path.parent.relative_to(top))
         if not found and len(self.problems) == problems_before:
-            suffixes = ", ".join(sorted(_PICTURE_SUFFIXES))
+            suffixes = ", ".join(sorted(INPUT_SUFFIXES))
             hint = "" if self._recursive else "; use -r to search subfolders"
             self.problems.append((str(top), f"no pictures ({suffixes}) in this folder{hint}"))
 

@@ -6,6 +6,8 @@ import argparse
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from tilewright.literals import INPUT_FORMATS
+
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -101,7 +103,7 @@ def _add_files_and_size(command: argparse.ArgumentParser) -> None:
         "inputs",
         metavar="IN",
         nargs="+",
-        help="PNG, JPG, WEBP or GIF files, animations included; folders of pictures; patterns such as '*.png'",
+        help=f"{INPUT_FORMATS} files, animations included; folders of pictures; patterns such as '*.png'",
     )
     command.add_argument(
         "-o",
@@ -142,7 +144,7 @@ def _add_format(command: argparse.ArgumentParser) -> None:
         "--format",
         type=_format,
         choices=("png", "jpg", "webp"),
-        help="output format (default: from the extension of OUT; in a folder, each input's own, PNG for GIF)",
+        help="output format (default: from the extension of OUT; in a folder, each input's own, else PNG)",
     )
     command.add_argument(
         "--quality",

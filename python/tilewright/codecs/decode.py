@@ -1,4 +1,4 @@
-"""Decoding of PNG, JPG, WEBP and GIF files."""
+"""Decoding of picture files: PNG, JPG, WEBP and GIF here, other formats in modules of their own."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs import jpeg, png_chunks, verdict
+from tilewright.codecs import jpeg, png_chunks, verdict, webp
 from tilewright.codecs.animation_reader import open_animation
+from tilewright.codecs.bmp import decode_bmp
 from tilewright.codecs.colour import png_colour_space
-from tilewright.codecs.libvips import vips
-from tilewright.codecs.lossless import is_lossless
+from tilewright.codecs.heif import decode_heif, sniff_heif
+from tilewright.codecs.libvips import metadata_blob, vips
 from tilewright.codecs.metadata import FileMetadata, exif_orientation, exif_resolution, filter_metadata
 from tilewright.codecs.png_text import PngText, read_text
 from tilewright.codecs.raw_profile import raw_exif
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
 from tilewright.codecs.structure import read_structure
+from tilewright.codecs.tiff import decode_tiff
 from tilewright.codecs.watch import watched
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
+from tilewright.literals import INPUT_FORMATS
 from tilewright.picture import Animation
 
 if TYPE_CHECKING:
@@ -32,11 +35,10 @@ if TYPE_CHECKING:
 
 _LOADERS = {"PNG": "pngload_buffer", "JPG": "jpegload_buffer", "WEBP": "webpload_buffer", "GIF": "gifload_buffer"}
 
+_BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+
 # Unsupported formats by their first bytes, so that the error message can name them.
 _UNSUPPORTED = (
-    (b"BM", "a BMP file"),
-    (b"II*\0", "a TIFF file"),
-    (b"MM\0*", "a TIFF file"),
     (b"%PDF", "a PDF file"),
     (b"8BPS", "a Photoshop file"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL file"),
@@ -97,7 +99,13 @@ def decode_any(
     limits.check_bytes(len(data))
     kind = sniff(data)
     if kind is None:
-        raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")
+        raise DecodeError(f"not a picture that can be read: {_describe(data)}; send {INPUT_FORMATS}")
+    if kind == "TIFF":
+        return decode_tiff(data, limits=limits, keep_metadata=keep_metadata, stop=stop)
+    if kind in ("AVIF", "HEIC"):
+        return decode_heif(data, kind, limits=limits, keep_metadata=keep_metadata, stop=stop)
+    if kind == "BMP":
+        return decode_bmp(data, limits=limits)
     structure = read_structure(data, kind)
     limits.check_frames(structure.frames)
     for source in verdict.sources(kind, structure.data, limits):
@@ -139,7 +147,8 @@ def sniff(data: bytes) -> str | None:
     """Detects the format of a file from its first bytes.
 
     Returns:
-        ``"PNG"``, ``"JPG"``, ``"WEBP"`` or ``"GIF"``; None for anything else.
+        ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``, ``"TIFF"``, ``"AVIF"``, ``"HEIC"`` or
+        ``"BMP"``; None for anything else.
     """
     if data.startswith(png_chunks.SIGNATURE):
         return "PNG"
@@ -149,7 +158,12 @@ def sniff(data: bytes) -> str | None:
         return "WEBP"
     if data.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
-    return None
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    # The size of the header that follows the 14 bytes of the file header.
+    if data.startswith(b"BM") and data[14:18] in _BMP_HEADERS:
+        return "BMP"
+    return sniff_heif(data)
 
 
 def _describe(data: bytes) -> str:
@@ -160,7 +174,7 @@ def _describe(data: bytes) -> str:
         if data.startswith(magic):
             return f"it is {name}"
     if data[4:8] == b"ftyp":
-        return "it is a HEIC, AVIF or video file"
+        return "it is a video file, or a picture of a kind related to HEIC"
     head = data[:64]
     if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
         return f"it looks like text, beginning with {head[:24].decode('utf-8', 'replace')!r}"
@@ -174,15 +188,17 @@ def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, 
         image = cmyk_to_srgb(image, info.icc)
         info = replace(info, icc=None)
     dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
-    samples = np.frombuffer(image.write_to_memory(), dtype)
-    return picture_from_samples(samples.reshape(image.height, image.width, image.bands), info)
+    samples = np.frombuffer(image.write_to_memory(), dtype).reshape(image.height, image.width, image.bands)
+    if kind == "WEBP":
+        samples = webp.with_exact_grey(samples, data)
+    return picture_from_samples(samples, info)
 
 
 def _source_info(
     image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, keep_metadata: bool, grey: bool
 ) -> SourceInfo:
     """Returns what an opened file says about its samples."""
-    icc, exif, xmp = (_blob(image, f"{name}-data") for name in ("icc-profile", "exif", "xmp"))
+    icc, exif, xmp, iptc = (metadata_blob(image, f"{name}-data") for name in ("icc-profile", "exif", "xmp", "iptc"))
     cicp = None
     if kind == "PNG":
         icc, cicp = png_colour_space(chunks, icc, grey=grey)
@@ -190,7 +206,7 @@ def _source_info(
     if kind == "PNG" and exif is None and (exif := raw_exif(data)) is not None:
         orientation = exif_orientation(exif)
     text = read_text(data) if kind == "PNG" else PngText()
-    found = FileMetadata(exif, xmp, _blob(image, "iptc-data") or text.iptc, text)
+    found = FileMetadata(exif, xmp, iptc or text.iptc, text)
     return SourceInfo(
         icc=icc,
         cicp=cicp,
@@ -198,12 +214,8 @@ def _source_info(
         dpi=_resolution(kind, data, chunks, exif),
         metadata=filter_metadata(found, data, keep=keep_metadata, rotated=orientation != 1),
         source_format=kind,
-        lossless=kind == "WEBP" and is_lossless(data),
+        lossless=kind == "WEBP" and webp.is_lossless(data),
     )
-
-
-def _blob(image: Any, name: str) -> bytes | None:
-    return bytes(image.get(name)) if image.get_typeof(name) else None
 
 
 def _resolution(kind: str, data: bytes, chunks: dict[bytes, bytes], exif: bytes | None) -> Resolution | None:

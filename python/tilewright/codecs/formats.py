@@ -1,4 +1,4 @@
-"""Output formats: names, limits and encoder options."""
+"""Formats: names of those that are read, and names, limits and encoder options of those written."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from tilewright.errors import EncodeError
 from tilewright.literals import FORMATS, Compression, Format
 from tilewright.picture import Animation, Picture
+
+INPUT_SUFFIXES = frozenset(
+    (
+        ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif",
+        ".bmp",
+    )
+)  # fmt: skip
+"""Endings of the names of picture files, in lower case."""
 
 _EXTENSIONS: dict[Format, str] = {"PNG": "png", "JPG": "jpg", "WEBP": "webp"}
 _MEDIA_TYPES: dict[Format, str] = {"PNG": "image/png", "JPG": "image/jpeg", "WEBP": "image/webp"}

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tilewright.picture import Picture, Pixels
 
 
+# Converting without scaling would clip or wrap around.
+_SCALE = "scale it so that white is 255 and convert it to uint8, or 65535 and uint16"
+
+
 def picture_from_array(array: Any, *, limits: InputLimits = UNLIMITED) -> Picture:
     """Returns a picture from a NumPy array, sharing its memory where the layout allows.
 
@@ -33,7 +37,7 @@ def picture_from_array(array: Any, *, limits: InputLimits = UNLIMITED) -> Pictur
         ImageTooLargeError: Over the limit.
     """
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
-        raise DecodeError(f"the array must be uint8 or uint16, not {array.dtype}; scale and convert it first")
+        raise DecodeError(f"the array must be uint8 or uint16, not {array.dtype}; {_SCALE}")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise DecodeError(f"the array must be [H, W] or [H, W, C] with C from 1 to 4, not of shape {array.shape}")
     if array.size == 0:
@@ -112,6 +116,14 @@ def _pillow_text(image: Any) -> PngText:
     )
 
 
+def _lab_samples(image: Any) -> Pixels:
+    """Returns a CIELAB image as sRGB samples ``[H, W, 3]``."""
+    from PIL import ImageCms
+
+    lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+    return np.asarray(ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
+
+
 def _cmyk_samples(image: Any, icc: bytes | None) -> Pixels:
     """Returns a CMYK image as sRGB samples ``[H, W, 3]``."""
     inks = vips().Image.new_from_memory(image.tobytes(), image.width, image.height, 4, "uchar")
@@ -131,10 +143,15 @@ _PILLOW_MODES = {
 
 def _pillow_samples(image: Any) -> Pixels:
     """Returns an image as uint8 or uint16 samples ``[H, W, C]``, C as for `picture_from_array`."""
-    if image.mode not in _PILLOW_MODES:
+    if image.mode == "LAB":
+        return _lab_samples(image)
+    if image.mode in ("I", "F"):  # image.convert() would clip at 255
         raise DecodeError(
-            f"a Pillow image of mode {image.mode!r} has no 8- or 16-bit equivalent; convert it to RGB or L"
+            f"a Pillow image of mode {image.mode!r} does not say which value is white; pass np.asarray(image) instead, "
+            "scaled to uint8 with white 255 or to uint16 with white 65535"
         )
+    if image.mode not in _PILLOW_MODES:
+        raise DecodeError(f"a Pillow image of mode {image.mode!r} is not supported; convert it to RGB or RGBA")
     target = _PILLOW_MODES[image.mode]
     if "transparency" in image.info and image.mode in ("1", "L", "RGB", "P"):
         target = "RGBA" if image.mode in ("RGB", "P") else "LA"

@@ -38,3 +38,8 @@ def vips() -> Any:
     # libvips has its own thread pool. It is active only while a file is decoded or encoded, never
     # while the network runs.
     return pyvips
+
+
+def metadata_blob(image: Any, name: str) -> bytes | None:
+    """Returns binary metadata of an opened libvips image, such as ``"exif-data"``; None if it has none."""
+    return bytes(image.get(name)) if image.get_typeof(name) else None

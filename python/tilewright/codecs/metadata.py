@@ -81,6 +81,15 @@ class Metadata(NamedTuple):
     text: tuple[TextEntry, ...] = ()
     left_out: LeftOut = NOTHING_LEFT_OUT
 
+    def without(self, phrases: list[str]) -> Metadata:
+        """Returns the same metadata of a file whose other content is left out too.
+
+        Args:
+            phrases: What is never carried to a result, see `LeftOut`.
+        """
+        content = (*phrases, *self.left_out.content)
+        return self._replace(left_out=self.left_out._replace(content=content))
+
 
 NO_METADATA = Metadata()
 

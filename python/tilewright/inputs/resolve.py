@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs.decode import decode_any
+from tilewright.codecs.decode import decode_any, sniff
 from tilewright.codecs.encode import encode
 from tilewright.codecs.formats import extension
 from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
@@ -151,12 +151,38 @@ def _read(value: Any, fetcher: Callable[[str], bytes] | None, limits: InputLimit
         return read_file(Path(os.fsdecode(value)), limits)
     if not hasattr(value, "read"):
         return bytes(value)
+    return _read_file_object(value, limits)
+
+
+def _read_file_object(file: Any, limits: InputLimits) -> bytes:
+    """Reads a file object from its current position.
+
+    Raises:
+        SourceError: It cannot be read, or it has been read before and no picture begins at its
+            position.
+        ImageTooLargeError: It has too many bytes.
+    """
+    start = _position(file)
     try:
-        return limits.read(value)
+        data = limits.read(file)
     except TilewrightError:
         raise
     except Exception as error:  # a caller's object may raise anything
-        raise SourceError(f"the file object ({type(value).__name__}) cannot be read: {error_text(error)}") from error
+        raise SourceError(f"the file object ({type(file).__name__}) cannot be read: {error_text(error)}") from error
+    if start and sniff(data) is None:
+        found = "no picture begins" if data else "it ends"
+        raise SourceError(
+            f"the file object is at byte {start}, where {found}; call seek(0) first", code="invalidInputImage"
+        )
+    return data
+
+
+def _position(file: Any) -> int:
+    """Returns the position of a file object; 0 if it has none."""
+    try:
+        return int(file.tell())
+    except Exception:  # a caller's object may raise anything
+        return 0
 
 
 def _decode_base64(text: str, limits: InputLimits) -> bytes:

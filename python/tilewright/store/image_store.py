@@ -23,7 +23,7 @@ _log = logging.getLogger("tilewright")
 
 # Extensions of all files in a store. An image is looked up under each of them, because listing a folder
 # of many images would be slow.
-_EXTENSIONS = ("jpg", "png", "webp", "gif")
+_EXTENSIONS = ("jpg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic")
 
 # Time between the expiry of an image and its removal. It covers a reader that found the image just
 # before it expired, and clock differences between machines that share a store.
@@ -104,7 +104,8 @@ class ImageStore:
 
         Args:
             data: Content of the image file.
-            extension: File extension: ``"jpg"``, ``"png"``, ``"webp"`` or ``"gif"``.
+            extension: File extension: ``"jpg"``, ``"png"``, ``"webp"``, ``"gif"``, ``"tiff"``,
+                ``"bmp"``, ``"avif"`` or ``"heic"``.
 
         Returns:
             The new image's UUID (version 4, lower case).
@@ -124,7 +125,7 @@ class ImageStore:
         most once an hour this also calls `expire`.
 
         Args:
-            extension: File extension: ``"jpg"``, ``"png"``, ``"webp"`` or ``"gif"``.
+            extension: As for `put`.
 
         Yields:
             The new image, to be written to.

@@ -328,7 +328,7 @@ class TilePass:
 
 def _band_format(job: Job, plan: TilePlan) -> BandFormat:
     layers, scale = job.network_layers, job.session.spec.scale
-    ends = [(layer.target, layer.first + layer.count) for layer in layers]
+    ends = [(layer.target, layer.first + layer.count + layer.copies) for layer in layers]
     ends += [(fill.target, fill.channel + 1) for fill in job.layers if isinstance(fill, Fill)]
     channels = {layer.target: max(end for target, end in ends if target == layer.target) for layer in layers}
     return BandFormat(plan.tile_height * scale, plan.width * scale, layers[0].source.dtype, channels)
