@@ -8,6 +8,7 @@ import math
 import numbers
 import uuid
 from collections.abc import Container, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, get_args
 
 from tilewright.errors import InvalidTaskError, ModelError, ParameterError, short_repr
@@ -246,9 +247,8 @@ class _TaskReader:
         if not asked or not all(isinstance(entry, str) for entry in asked):
             self._invalid("outputType", value, f"one of {', '.join(known)}, or a list of them", "string|string[]")
             return ("URL",)
-        for entry in dict.fromkeys(asked):
-            if entry not in known:
-                self._unsupported("outputType", entry, known)
+        for entry in islice((entry for entry in dict.fromkeys(asked) if entry not in known), _MAX_FAULTS):
+            self._unsupported("outputType", entry, known)
         return tuple(entry for entry in known if entry in asked)
 
     def _output_format(self) -> Format:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from tilewright.service.requests import UploadRequest, UpscaleRequest
 
 
+# Longest value of a task that an error item repeats. A task may have a hundred faults, each of which
+# would repeat it.
+_MAX_ECHO_LENGTH = 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upscaled:
     """A finished upscale request: everything its response contains, except the picture itself.
@@ -110,8 +115,9 @@ def _error_item(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]
         item["allowedValues"] = error.allowed_values
     # Clients match items to tasks by these fields. Values that are not text cannot be matched.
     for key in ("taskUUID", "taskType"):
-        if isinstance(task.get(key), str):
-            item[key] = task[key]
+        value = task.get(key)
+        if isinstance(value, str) and len(value) <= _MAX_ECHO_LENGTH:
+            item[key] = value
     return item
 
 

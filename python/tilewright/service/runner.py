@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tilewright.engine.progress import raise_if_cancelled
-from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
+from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError, short_repr
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
@@ -81,14 +81,21 @@ class Runner:
     A taskUUID cannot be used again until its task is finished.
     """
 
-    def __init__(self, handler: RequestHandler) -> None:
-        """Takes the handler; no thread is started yet."""
+    def __init__(self, handler: RequestHandler, *, max_tasks: int, max_waiting: int) -> None:
+        """Takes the handler; no thread is started yet.
+
+        Args:
+            handler: Runs single requests.
+            max_tasks: Most tasks of one call.
+            max_waiting: Most asynchronous requests that are not finished.
+        """
         self._handler = handler
+        self._max_tasks = max_tasks
         self._reserved: set[str] = set()
         self._lock = threading.Lock()  # guards the reserved taskUUIDs
         # Limits the pictures in memory, however many threads and event loops call.
         self._slots = threading.BoundedSemaphore(_MAX_PICTURES)
-        self._background = BackgroundTasks(partial(_new_pool, name="tilewright-background"))
+        self._background = BackgroundTasks(partial(_new_pool, name="tilewright-background"), max_waiting=max_waiting)
         # Not asyncio's default executor: pictures would delay the program's own uses of it.
         self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS))
 
@@ -169,43 +176,60 @@ class Runner:
         self._background.stop()
 
     def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Entry]:
-        """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones."""
+        """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones.
+
+        Too many tasks are refused together, by one entry that stands for all of them: an answer to
+        each would be as long as the call.
+        """
         sent = list(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) else [tasks]
+        if len(sent) > self._max_tasks:
+            fault = TilewrightError(
+                f"the call has {len(sent)} tasks, the limit is {self._max_tasks}; "
+                "send them in several calls, or raise TILEWRIGHT_MAX_TASKS",
+                code="tooManyTasks",
+            )
+            return [_Entry({}, None, fault, None)]
         for task in sent:
             require_mapping(task)
-        with self._lock:
-            entries = [self._validated(task, upscales_only=upscales_only) for task in sent]
+        entries: list[_Entry] = []
+        try:
+            for task in sent:
+                entries.append(self._validated(task, upscales_only=upscales_only))
+        except BaseException:  # such as Ctrl-C
+            self._release({entry.reserved for entry in entries if entry.reserved is not None})
+            raise
         # Before any task runs, because one may ask about another.
         return [entry if entry.async_request is None else self._accepted(entry) for entry in entries]
 
     def _validated(self, task: Mapping[str, Any], *, upscales_only: bool) -> _Entry:
+        """Reserves a task's taskUUID and parses the task, without the lock: it may be long."""
+        task_uuid = _reservable_uuid(task)
+        reserved = task_uuid is not None and self._reserve(task_uuid)
         request: Request | None = None
         fault: Exception | None = None
         try:
-            request = self._parsed(task, upscales_only=upscales_only)
+            taken = () if task_uuid is None or reserved else (task_uuid,)
+            request = self._parsed(task, taken, upscales_only=upscales_only)
         except Exception as error:  # no fault of one task may stop the others
             fault = error
-        return _Entry(task, request, fault, None if is_poll(task) else self._reserve(task.get("taskUUID")))
+        return _Entry(task, request, fault, task_uuid if reserved else None)
 
-    def _parsed(self, task: Mapping[str, Any], *, upscales_only: bool) -> Request:
+    def _parsed(self, task: Mapping[str, Any], taken: Sequence[str], *, upscales_only: bool) -> Request:
         return parse_task(
             task,
-            taken=self._reserved,
+            taken=taken,
             urls=self._handler.fetcher is not None,
             nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
             upscales_only=upscales_only,
         )
 
-    def _reserve(self, task_uuid: object) -> str | None:
-        """Reserves a taskUUID, even if the task is invalid otherwise.
-
-        Returns:
-            The taskUUID in lower case; None if it is invalid or reserved by another task.
-        """
-        if not isinstance(task_uuid, str) or not is_uuid4(task_uuid) or task_uuid.lower() in self._reserved:
-            return None
-        self._reserved.add(task_uuid.lower())
-        return task_uuid.lower()
+    def _reserve(self, task_uuid: str) -> bool:
+        """Reserves a taskUUID. Returns False if another task has reserved it."""
+        with self._lock:
+            if task_uuid in self._reserved:
+                return False
+            self._reserved.add(task_uuid)
+            return True
 
     def _leave(self, entries: Iterable[_Entry]) -> None:
         """Releases the taskUUIDs of finished tasks. Asynchronous ones release theirs later."""
@@ -288,13 +312,22 @@ class Runner:
         return _Reply(errors=[{**item, "taskUUID": request.task_uuid, "status": "error"} for item in outcome])
 
 
+def _reservable_uuid(task: Mapping[str, Any]) -> str | None:
+    """Returns the taskUUID in lower case, whether or not the task is valid otherwise.
+
+    Returns None if it is invalid, or names another task.
+    """
+    task_uuid = None if is_poll(task) else task.get("taskUUID")
+    return task_uuid.lower() if isinstance(task_uuid, str) and is_uuid4(task_uuid) else None
+
+
 def _not_found(message: str) -> ParameterError:
     return ParameterError(message, code="taskNotFound", parameter="taskUUID")
 
 
 def _error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(error, TilewrightError):
-        _log.error("task %s failed", task.get("taskUUID"), exc_info=error)
+        _log.error("task %s failed", short_repr(task.get("taskUUID")), exc_info=error)
     return error_items(error, task)
 
 
