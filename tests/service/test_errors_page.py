@@ -83,7 +83,7 @@ def send_while_another_task_runs(server):
     first = {**REQUEST, "inputImage": b"", "taskUUID": str(uuid.uuid4()), "deliveryMethod": "async"}
     with Upscaler(settings=settings, device="cpu", store="memory://errors") as limited, contextlib.ExitStack() as held:
         for _ in range(3):
-            held.enter_context(limited._runner._slots)
+            held.enter_context(limited._runner._places._pictures)
         limited.run(first)
         return limited.run({**REQUEST, "deliveryMethod": "async"})
 

@@ -55,7 +55,7 @@ def upscale_request(number):
 def test_accepting_a_request_does_not_look_at_all_the_others(monkeypatch):
     monkeypatch.setattr("threading._register_atexit", lambda _: None)
     monkeypatch.setattr(CountedFuture, "asked", 0)
-    tasks = BackgroundTasks(HeldExecutor, max_waiting=1000)
+    tasks = BackgroundTasks(HeldExecutor, HeldExecutor, max_waiting=1000)
     for number in range(500):
         tasks.accept(upscale_request(number), lambda _: [])
     assert CountedFuture.asked <= 500
@@ -64,7 +64,7 @@ def test_accepting_a_request_does_not_look_at_all_the_others(monkeypatch):
 def test_async_tasks_beyond_the_limit_are_refused_until_others_are_finished(limited):
     upscaler = limited(max_waiting_tasks=2)
     tasks = [asynchronous(task, inputImage=b"no picture") for task in new_tasks(4)]
-    with upscaler._runner._slots, upscaler._runner._slots, upscaler._runner._slots:
+    with upscaler._runner._places._pictures, upscaler._runner._places._pictures, upscaler._runner._places._pictures:
         response = upscaler.run(tasks)
         assert [item["taskUUID"] for item in response["data"]] == [task["taskUUID"] for task in tasks[:2]]
         assert [item["code"] for item in response["errors"]] == ["rateLimitExceeded"] * 2

@@ -47,15 +47,20 @@ class BackgroundTasks:
     Every accepted request is finished before the process ends.
     """
 
-    def __init__(self, make_pool: Callable[[], Executor], *, max_waiting: int) -> None:
+    def __init__(
+        self, make_pool: Callable[[], Executor], make_fetching_pool: Callable[[], Executor], *, max_waiting: int
+    ) -> None:
         """Starts without requests.
 
         Args:
             make_pool: Makes the thread pool, at first use.
+            make_fetching_pool: Makes another one for requests whose pictures are fetched, so that
+                slow servers delay only them.
             max_waiting: Number of unfinished requests at which further ones are refused.
         """
         self._max_waiting = max_waiting
         self._pool = Lazy(lambda: self._new_pool(make_pool))
+        self._fetching_pool = Lazy(lambda: self._new_pool(make_fetching_pool))
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._tasks: dict[str, BackgroundTask] = {}
@@ -64,18 +69,21 @@ class BackgroundTasks:
         # take time that grows with the square of their number.
         self._finished: deque[UpscaleRequest] = deque()
 
-    def accept(self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome]) -> None:
+    def accept(
+        self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome], *, fetches: bool = False
+    ) -> None:
         """Queues a request. An earlier request with the same taskUUID is forgotten.
 
         Args:
             request: Kept with the outcome.
             work: Runs the request. It returns an outcome instead of raising, because an exception
                 would keep all its frames alive. It ends early if the event is set.
+            fetches: Whether the picture is fetched.
 
         Raises:
             TilewrightError: Too many requests are unfinished (code ``rateLimitExceeded``).
         """
-        pool = self._pool.get()
+        pool = (self._fetching_pool if fetches else self._pool).get()
         with self._lock:
             if self._unfinished >= self._max_waiting:
                 raise TilewrightError(

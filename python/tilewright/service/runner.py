@@ -16,6 +16,7 @@ from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
+from tilewright.service.places import MAX_FETCHES, MAX_PICTURES, Places
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
 from tilewright.service.responses import Upscaled, acknowledgement, envelope, error_items
 from tilewright.store import is_uuid4
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("tilewright")
 
 Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-
-# Pictures in memory at the same time: one is decoded while another is in the network and a third is
-# encoded. More would only take memory.
-_MAX_PICTURES = 3
 
 # Calls from event loops that can be in progress at the same time. Most of them only wait.
 _MAX_ASYNCIO_CALLS = 32
@@ -66,6 +63,12 @@ class _Entry:
         """Whether the reply needs the network to run first."""
         return isinstance(self.request, UpscaleRequest) and not self.request.is_async
 
+    @property
+    def needs_fetch(self) -> bool:
+        """Whether the picture has to be fetched before the reply can be made."""
+        request = self.request
+        return isinstance(request, (UpscaleRequest, UploadRequest)) and request.needs_fetch and not self.async_request
+
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
@@ -93,9 +96,12 @@ class Runner:
         self._max_tasks = max_tasks
         self._reserved: set[str] = set()
         self._lock = threading.Lock()  # guards the reserved taskUUIDs
-        # Limits the pictures in memory, however many threads and event loops call.
-        self._slots = threading.BoundedSemaphore(_MAX_PICTURES)
-        self._background = BackgroundTasks(partial(_new_pool, name="tilewright-background"), max_waiting=max_waiting)
+        self._places = Places(handler)
+        self._background = BackgroundTasks(
+            partial(_new_pool, name="tilewright-background"),
+            partial(_new_pool, MAX_FETCHES, name="tilewright-fetch"),
+            max_waiting=max_waiting,
+        )
         # Not asyncio's default executor: pictures would delay the program's own uses of it.
         self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS))
 
@@ -116,9 +122,13 @@ class Runner:
         try:
             if len(entries) == 1:
                 return _joined([self._finish(entries[0], stop)])
-            with _new_pool() as pool:
+            # Tasks whose pictures are fetched start last, and have threads of their own.
+            fetches = min(MAX_FETCHES, sum(entry.needs_fetch for entry in entries))
+            with _new_pool(MAX_PICTURES + fetches) as pool:
                 try:
-                    return _joined(list(pool.map(lambda entry: self._finish(entry, stop), entries)))
+                    order = sorted(range(len(entries)), key=lambda index: entries[index].needs_fetch)
+                    replies = {index: pool.submit(self._finish, entries[index], stop) for index in order}
+                    return _joined([replies[index].result() for index in range(len(entries))])
                 except BaseException:  # such as Ctrl-C: leaving the block waits for the threads
                     stop.set()
                     raise
@@ -146,15 +156,18 @@ class Runner:
 
         entries = self._enter(tasks, upscales_only=False)
         stop = threading.Event()
-        pool = _new_pool()
-        waiting = deque(sorted(entries, key=lambda entry: entry.needs_network))
+        pool = _new_pool(2 * MAX_PICTURES)
+        # Tasks whose pictures are fetched do not hold up the others.
+        waiting = {fetch: deque(entry for entry in entries if entry.needs_fetch == fetch) for fetch in (False, True)}
+        waiting[False] = deque(sorted(waiting[False], key=lambda entry: entry.needs_network))
         running: dict[asyncio.Future[_Reply], tuple[_Entry, Future[_Reply]]] = {}
         try:
-            while waiting or running:
-                while waiting and len(running) < _MAX_PICTURES:
-                    entry = waiting.popleft()
-                    future = pool.submit(self._finish_and_leave, entry, stop)
-                    running[asyncio.wrap_future(future)] = entry, future
+            while any(waiting.values()) or running:
+                for fetch, queue in waiting.items():
+                    while queue and sum(entry.needs_fetch == fetch for entry, _ in running.values()) < MAX_PICTURES:
+                        entry = queue.popleft()
+                        future = pool.submit(self._finish_and_leave, entry, stop)
+                        running[asyncio.wrap_future(future)] = entry, future
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done:
                     del running[finished]
@@ -164,7 +177,9 @@ class Runner:
             stop.set()
             # Running tasks release their taskUUIDs when they have stopped. Those of the other tasks
             # are released here.
-            self._leave([*waiting, *(entry for entry, future in running.values() if future.cancel())])
+            self._leave(
+                [*waiting[False], *waiting[True], *(entry for entry, future in running.values() if future.cancel())]
+            )
             pool.shutdown(wait=False)
 
     def wait(self) -> None:
@@ -249,16 +264,15 @@ class Runner:
 
         def work(stop: threading.Event) -> Outcome:
             try:
-                with self._slots:
-                    raise_if_cancelled(stop)
-                    return replace(self._handler.upscale(request, stop), request=kept)
+                with self._places.take(request, stop) as ready:
+                    return replace(self._handler.upscale(ready, stop), request=kept)
             except BaseException as error:  # there is no caller to raise it to
                 return _error_items(error, entry.task)
             finally:
                 self._release({reserved})
 
         try:
-            self._background.accept(kept, work)
+            self._background.accept(kept, work, fetches=request.needs_fetch)
         except Exception as error:  # no thread could be started
             return replace(entry, request=None, fault=error)
         return entry
@@ -280,12 +294,11 @@ class Runner:
                 case UpscaleRequest(is_async=True):
                     return _Reply([acknowledgement(entry.request)])
                 case UploadRequest():
-                    with self._slots:
-                        return _Reply([self._handler.upload(entry.request)])
+                    with self._places.take(entry.request, stop) as upload:
+                        return _Reply([self._handler.upload(upload)])
                 case UpscaleRequest():
-                    with self._slots:
-                        raise_if_cancelled(stop)
-                        return _Reply([self._handler.upscale_and_answer(entry.request, stop)])
+                    with self._places.take(entry.request, stop) as upscale:
+                        return _Reply([self._handler.upscale_and_answer(upscale, stop)])
             raise AssertionError("an entry has a fault or a request")
         except CancelledError:
             raise
@@ -331,7 +344,7 @@ def _error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str
     return error_items(error, task)
 
 
-def _new_pool(threads: int = _MAX_PICTURES, *, name: str = "tilewright") -> ThreadPoolExecutor:
+def _new_pool(threads: int = MAX_PICTURES, *, name: str = "tilewright") -> ThreadPoolExecutor:
     # Imported at first use, like asyncio: together they would be a third of the package's import
     # time.
     from concurrent.futures import ThreadPoolExecutor
