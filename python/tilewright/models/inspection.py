@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger("tilewright")
 
 DEADLINE = 60.0
-"""Seconds for the whole inspection, including the start of the process."""
+"""Seconds for the inspection of a file, after which the other process ends itself."""
+
+# Seconds for the start of the process, which imports the runtime.
+_START = 60.0
+
+# Exit status of a process that exceeded its deadline; `faulthandler` sets it.
+_OVERDUE = 1
 
 # What the process prints before it opens the file. Without it, the process could not be started;
 # with it, the file is to blame for everything after it.
@@ -102,18 +108,12 @@ def _reply(executable: str, path: str, overrides: str) -> dict[str, Any] | None:
             input=json.dumps(request).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=DEADLINE,
+            timeout=_START + DEADLINE,
             check=False,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except subprocess.TimeoutExpired as error:
-        if not (error.stdout or b"").startswith(_READY):
-            return None
-        raise ModelError(
-            f"inspecting {path} takes longer than {DEADLINE:g} seconds; if the file is trusted, give its scale, "
-            "value_range, multiple_of and minimum, so that it need not be run",
-            parameter="model",
-        ) from error
+        raise _overdue(path) from error
     except OSError:
         return None
     if not process.stdout.startswith(_READY):
@@ -121,6 +121,8 @@ def _reply(executable: str, path: str, overrides: str) -> dict[str, Any] | None:
     try:
         reply: dict[str, Any] = json.loads(process.stdout.removeprefix(_READY))
     except ValueError as error:
+        if process.returncode == _OVERDUE:
+            raise _overdue(path) from error
         raise ModelError(
             f"the process that inspected {path} died with status {process.returncode}; "
             "the file is damaged, or its network needs more memory than there is",
@@ -129,18 +131,26 @@ def _reply(executable: str, path: str, overrides: str) -> dict[str, Any] | None:
     return reply
 
 
+def _overdue(path: str) -> ModelError:
+    return ModelError(
+        f"inspecting {path} takes longer than {DEADLINE:g} seconds; if the file is trusted, give its scale, "
+        "value_range, multiple_of and minimum, so that it need not be run",
+        parameter="model",
+    )
+
+
 def answer(request: Mapping[str, Any]) -> None:
     """Answers a request, in the other process."""
     import faulthandler
 
-    # Ends this process if it has no parent any more that would.
-    faulthandler.dump_traceback_later(2 * request["deadline"], exit=True)
     # Nothing else may write to the standard output.
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     import tilewright.models.inspect  # noqa: F401
 
     output.write(_READY)
+    # It ends this process even if native code never returns, and if the parent has died.
+    faulthandler.dump_traceback_later(request["deadline"], exit=True)
     try:
         reply: dict[str, Any] = {"spec": dataclasses.asdict(_inspected_here(request["path"], request["overrides"]))}
     except ModelError as error:
@@ -172,4 +182,5 @@ def _plain(value: Any) -> object:
 def _spec(fields: Mapping[str, Any]) -> ModelSpec:
     from tilewright.models.spec import ModelSpec
 
-    return ModelSpec(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    found: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return ModelSpec(**found)
