@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections import Counter
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 
@@ -125,6 +126,13 @@ def test_answer_to_a_long_value_is_shorter_than_the_task(field, upscaler):
     response = upscaler.run(task)
     assert len(json.dumps(response)) < 100_000
     assert len(response["errors"]) >= 1
+
+
+def test_call_with_very_many_faults_reports_one_for_each_further_task(upscaler):
+    tasks = [{**task, **{f"k{i}": i for i in range(100)}} for task in new_tasks(30)]
+    response = upscaler.run(tasks)
+    counts = Counter(error["taskUUID"] for error in response["errors"])
+    assert [counts[task["taskUUID"]] for task in tasks] == [100] * 10 + [1] * 20
 
 
 def test_list_of_very_many_unknown_output_types_is_not_read_to_its_end(upscaler, monkeypatch):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 # Longest value of a task that an error item repeats. A task may have a hundred faults, each of which
-# would repeat it.
-_MAX_ECHO_LENGTH = 1000
+# would repeat it. Valid values have at most 36 characters.
+_MAX_ECHO_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tilewright.engine.progress import raise_if_cancelled
-from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError, short_repr
+from tilewright.errors import CancelledError, InvalidTaskError, ParameterError, SourceError, TilewrightError, short_repr
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
@@ -34,6 +34,10 @@ Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 # Calls from event loops that can be in progress at the same time. Most of them only wait.
 _MAX_ASYNCIO_CALLS = 32
+
+
+# Faults of a call after which only the first one of each task is reported.
+_MAX_FAULTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +211,20 @@ class Runner:
         for task in sent:
             require_mapping(task)
         entries: list[_Entry] = []
+        faults_left = _MAX_FAULTS
         try:
             for task in sent:
-                entries.append(self._validated(task, upscales_only=upscales_only))
+                entry = self._validated(task, upscales_only=upscales_only, max_faults=max(1, faults_left))
+                if isinstance(entry.fault, InvalidTaskError):
+                    faults_left -= len(entry.fault.faults)
+                entries.append(entry)
         except BaseException:  # such as Ctrl-C
             self._release({entry.reserved for entry in entries if entry.reserved is not None})
             raise
         # Before any task runs, because one may ask about another.
         return [entry if entry.async_request is None else self._accepted(entry) for entry in entries]
 
-    def _validated(self, task: Mapping[str, Any], *, upscales_only: bool) -> _Entry:
+    def _validated(self, task: Mapping[str, Any], *, upscales_only: bool, max_faults: int) -> _Entry:
         """Reserves a task's taskUUID and parses the task, without the lock: it may be long."""
         task_uuid = _reservable_uuid(task)
         reserved = task_uuid is not None and self._reserve(task_uuid)
@@ -224,18 +232,21 @@ class Runner:
         fault: Exception | None = None
         try:
             taken = () if task_uuid is None or reserved else (task_uuid,)
-            request = self._parsed(task, taken, upscales_only=upscales_only)
+            request = self._parsed(task, taken, upscales_only=upscales_only, max_faults=max_faults)
         except Exception as error:  # no fault of one task may stop the others
             fault = error
         return _Entry(task, request, fault, task_uuid if reserved else None)
 
-    def _parsed(self, task: Mapping[str, Any], taken: Sequence[str], *, upscales_only: bool) -> Request:
+    def _parsed(
+        self, task: Mapping[str, Any], taken: Sequence[str], *, upscales_only: bool, max_faults: int
+    ) -> Request:
         return parse_task(
             task,
             taken=taken,
             urls=self._handler.fetcher is not None,
             nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
             upscales_only=upscales_only,
+            max_faults=max_faults,
         )
 
     def _reserve(self, task_uuid: str) -> bool:
