@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from support.networks import REPEAT, network, resize
 from support.processes import subprocess_environment
 from tilewright.errors import ModelError
-from tilewright.models import inspect, inspection
+from tilewright.models import inspection
 from tilewright.models.inspect import inspect_onnx, load_onnx
 from tilewright.models.inspection import inspect_file
 from tilewright.models.loader import load_model, offered_factors
@@ -158,15 +158,3 @@ def test_script_without_a_main_module_in_a_folder_with_foreign_modules(plain):
         check=False,
     )
     assert (result.stdout, result.stderr) == ("2\n", "")
-
-
-def test_pictures_for_networks_of_a_large_fixed_size_are_not_drawn_in_full(monkeypatch):
-    drawn = []
-    patch = inspect.natural_patch
-    monkeypatch.setattr(
-        inspect, "natural_patch", lambda height, width: (drawn.append((height, width)), patch(height, width))[1]
-    )
-    inspect._natural_picture.cache_clear()
-    picture = inspect._natural_picture(1100, 600)
-    assert (picture.shape, picture.dtype, drawn) == ((1100, 600, 3), np.float32, [(512, 512)])
-    np.testing.assert_array_equal(picture[512:1024], picture[511::-1])

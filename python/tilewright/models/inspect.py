@@ -7,7 +7,6 @@ rest.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
 from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel
 from tilewright.models.graph.inputs import image_inputs, is_nhwc
 from tilewright.models.graph.receptive_field import receptive_radius
-from tilewright.models.probe import natural_patch
+from tilewright.models.probe import natural_picture
 from tilewright.models.spec import ModelSpec
 from tilewright.runtimes import onnxruntime_options, open_onnx
 
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
 _SIZE = 64
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 
-# Largest side of a test picture that is drawn. Networks of a larger fixed size get its mirror images.
-_LARGEST_PATCH = 512
+# Most pixels of a fixed input size. Inputs, outputs and activations of more would take many gigabytes.
+_LARGEST_FIXED = 4096 * 4096
 
 # A larger halo costs more than it is worth; the feather hides the remaining difference.
 _LARGEST_EXACT_HALO = 64
@@ -132,6 +131,12 @@ def _declared_spec(path: Path, model: onnx.ModelProto) -> ModelSpec:
         raise ModelError(f"the network must take 1 or 3 channels, but takes {channels} channels", parameter="model")
     if (height is None) != (width is None):
         raise ModelError(f"the network fixes only one side of its input ({height} x {width})", parameter="model")
+    if height is not None and width is not None and height * width > _LARGEST_FIXED:
+        raise ModelError(
+            f"the network fixes its input to {width} x {height} pixels, but at most {_LARGEST_FIXED} pixels are "
+            "supported; export it with a smaller or an open size",
+            parameter="model",
+        )
     return ModelSpec(
         name=path.stem,
         scale=1,
@@ -157,14 +162,6 @@ def _with_graph_facts(spec: ModelSpec, model: onnx.ModelProto) -> ModelSpec:
     return replace(spec, halo=radius, feather=0, seam_error=EXACT_SEAM_ERROR)
 
 
-@functools.lru_cache(maxsize=1)
-def _natural_picture(height: int, width: int) -> _Image:
-    """Returns `natural_patch`; beyond `_LARGEST_PATCH` pixels a side it is mirrored, which is faster."""
-    patch = natural_patch(min(height, _LARGEST_PATCH), min(width, _LARGEST_PATCH))
-    rest = (0, height - patch.shape[0]), (0, width - patch.shape[1]), (0, 0)
-    return np.pad(patch, rest, mode="symmetric") if height > patch.shape[0] or width > patch.shape[1] else patch
-
-
 class _Probe:
     """Runs a network on small pictures to detect facts that its graph does not declare."""
 
@@ -177,6 +174,7 @@ class _Probe:
         self._nhwc = spec.layout == "NHWC"
         self._dtype = np.dtype(spec.dtype)
         self._channels = spec.planes
+        self._patch: _Image | None = None  # of the last size
 
     def scale(self, size: tuple[int, int]) -> int:
         """Returns the number of output pixels per input pixel along each axis."""
@@ -246,7 +244,9 @@ class _Probe:
         return not isinstance(output, Exception) and output.shape[:2] == (side * scale, side * scale)
 
     def _picture(self, size: tuple[int, int]) -> _Image:
-        patch = _natural_picture(*size)
+        if self._patch is None or self._patch.shape[:2] != size:
+            self._patch = natural_picture(*size)
+        patch = self._patch
         return patch if self._channels == 3 else patch.mean(axis=2, keepdims=True)
 
     def _run(self, size: tuple[int, int], white: float) -> _Image | Exception:
