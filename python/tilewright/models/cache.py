@@ -54,9 +54,9 @@ def store(folder: Path, key: str, content: bytes) -> Path:
         StoreError: The folder cannot be created or written.
     """
     sha256 = hashlib.sha256(content).hexdigest()
+    if (found := find(folder, key, sha256)) is not None:
+        return found
     path = _path(folder, key, sha256)
-    if _has_content(path, sha256):
-        return path
     try:
         with atomic_write(path) as file:
             file.write(content)
