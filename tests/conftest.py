@@ -63,6 +63,8 @@ def own_folders(tmp_path_factory):
             patch.setenv("TILEWRIGHT_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         patch.setenv("TILEWRIGHT_CACHE_DIR", str(run / "cache"))
         patch.setenv("TILEWRIGHT_STORE", str(tmp_path_factory.mktemp("store")))
+        # A process for every ONNX file would take a second each. `models/test_inspection.py` starts some.
+        patch.setattr("tilewright.models.inspection._interpreter", lambda: None)
         yield
 
 

@@ -18,6 +18,10 @@ MAX_GIF_BLOCKS = 1 << 22
 """Most blocks of a GIF file. A sound file of the largest accepted size has half as many, of 255 bytes."""
 
 
+NARROWEST = 16
+"""Fewest pixels on a side that a network runs on. Narrower pictures are extended, see `plan_tiles`."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputLimits:
     """Limits of one input picture; None means no limit.
@@ -54,6 +58,10 @@ class InputLimits:
     def check_size(self, width: int, height: int, frames: int = 1) -> None:
         """Checks the size of a picture or animation.
 
+        A picture more than 16 times as long as wide counts with at least 16 pixels on its shorter
+        side, because the network runs on that many. Otherwise a file of a few bytes could claim 16
+        times the work that the limit allows.
+
         Args:
             width: Width in pixels.
             height: Height in pixels.
@@ -64,11 +72,16 @@ class InputLimits:
         """
         self.check_frames(frames)
         frames = max(1, frames)  # a picture of no frames is decoded as one
-        pixels = width * height * frames
+        narrow = max(width, height) > NARROWEST * min(width, height)
+        counted = (max(width, NARROWEST), max(height, NARROWEST)) if narrow else (width, height)
+        pixels = counted[0] * counted[1] * frames
         if self.pixels is not None and pixels > self.pixels:
+            size = f"{width} x {height}"
+            if counted != (width, height):
+                size = f"{size} pixels, which the network extends to {counted[0]} x {counted[1]}"
             times = f" x {frames} frames" if frames > 1 else ""
             raise ImageTooLargeError(
-                f"the picture has {width} x {height}{times} = {pixels} pixels, the limit is {self.pixels}; "
+                f"the picture has {size}{times} = {pixels} pixels, the limit is {self.pixels}; "
                 "send a smaller one, or raise TILEWRIGHT_MAX_INPUT_PIXELS"
             )
 

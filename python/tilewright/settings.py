@@ -62,6 +62,8 @@ class Settings:
         max_frames: Most frames of an accepted animation.
         max_decode_seconds: Longest time in which a still picture is decoded.
         max_output_pixels: Largest result, width times height; None for no limit.
+        max_tasks: Most tasks of one call.
+        max_waiting_tasks: Most asynchronous tasks that are not finished.
         png_compression: PNG compression effort: ``"fast"``, ``"balanced"`` or ``"small"``.
         jpg_progressive: Whether JPG files are progressive.
         webp_lossless: Whether WEBP files are lossless.
@@ -88,6 +90,8 @@ class Settings:
     max_frames: int = 1000
     max_decode_seconds: int = 120
     max_output_pixels: int | None = None
+    max_tasks: int = 10_000
+    max_waiting_tasks: int = 10_000
     png_compression: Compression = "fast"
     jpg_progressive: bool = False
     webp_lossless: bool = False
@@ -127,6 +131,8 @@ class Settings:
             max_frames=read.count("MAX_FRAMES", default.max_frames),
             max_decode_seconds=read.count("MAX_DECODE_SECONDS", default.max_decode_seconds),
             max_output_pixels=read.count("MAX_OUTPUT_PIXELS", default.max_output_pixels),
+            max_tasks=read.count("MAX_TASKS", default.max_tasks),
+            max_waiting_tasks=read.count("MAX_WAITING_TASKS", default.max_waiting_tasks),
             png_compression=read.choice("PNG_COMPRESSION", get_args(Compression), default.png_compression),
             jpg_progressive=read.switch("JPG_PROGRESSIVE", default.jpg_progressive),
             webp_lossless=read.switch("WEBP_LOSSLESS", default.webp_lossless),

@@ -78,7 +78,8 @@ class Upscaler:
         location = store or settings.store
         self._store = Lazy(lambda: _opened_store(location, settings))
         self._classifier = NsfwClassifier()
-        self._runner = Runner(RequestHandler(self._pictures, self._store, settings, self._classifier))
+        handler = RequestHandler(self._pictures, self._store, settings, self._classifier)
+        self._runner = Runner(handler, max_tasks=settings.max_tasks, max_waiting=settings.max_waiting_tasks)
 
     def __enter__(self) -> Upscaler:
         return self

@@ -140,3 +140,12 @@ def test_network_of_fixed_size_gets_tiles_of_that_size():
 def test_arguments_that_are_not_positive_integers_are_refused(name, value):
     with pytest.raises(TilewrightError, match=f"{name} must be a positive integer, not {value!r}"):
         plan_tiles(10, 10, SHALLOW, **{name: value})
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 150_000), (150_000, 1), (2, 400_000)])
+def test_narrow_picture_takes_no_more_memory_than_a_wider_one(width, height):
+    """It is extended to 16 pixels. If that counted as redundancy, the planner would use the whole budget."""
+    demand = Demand(730, band_pixel=3)
+    plan = plan_tiles(width, height, SHALLOW, demand=demand, memory_budget=2**32)
+    assert demand.bytes_for(plan.tile_width, plan.tile_height, width, 4) <= 448 * 2**20
+    assert len(plan) * plan.tile_width * plan.tile_height <= 1.1 * max(width, 16) * max(height, 16)

@@ -231,3 +231,13 @@ def test_network_gets_bgr_if_the_spec_says_so(tmp_path):
     np.testing.assert_array_equal(upscaler.upscale_array(picture, 2), blue_darkened.repeat(2, 0).repeat(2, 1))
     red_darkened = Upscaler(model=path, device="cpu", precision="fp32", store="memory://repeating")
     assert (red_darkened.upscale_array(picture, 2)[::2, ::2, 2] == picture[:, :, 2]).all()
+
+
+def test_long_network_runs_on_onnxruntime(model, monkeypatch):
+    """OpenVINO compiles a network in time that grows with the square of its number of nodes."""
+    pytest.importorskip("openvino")
+    assert not isinstance(open_session(model, device="cpu", precision="fp32", threads=1), OnnxRuntimeSession)
+    monkeypatch.setattr("tilewright.engine.sessions.openvino.MAX_NODES", 30)
+    for precision in ("auto", "fp32"):
+        session = open_session(model, device="cpu", precision=precision, threads=1)
+        assert isinstance(session, OnnxRuntimeSession)

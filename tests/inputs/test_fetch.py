@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from support.http_server import PNG, refusal, serving
+from tilewright.errors import CancelledError, ImageTooLargeError, SourceError
 from tilewright.inputs.fetch import fetch
+from tilewright.limits import InputLimits
 
 
 def test_content_is_returned_unchanged(server):
@@ -178,3 +183,59 @@ def test_answers_that_are_not_http_are_refused(server, answer):
 def test_too_many_headers_are_refused(server):
     server.raw("/a", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n")
     assert "not valid HTTP" in refusal(server.url("/a"), allow=(server.authority,))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_cancellation_ends_a_fetch_from_a_silent_server(scheme):
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as pool:
+        authority = f"127.0.0.1:{silent.getsockname()[1]}"
+        fetching = pool.submit(fetch, f"{scheme}://{authority}/a", allow=(authority,), timeout=600, stop=stop)
+        connection, _ = silent.accept()
+        connection.recv(1)
+        stop.set()
+        with pytest.raises(CancelledError):
+            fetching.result(timeout=30)
+        connection.close()
+
+
+def test_cancellation_ends_a_fetch_from_a_server_that_never_ends():
+    """There is always something to read, so the fetch never waits."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as endless, ThreadPoolExecutor(1) as pool:
+        authority = f"127.0.0.1:{endless.getsockname()[1]}"
+        options = {"allow": (authority,), "timeout": 600, "max_bytes": 2**40}
+        fetching = pool.submit(fetch, f"http://{authority}/a", stop=stop, **options)
+        connection, _ = endless.accept()
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(100))
+        stop.set()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                connection.sendall(bytes(2**16))
+        with pytest.raises(CancelledError):
+            fetching.result(timeout=30)
+        connection.close()
+
+
+def test_cancellation_ends_a_name_lookup(monkeypatch):
+    stop, released = threading.Event(), threading.Event()
+
+    def look_up(*_, **__):
+        stop.set()
+        released.wait(timeout=60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(CancelledError):
+        fetch("http://slow.test/a.png", timeout=600, stop=stop)
+    released.set()
+
+
+def test_limit_on_the_bytes_of_pictures_holds_for_the_transfer(server):
+    server.reply("/a", bytes(3000))
+    limits = InputLimits(file_bytes=2000)
+    with pytest.raises(ImageTooLargeError, match=r"larger than 2000 bytes \(3000\).* TILEWRIGHT_MAX_INPUT_BYTES"):
+        fetch(server.url("/a"), allow=(server.authority,), limits=limits)
+    with pytest.raises(SourceError, match="larger than 1000 bytes"):
+        fetch(server.url("/a"), allow=(server.authority,), limits=limits, max_bytes=1000)
+    assert len(fetch(server.url("/a"), allow=(server.authority,), limits=InputLimits(file_bytes=3000))) == 3000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 
 import pytest
 
@@ -19,8 +20,7 @@ from tilewright.store.image_store import ImageStore
 def test_fetched_picture_is_decoded_by_content_and_stored(server, tmp_path):
     store = ImageStore(tmp_path)
 
-    def fetcher(url):
-        return fetch(url, allow=(server.authority,))
+    fetcher = partial(fetch, allow=(server.authority,))
 
     server.reply("/photo.jpg", PNG, Content_Type="image/jpeg")
     picture, image_uuid = load_picture(server.url("/photo.jpg"), store, fetcher=fetcher)
@@ -39,7 +39,7 @@ def test_fetched_picture_is_decoded_by_content_and_stored(server, tmp_path):
 
 
 def test_fetcher_is_called_only_for_urls(tmp_path):
-    def fetcher(url):
+    def fetcher(url, **_):
         raise AssertionError(url)
 
     assert load_picture(base64.b64encode(PNG).decode(), ImageStore(tmp_path), fetcher=fetcher)[0].width == 7
@@ -68,7 +68,7 @@ def test_tasks_accept_urls_only_if_enabled():
 def test_upscale_and_upload_by_url_if_enabled(monkeypatch, tmp_path):
     fetched = []
 
-    def fake_fetch(url):
+    def fake_fetch(url, **_):
         fetched.append(url)
         return PNG
 

@@ -77,6 +77,12 @@ def test_fixed_size_is_detected(tmp_path: Path) -> None:
     assert load_model(path, 2, cache_dir=tmp_path).spec.fixed_size == (24, 40)
 
 
+def test_very_large_fixed_size_is_refused_before_it_is_run(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.onnx", [enlarge(2)], SCALES, shape=(1, 3, 20_000, 20_000))
+    with pytest.raises(ModelError, match="20000 x 20000 pixels, but at most 16777216"):
+        load_model(path, 2, cache_dir=tmp_path)
+
+
 def test_one_channel_is_detected(tmp_path: Path) -> None:
     path = save(tmp_path / "a.onnx", [enlarge(4)], SCALES, shape=(1, 1, "h", "w"))
     assert load_model(path, 4, cache_dir=tmp_path).spec.channel_order == "Y"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tilewright.models import probe
 from tilewright.models.probe import natural_patch
 
 
@@ -23,3 +24,17 @@ def test_patch_looks_natural() -> None:
     assert patch.std() > 0.1
     # Neighbouring pixels are similar, as in photographs, but not equal.
     assert 0.9 < np.corrcoef(patch[:, 1:].ravel(), patch[:, :-1].ravel())[0, 1] < 0.999
+
+
+def test_large_picture_is_mirrored_instead_of_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, int]] = []
+
+    def record(height: int, width: int) -> object:
+        drawn.append((height, width))
+        return natural_patch(height, width)
+
+    monkeypatch.setattr(probe, "natural_patch", record)
+    picture = probe.natural_picture(1100, 600)
+    assert (picture.shape, picture.dtype, drawn) == ((1100, 600, 3), np.float32, [(512, 512)])
+    np.testing.assert_array_equal(picture[512:1024], picture[511::-1])
+    np.testing.assert_array_equal(probe.natural_picture(64, 40), natural_patch(64, 40))

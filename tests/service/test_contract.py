@@ -28,6 +28,7 @@ TASK, ENVELOPE = (Draft202012Validator(schema.load(name)) for name in ("task", "
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 NOT_CAUSED_BY_REQUESTS = {
     "failedToTransferImage": "only Python callers can pass files, and URLs are disabled",
+    "rateLimitExceeded": "depends on how many earlier tasks are unfinished",
     "internalServerError": "a failure of the machine or of tilewright, not of the request",
 }
 
@@ -50,7 +51,8 @@ def all_cases():
 def server(tmp_path_factory):
     # Only the cache comes from the environment: with URLs enabled there, the tests would fetch some.
     cache_dir = os.environ["TILEWRIGHT_CACHE_DIR"]
-    limits = {"TILEWRIGHT_MAX_INPUT_PIXELS": "10000", "TILEWRIGHT_MAX_OUTPUT_PIXELS": "80000"}
+    limits = {"MAX_INPUT_PIXELS": "10000", "MAX_OUTPUT_PIXELS": "80000", "MAX_TASKS": "100"}
+    limits = {f"TILEWRIGHT_{name}": value for name, value in limits.items()}
     settings = Settings.from_environment({"TILEWRIGHT_CACHE_DIR": cache_dir, **limits})
     with Upscaler(settings=settings, device="cpu", store=tmp_path_factory.mktemp("contract")) as upscaler:
         yield upscaler

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +53,7 @@ NO_CLASSIFIER = EXAMPLES["unsupportedCheckNSFW"][1]["message"].removeprefix("che
 def test_example_matches_the_response(code, server):
     sent, item = EXAMPLES[code]
     Draft202012Validator(schema.load("envelope")).validate({"data": [], "errors": [item]})
-    if sent.startswith("`{"):
+    if sent.startswith("`{") and code not in DESCRIBED:
         request = {key: value for key, value in {**REQUEST, **json.loads(sent.strip("`"))}.items() if value is not None}
         response = server.run(request)
     else:
@@ -70,6 +73,21 @@ def send_a_folder(server):
     return server.run({**REQUEST, "inputImage": Path("holiday")})
 
 
+def send_too_many(server):
+    settings = replace(server.settings, max_tasks=2)
+    return Upscaler(settings=settings, device="cpu", store="memory://errors").run([REQUEST] * 3)
+
+
+def send_while_another_task_runs(server):
+    settings = replace(server.settings, max_waiting_tasks=1)
+    first = {**REQUEST, "inputImage": b"", "taskUUID": str(uuid.uuid4()), "deliveryMethod": "async"}
+    with Upscaler(settings=settings, device="cpu", store="memory://errors") as limited, contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(limited._runner._places._pictures)
+        limited.run(first)
+        return limited.run({**REQUEST, "deliveryMethod": "async"})
+
+
 def use_an_impossible_store(server):
     with Upscaler(settings=server.settings, device="cpu", store="/dev/null/images") as storeless:
         return storeless.run({**REQUEST, "inputImage": make_picture(4, 4)})
@@ -79,6 +97,8 @@ def use_an_impossible_store(server):
 DESCRIBED = {
     "conflictTaskUUID": lambda server: server.run([REQUEST, {**REQUEST, "inputImage": make_picture(4, 4)}]),
     "failedToTransferImage": send_a_folder,
+    "rateLimitExceeded": send_while_another_task_runs,
     "imageTooLarge": lambda server: server.run({**REQUEST, "inputImage": make_picture(51, 100), "upscaleFactor": 4}),
+    "tooManyTasks": send_too_many,
     "internalServerError": use_an_impossible_store,
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tilewright._core import TilePlan
 from tilewright.engine.memory import default_memory_budget
 from tilewright.errors import ModelError, TilewrightError
+from tilewright.limits import NARROWEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +28,6 @@ _PIXELS_PER_RUN = 1000
 
 # Numbers of columns and rows to try: every number up to this, then in steps of 1/16 of the number.
 _STEPS = 16
-
-# Narrower pictures are extended to this size by mirroring. Networks see zeros beyond the border,
-# and with zeros close on all sides they invent colours: a single grey pixel came out up to 155 of
-# 255 levels off, with mirroring at most 4.
-_NARROWEST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +103,8 @@ def plan_tiles(
         return _plan(width, height, spec, min(wanted, _tile_for(width, spec)), min(wanted, _tile_for(height, spec)))
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
     candidates = _candidates(width, height, spec, demand)
-    enough = int(_SLIGHT_REDUNDANCY * width * height)
+    pixels = max(width, NARROWEST) * max(height, NARROWEST)
+    enough = int(_SLIGHT_REDUNDANCY * pixels)
     best = _best(candidates, memory_budget or default_memory_budget(), enough, spec)
     return _plan(width, height, spec, best.tile_width, best.tile_height)
 
@@ -169,8 +166,13 @@ def _fixed_plan(width: int, height: int, spec: ModelSpec, size: tuple[int, int])
 
 
 def _tile_for(size: int, spec: ModelSpec) -> int:
-    """Returns the shortest tile that holds `size` pixels and that the network takes."""
-    return _round_up(max(size, spec.minimum, _NARROWEST), spec.multiple_of)
+    """Returns the shortest tile that holds `size` pixels and that the network takes.
+
+    Narrower pictures are extended by mirroring. Networks see zeros beyond the border, and with zeros
+    close on all sides they invent colours: a single grey pixel came out up to 155 of 255 levels off,
+    with mirroring at most 4.
+    """
+    return _round_up(max(size, spec.minimum, NARROWEST), spec.multiple_of)
 
 
 def _smallest_tile(spec: ModelSpec) -> int:

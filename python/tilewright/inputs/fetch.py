@@ -9,16 +9,21 @@ speaks HTTP over that socket. Proxies are not used, because a proxy would resolv
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
+import os
 import queue
+import selectors
 import socket
 import ssl
 import threading
 import time
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from tilewright.errors import SourceError
+from tilewright.engine.progress import raise_if_cancelled
+from tilewright.errors import ImageTooLargeError, SourceError
 from tilewright.inputs.url import (
     DEFAULT_PORTS,
     ParsedUrl,
@@ -28,6 +33,12 @@ from tilewright.inputs.url import (
     redacted_url,
     resolve_redirect,
 )
+from tilewright.limits import UNLIMITED, InputLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
 
 MAX_BYTES = 100 * 2**20
 """Default limit on the size of a fetched file, in bytes."""
@@ -41,6 +52,9 @@ _MAX_REDIRECTS = 5
 _REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 _CHUNK = 2**16
 
+# Longest wait in seconds before cancellation is noticed.
+_PATIENCE = 0.1
+
 
 class _RefusedError(Exception):
     """A fetch that is refused; the message completes the phrase "cannot be fetched:"."""
@@ -52,24 +66,68 @@ class _TooLargeError(_RefusedError):
 
 
 class _Deadline:
-    """A point in time that bounds all waits of one fetch together."""
+    """A point in time that bounds all waits of one fetch together, and ends them on cancellation."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, stop: threading.Event | None) -> None:
         self._end = time.monotonic() + seconds
+        self._stop = stop
 
     def remaining(self) -> float:
         """Returns the remaining seconds.
 
         Raises:
             TimeoutError: The deadline has passed.
+            CancelledError: The fetch was cancelled.
         """
+        if self._stop is not None:
+            raise_if_cancelled(self._stop)
         remaining = self._end - time.monotonic()
         if remaining <= 0:
             raise TimeoutError
         return remaining
 
+    def patience(self) -> float:
+        """Returns the seconds to wait before `remaining` must be called again; raises as it does."""
+        return min(self.remaining(), _PATIENCE)
 
-def fetch(url: str, *, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, allow: tuple[str, ...] = ()) -> bytes:
+    def part(self, share: float) -> _Deadline:
+        """Returns a deadline at a share of the remaining time."""
+        return _Deadline(self.remaining() * share, self._stop)
+
+    def wait(self, sock: socket.socket, event: int) -> None:
+        """Waits until a socket is ready for an event of `selectors`; raises as `remaining` does."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(sock, event)
+            while not selector.select(self.patience()):
+                pass
+
+    def run(self, action: Callable[[], _T], sock: socket.socket, event: int) -> _T:
+        """Runs an action on a non-blocking socket, as soon as the socket is ready for it.
+
+        A server that always has more to send never makes it wait, so time and cancellation are
+        checked before every action too.
+        """
+        while True:
+            self.remaining()
+            try:
+                return action()
+            except ssl.SSLWantReadError:
+                self.wait(sock, selectors.EVENT_READ)
+            except ssl.SSLWantWriteError:
+                self.wait(sock, selectors.EVENT_WRITE)
+            except BlockingIOError:
+                self.wait(sock, event)
+
+
+def fetch(
+    url: str,
+    *,
+    max_bytes: int = MAX_BYTES,
+    limits: InputLimits = UNLIMITED,
+    timeout: float = TIMEOUT,
+    allow: tuple[str, ...] = (),
+    stop: threading.Event | None = None,
+) -> bytes:
     """Fetches a file from an http or https URL on the public internet.
 
     Up to five redirects are followed, none from https to http. URLs with a user name or password,
@@ -79,27 +137,38 @@ def fetch(url: str, *, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, all
         url: URL to fetch.
         max_bytes: Largest accepted file in bytes. A larger announced length is refused before
             reading.
+        limits: Limits of the picture; its limit on bytes applies in addition to `max_bytes`.
         timeout: Seconds for the whole fetch: name resolution, connections, redirects and content.
         allow: Hosts with ports, as written in the URL (``"127.0.0.1:8000"``), that may have any
             address and port.
+        stop: Cancels the fetch within a fraction of a second once it is set; None if it is never
+            set.
 
     Returns:
         The content, which need not be a picture.
 
     Raises:
+        CancelledError: `stop` was set.
+        ImageTooLargeError: The file has more bytes than `limits` allow.
         SourceError: The content could not be fetched completely. The message gives the reason and
             the URL without its query.
     """
-    deadline = _Deadline(timeout)
+    deadline = _Deadline(timeout, stop)
+    most = max_bytes if limits.file_bytes is None else min(max_bytes, limits.file_bytes)
     current = url
     try:
         for _ in range(1 + _MAX_REDIRECTS):
-            reply = _get(parse_url(current), deadline, max_bytes, allow)
+            reply = _get(parse_url(current), deadline, most, allow)
             if isinstance(reply, bytes):
                 return reply
             current = resolve_redirect(current, reply.location)
         raise _RefusedError(f"there are more than {_MAX_REDIRECTS} redirects")
     except (UrlNotAllowedError, _RefusedError, OSError, http.client.HTTPException) as error:
+        if isinstance(error, _TooLargeError) and most == limits.file_bytes:
+            raise ImageTooLargeError(
+                f"the picture at {redacted_url(url)!r} exceeds a limit: {error}; "
+                "send a smaller one, or raise TILEWRIGHT_MAX_INPUT_BYTES"
+            ) from error
         hop = "" if current == url else f"redirected to {redacted_url(current)!r}, "
         raise SourceError(
             f"the picture at {redacted_url(url)!r} cannot be fetched: {hop}{_reason(error, timeout)}"
@@ -166,7 +235,7 @@ def _connect(url: ParsedUrl, deadline: _Deadline, *, any_address: bool) -> socke
         raise _RefusedError("its host has an address that is not on the public internet")
     for untried, (family, address) in zip(range(len(found), 0, -1), found, strict=True):
         try:
-            return _open(url, family, address, deadline, share=1 / untried)
+            return _open(url, family, address, deadline.part(1 / untried))
         except ssl.SSLError:
             raise
         except OSError:
@@ -175,20 +244,23 @@ def _connect(url: ParsedUrl, deadline: _Deadline, *, any_address: bool) -> socke
     raise _RefusedError("its host name has no address")
 
 
-def _open(
-    url: ParsedUrl, family: socket.AddressFamily, address: Any, deadline: _Deadline, *, share: float
-) -> socket.socket:
-    """Connects to one address; each step may use `share` of the remaining time."""
+def _open(url: ParsedUrl, family: socket.AddressFamily, address: Any, deadline: _Deadline) -> socket.socket:
+    """Connects to one address. The socket is non-blocking."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.settimeout(deadline.remaining() * share)
-        sock.connect(address)
+        sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            sock.connect(address)
+        deadline.wait(sock, selectors.EVENT_WRITE)
+        if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(code, os.strerror(code))
         if url.scheme == "http":
             return sock
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
-        sock.settimeout(deadline.remaining() * share)
-        return context.wrap_socket(sock, server_hostname=url.host)
+        sock = context.wrap_socket(sock, server_hostname=url.host, do_handshake_on_connect=False)
+        deadline.run(sock.do_handshake, sock, selectors.EVENT_READ)
+        return sock
     except BaseException:
         sock.close()
         raise
@@ -207,17 +279,17 @@ def _resolve(url: ParsedUrl, deadline: _Deadline) -> list[tuple[socket.AddressFa
 
     # getaddrinfo has no timeout. A thread that still waits for DNS at the deadline is left running.
     threading.Thread(target=look_up, name="tilewright-resolve", daemon=True).start()
-    try:
-        found = answer.get(timeout=deadline.remaining())
-    except queue.Empty as error:
-        raise TimeoutError from error
+    found = None
+    while found is None:
+        with contextlib.suppress(queue.Empty):
+            found = answer.get(timeout=deadline.patience())
     if isinstance(found, Exception):
         raise _RefusedError("its host name cannot be resolved") from found
     return found
 
 
 class _BoundedSocket:
-    """A connected socket for http.client, with the deadline as the timeout of every call."""
+    """A connected, non-blocking socket for http.client, which waits until the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: _Deadline, max_bytes: int) -> None:
         self._sock = sock
@@ -225,8 +297,9 @@ class _BoundedSocket:
         self._max_bytes = max_bytes
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(self._deadline.remaining())
-        self._sock.sendall(data)
+        while data:
+            sent = self._deadline.run(partial(self._sock.send, data), self._sock, selectors.EVENT_WRITE)
+            data = data[sent:]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_BoundedReader(self._sock, self._deadline, self._max_bytes), _CHUNK)
@@ -250,10 +323,7 @@ class _BoundedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self._remaining < 0:
             raise _TooLargeError(self._max_bytes)
-        # Set before every read: a server that sends one byte a second would never exceed a fixed
-        # timeout.
-        self._sock.settimeout(self._deadline.remaining())
-        count = self._sock.recv_into(buffer)
+        count = self._deadline.run(lambda: self._sock.recv_into(buffer), self._sock, selectors.EVENT_READ)
         self._remaining -= count
         return count
 

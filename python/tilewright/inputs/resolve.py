@@ -18,16 +18,21 @@ from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
 from tilewright.codecs.messages import error_text
 from tilewright.errors import CancelledError, DecodeError, SourceError, StoreError, TilewrightError
 from tilewright.inputs.forms import base64_problem, data_uri_payload, form_problem, is_pillow_image
-from tilewright.inputs.url import is_remote_url
 from tilewright.limits import UNLIMITED, InputLimits
 from tilewright.picture import Animation, Picture
 from tilewright.store import ImageStore, is_uuid4
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from typing import Protocol
 
     from tilewright.literals import ImageParameter
+
+    class Fetcher(Protocol):
+        """Returns the bytes at a URL, see `tilewright.inputs.fetch.fetch`."""
+
+        def __call__(self, url: str, *, limits: InputLimits, stop: threading.Event) -> bytes: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +57,6 @@ def read_picture(
     limits: InputLimits = UNLIMITED,
     keep_metadata: bool = False,
     parameter: ImageParameter = "inputImage",
-    fetcher: Callable[[str], bytes] | None = None,
     stop: threading.Event | None = None,
 ) -> InputPicture:
     """Reads a picture in any of the accepted forms.
@@ -60,25 +64,22 @@ def read_picture(
     Args:
         value: UUID of a stored image, data URI, base64 text, `pathlib.Path`, bytes-like object,
             binary file object (read from its current position), NumPy array (see
-            `picture_from_array`) or Pillow image; with a `fetcher` also an http or https URL.
+            `picture_from_array`) or Pillow image. The bytes at a URL come from `fetched`.
         store: Store that UUIDs are looked up in.
         limits: Limits of the picture and its file. No more of a file is read than they allow.
         keep_metadata: Whether metadata is kept, see `tilewright.codecs.decode.decode`.
         parameter: Request parameter that the value came in, for errors.
-        fetcher: Returns the bytes at a URL, as `tilewright.inputs.fetch.fetch` does; None to refuse
-            URLs.
         stop: Event that cancels the decoding.
 
     Raises:
         CancelledError: `stop` was set.
-        SourceError: An unknown UUID, a form that is not accepted, or a file or URL that cannot be
-            read.
+        SourceError: An unknown UUID, a form that is not accepted, or a file that cannot be read.
         DecodeError: The bytes are not a picture, or are corrupt.
         ImageTooLargeError: A limit is exceeded.
         StoreError: The store cannot be read.
     """
     with error_context(parameter):
-        if problem := form_problem(value, urls=fetcher is not None):
+        if problem := form_problem(value):
             raise SourceError(problem, code="invalidInputImage")
         if isinstance(value, np.ndarray):
             return InputPicture(picture_from_array(value, limits=limits), None, None)
@@ -86,9 +87,30 @@ def read_picture(
             picture = picture_from_pillow(value, limits=limits, keep_metadata=keep_metadata)
             return InputPicture(picture, None, None)
         image_uuid = value.lower() if isinstance(value, str) and is_uuid4(value) else None
-        data = store.get(image_uuid) if image_uuid is not None else _read(value, fetcher, limits)
+        data = store.get(image_uuid) if image_uuid is not None else _read(value, limits)
         decoded = decode_any(data, limits=limits, keep_metadata=keep_metadata, stop=stop)
         return InputPicture(decoded, data, image_uuid)
+
+
+def fetched(
+    url: str, fetcher: Fetcher, *, limits: InputLimits, parameter: ImageParameter, stop: threading.Event
+) -> bytes:
+    """Fetches the bytes at a URL.
+
+    Args:
+        url: An http or https URL.
+        fetcher: Fetches them, as `tilewright.inputs.fetch.fetch` does.
+        limits: See `read_picture`.
+        parameter: See `read_picture`.
+        stop: Cancels the fetch once it is set.
+
+    Raises:
+        SourceError: The bytes cannot be fetched.
+        ImageTooLargeError: There are too many.
+        CancelledError: `stop` was set.
+    """
+    with error_context(parameter):
+        return fetcher(url, limits=limits, stop=stop)
 
 
 def store_input(source: InputPicture, store: ImageStore) -> str:
@@ -142,9 +164,7 @@ def read_file(path: Path, limits: InputLimits) -> bytes:
         raise SourceError(f"the file {str(path)!r} cannot be read: {error}") from error
 
 
-def _read(value: Any, fetcher: Callable[[str], bytes] | None, limits: InputLimits) -> bytes:
-    if fetcher is not None and is_remote_url(value):
-        return fetcher(value)
+def _read(value: Any, limits: InputLimits) -> bytes:
     if isinstance(value, str):
         return _decode_base64(data_uri_payload(value), limits)
     if isinstance(value, os.PathLike):

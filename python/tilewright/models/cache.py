@@ -1,8 +1,9 @@
 """Cache folder of converted networks.
 
-A file's name ends in the checksum of its content, so a damaged file is detected when it is read,
-and two processes that convert the same network at once write the same bytes under the same name.
-Files are written atomically, by a rename.
+A file's name ends in the checksum of its content, so two processes that convert the same network at
+once write the same bytes under the same name. Files are written atomically, by a rename. A file that
+is damaged, or that somebody else has put there, is detected by a checksum that does not come from
+the cache.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _DIGITS = 16
 
 
-def find(folder: Path, key: str) -> Path | None:
-    """Finds the file stored under a key.
+def find(folder: Path, key: str, sha256: str) -> Path | None:
+    """Finds the file stored under a key, if it has the expected content.
 
     A damaged file is not deleted: the next conversion replaces it, and deleting it here could
     delete a file that another process has just written.
@@ -29,21 +30,17 @@ def find(folder: Path, key: str) -> Path | None:
         folder: The cache folder; it need not exist.
         key: Name that identifies everything the content depends on: letters, digits, ``-``, ``_``
             and ``.``.
+        sha256: Checksum of the content.
 
     Returns:
-        The path, or None if there is no undamaged file.
+        The path, or None if there is no such file.
     """
-    for path in sorted(folder.glob(f"{key}-{'[0-9a-f]' * _DIGITS}.onnx")):
-        try:
-            if path.stem.endswith(_checksum(path.read_bytes())):
-                return path
-        except OSError:
-            continue  # deleted since it was listed, or not readable
-    return None
+    path = _path(folder, key, sha256)
+    return path if _has_content(path, sha256) else None
 
 
 def store(folder: Path, key: str, content: bytes) -> Path:
-    """Writes a file; other processes may write the same key at the same time.
+    """Writes a file, unless it exists; other processes may write the same key at the same time.
 
     Args:
         folder: The cache folder; it is created if it does not exist.
@@ -56,7 +53,10 @@ def store(folder: Path, key: str, content: bytes) -> Path:
     Raises:
         StoreError: The folder cannot be created or written.
     """
-    path = folder / f"{key}-{_checksum(content)}.onnx"
+    sha256 = hashlib.sha256(content).hexdigest()
+    if (found := find(folder, key, sha256)) is not None:
+        return found
+    path = _path(folder, key, sha256)
     try:
         with atomic_write(path) as file:
             file.write(content)
@@ -68,5 +68,12 @@ def store(folder: Path, key: str, content: bytes) -> Path:
     return path
 
 
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:_DIGITS]
+def _path(folder: Path, key: str, sha256: str) -> Path:
+    return folder / f"{key}-{sha256[:_DIGITS]}.onnx"
+
+
+def _has_content(path: Path, sha256: str) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:  # it does not exist, or cannot be read
+        return False

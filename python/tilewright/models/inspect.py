@@ -21,7 +21,7 @@ from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
 from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel
 from tilewright.models.graph.inputs import image_inputs, is_nhwc
 from tilewright.models.graph.receptive_field import receptive_radius
-from tilewright.models.probe import natural_patch
+from tilewright.models.probe import natural_picture
 from tilewright.models.spec import ModelSpec
 from tilewright.runtimes import onnxruntime_options, open_onnx
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # practice.
 _SIZE = 64
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
+
+# Most pixels of a fixed input size. Inputs, outputs and activations of more would take many gigabytes.
+_LARGEST_FIXED = 4096 * 4096
 
 # A larger halo costs more than it is worth; the feather hides the remaining difference.
 _LARGEST_EXACT_HALO = 64
@@ -128,6 +131,12 @@ def _declared_spec(path: Path, model: onnx.ModelProto) -> ModelSpec:
         raise ModelError(f"the network must take 1 or 3 channels, but takes {channels} channels", parameter="model")
     if (height is None) != (width is None):
         raise ModelError(f"the network fixes only one side of its input ({height} x {width})", parameter="model")
+    if height is not None and width is not None and height * width > _LARGEST_FIXED:
+        raise ModelError(
+            f"the network fixes its input to {width} x {height} pixels, but at most {_LARGEST_FIXED} pixels are "
+            "supported; export it with a smaller or an open size",
+            parameter="model",
+        )
     return ModelSpec(
         name=path.stem,
         scale=1,
@@ -165,6 +174,7 @@ class _Probe:
         self._nhwc = spec.layout == "NHWC"
         self._dtype = np.dtype(spec.dtype)
         self._channels = spec.planes
+        self._patch: _Image | None = None  # of the last size
 
     def scale(self, size: tuple[int, int]) -> int:
         """Returns the number of output pixels per input pixel along each axis."""
@@ -234,7 +244,9 @@ class _Probe:
         return not isinstance(output, Exception) and output.shape[:2] == (side * scale, side * scale)
 
     def _picture(self, size: tuple[int, int]) -> _Image:
-        patch = natural_patch(*size)
+        if self._patch is None or self._patch.shape[:2] != size:
+            self._patch = natural_picture(*size)
+        patch = self._patch
         return patch if self._channels == 3 else patch.mean(axis=2, keepdims=True)
 
     def _run(self, size: tuple[int, int], white: float) -> _Image | Exception:

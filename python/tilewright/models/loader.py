@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tilewright.errors import ModelError, short_repr
 from tilewright.models import cache
 from tilewright.models.catalog import ALIASES, CATALOG
+from tilewright.models.converted import CONVERTED_SHA256
+from tilewright.models.inspection import inspect_file
 from tilewright.models.spec import Model, ModelSpec
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from tilewright.models.catalog_entry import CatalogEntry, Network
 
 # Increase this with every change to the ncnn importer or the rescale that changes the converted
-# files. It is part of their names in the cache, so that files of an older version are not used.
+# files, and update `CONVERTED_SHA256`. It is part of their names in the cache, so that files of an
+# older version are not used.
 CONVERTER_VERSION = 2
 
 # No network has a name this long. Comparing very long names needs very much memory.
@@ -81,10 +84,7 @@ def offered_factors(name_or_path: str | Path, *, overrides: Mapping[str, object]
     """
     if not _is_file(name_or_path):
         return _find_entry(name_or_path).factors
-    from tilewright.models.inspect import inspect_onnx, load_onnx
-
-    path = Path(name_or_path)
-    return _user_factors(inspect_onnx(path, load_onnx(path), overrides or {}))
+    return _user_factors(inspect_file(Path(name_or_path), overrides or {}))
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -181,6 +181,12 @@ def native_model(entry: CatalogEntry, network: Network) -> onnx.ModelProto:
     return import_ncnn(param.decode(), weights, padding=network.padding, adds_input=adds_input)
 
 
+def cache_key(entry: CatalogEntry, network: Network, factor: int) -> str:
+    """Returns the key of a converted network in the cache and in `CONVERTED_SHA256`."""
+    weights_key = "".join(checksum[:8] for checksum in network.files.values())
+    return f"{entry.name}-x{factor}-{weights_key}"
+
+
 def _is_file(name_or_path: str | Path) -> bool:
     return isinstance(name_or_path, Path) or name_or_path.endswith(".onnx")
 
@@ -217,8 +223,7 @@ def _catalog_model(entry: CatalogEntry, factor: int, cache_dir: Path, denoise: s
     _check_factor(entry.name, factor, entry.factors)
     check_denoise(entry.name, denoise)
     network = entry.network(factor, denoise)
-    weights_key = "".join(checksum[:8] for checksum in network.files.values())
-    path, model = _cached(cache_dir, f"{entry.name}-x{factor}-{weights_key}", lambda: _convert(entry, network, factor))
+    path, model = _cached(cache_dir, cache_key(entry, network, factor), lambda: _convert(entry, network, factor))
     native = ModelSpec(
         name=entry.name,
         scale=network.scale,
@@ -246,13 +251,13 @@ def _convert(entry: CatalogEntry, network: Network, factor: int) -> onnx.ModelPr
 
 def _user_model(path: Path, factor: int, cache_dir: Path, overrides: Mapping[str, object]) -> Model:
     from tilewright.models.graph.rescale import append_rescale
-    from tilewright.models.inspect import inspect_onnx, load_onnx
+    from tilewright.models.inspect import load_onnx
 
-    model = load_onnx(path)
-    native = inspect_onnx(path, model, overrides)
+    native = inspect_file(path, overrides)
     _check_factor(native.name, factor, _user_factors(native))
     if factor == native.scale:
         return Model(path, native)
+    model = load_onnx(path)
     key = f"own-x{factor}-{hashlib.sha256(_serialised(model)).hexdigest()[:16]}"
     channels = native.planes
     cached, model = _cached(cache_dir, key, lambda: append_rescale(model, native.scale, factor, channels=channels))
@@ -264,11 +269,16 @@ def _user_factors(native: ModelSpec) -> tuple[int, ...]:
 
 
 def _cached(cache_dir: Path, key: str, make: Callable[[], onnx.ModelProto]) -> tuple[Path, onnx.ModelProto]:
-    """Returns the model cached under a key; makes and stores it if it is missing or damaged."""
+    """Returns the model cached under a key; makes it unless the cached file has the known checksum.
+
+    Others may be able to write to the cache, so its files are not trusted. A file without a known
+    checksum is made every time, and replaces one in the cache that differs.
+    """
     import onnx
 
+    checksum = CONVERTED_SHA256.get(key)
     key = f"{key}-v{CONVERTER_VERSION}"
-    path = cache.find(cache_dir, key)
+    path = cache.find(cache_dir, key, checksum) if checksum is not None else None
     if path is not None:
         return path, onnx.load(path)
     model = make()

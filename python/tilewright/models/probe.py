@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _SEED = 20240229
 
+# Largest side that is drawn. It takes a second; 4096 x 4096 pixels would take a minute.
+_LARGEST_PATCH = 512
+
 
 def natural_patch(height: int, width: int) -> npt.NDArray[np.float32]:
     """Makes a natural-looking RGB picture.
@@ -39,6 +42,23 @@ def natural_patch(height: int, width: int) -> npt.NDArray[np.float32]:
     # to keep the texture.
     folded: npt.NDArray[np.float64] = 1.0 - np.abs(np.mod(picture, 2.0) - 1.0)
     return folded.astype(np.float32)
+
+
+def natural_picture(height: int, width: int) -> npt.NDArray[np.float32]:
+    """Makes a natural-looking RGB picture of any size.
+
+    It is `natural_patch` up to 512 pixels a side, and the mirror images of such a patch beyond.
+
+    Args:
+        height: Height in pixels, at least 1.
+        width: Width in pixels, at least 1.
+
+    Returns:
+        float32 ``[height, width, 3]`` in 0..1, the same on every call.
+    """
+    patch = natural_patch(min(height, _LARGEST_PATCH), min(width, _LARGEST_PATCH))
+    rest = height - patch.shape[0], width - patch.shape[1]
+    return np.pad(patch, ((0, rest[0]), (0, rest[1]), (0, 0)), mode="symmetric") if any(rest) else patch
 
 
 def _draw_disc(
@@ -86,5 +106,5 @@ def probe_batch(spec: ModelSpec, side: int) -> npt.NDArray[np.float32]:
     length = -(-max(side, spec.minimum) // spec.multiple_of) * spec.multiple_of
     height, width = spec.fixed_size or (length, length)
     black, white = spec.value_range
-    planes = natural_patch(height, width).transpose(2, 0, 1)[None] * (white - black) + black
+    planes = natural_picture(height, width).transpose(2, 0, 1)[None] * (white - black) + black
     return np.ascontiguousarray(planes[:, : spec.planes], np.float32)

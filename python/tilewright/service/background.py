@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tilewright.errors import TilewrightError
 from tilewright.lazy import Lazy
 from tilewright.service.responses import Upscaled
 
@@ -45,33 +47,55 @@ class BackgroundTasks:
     Every accepted request is finished before the process ends.
     """
 
-    def __init__(self, make_pool: Callable[[], Executor]) -> None:
+    def __init__(
+        self, make_pool: Callable[[], Executor], make_fetching_pool: Callable[[], Executor], *, max_waiting: int
+    ) -> None:
         """Starts without requests.
 
         Args:
             make_pool: Makes the thread pool, at first use.
+            make_fetching_pool: Makes another one for requests whose pictures are fetched, so that
+                slow servers delay only them.
+            max_waiting: Number of unfinished requests at which further ones are refused.
         """
+        self._max_waiting = max_waiting
         self._pool = Lazy(lambda: self._new_pool(make_pool))
+        self._fetching_pool = Lazy(lambda: self._new_pool(make_fetching_pool))
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._tasks: dict[str, BackgroundTask] = {}
+        self._unfinished = 0
+        # The finished ones of `_tasks`, oldest first. A search for them at every acceptance would
+        # take time that grows with the square of their number.
+        self._finished: deque[UpscaleRequest] = deque()
 
-    def accept(self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome]) -> None:
+    def accept(
+        self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome], *, fetches: bool = False
+    ) -> None:
         """Queues a request. An earlier request with the same taskUUID is forgotten.
 
         Args:
             request: Kept with the outcome.
             work: Runs the request. It returns an outcome instead of raising, because an exception
                 would keep all its frames alive. It ends early if the event is set.
+            fetches: Whether the picture is fetched.
+
+        Raises:
+            TilewrightError: Too many requests are unfinished (code ``rateLimitExceeded``).
         """
-        key = request.task_uuid.lower()
-        pool = self._pool.get()
+        pool = (self._fetching_pool if fetches else self._pool).get()
         with self._lock:
-            self._tasks.pop(key, None)  # so that the new one is last
-            self._tasks[key] = BackgroundTask(request, pool.submit(work, self._stop))
-            finished = [key for key, task in self._tasks.items() if task.future.done()]
-            for old in finished[:-_MAX_OUTCOMES]:
-                del self._tasks[old]
+            if self._unfinished >= self._max_waiting:
+                raise TilewrightError(
+                    f"{self._unfinished} tasks with deliveryMethod async are not finished yet, which is the limit; "
+                    "send this one again later, or raise TILEWRIGHT_MAX_WAITING_TASKS",
+                    code="rateLimitExceeded",
+                )
+            future = pool.submit(self._run, request, work, self._stop)
+            self._tasks[request.task_uuid.lower()] = BackgroundTask(request, future)
+            self._unfinished += 1
+            while len(self._finished) > _MAX_OUTCOMES:
+                self._forget(self._finished.popleft())
 
     def find(self, task_uuid: str) -> BackgroundTask | None:
         """Returns the request with a taskUUID in any letter case; None if it is unknown."""
@@ -92,6 +116,22 @@ class BackgroundTasks:
             self._stop.set()
             self._stop = threading.Event()
         self.wait()
+
+    def _run(
+        self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome], stop: threading.Event
+    ) -> Outcome:
+        try:
+            return work(stop)
+        finally:
+            with self._lock:
+                self._unfinished -= 1
+                self._finished.append(request)
+
+    def _forget(self, request: UpscaleRequest) -> None:
+        """Forgets the outcome of a request, unless a later request has taken its taskUUID."""
+        key = request.task_uuid.lower()
+        if key in self._tasks and self._tasks[key].request is request:
+            del self._tasks[key]
 
     def _new_pool(self, make_pool: Callable[[], Executor]) -> Executor:
         pool = make_pool()

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tilewright.codecs.formats import check_encodable, extension
 from tilewright.engine.enlargement import frame_count
 from tilewright.engine.progress import cancel_on, raise_if_cancelled
 from tilewright.errors import SourceError, StoreError, TilewrightError
-from tilewright.inputs.resolve import InputPicture, error_context, read_picture, store_input
+from tilewright.inputs.resolve import InputPicture, error_context, fetched, read_picture, store_input
 from tilewright.picture import Animation
 from tilewright.pricing import cost
+from tilewright.service.requests import UploadRequest, UpscaleRequest
 from tilewright.service.responses import Upscaled, upload_result, upscale_result
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from tilewright.inputs.resolve import Fetcher
     from tilewright.lazy import Lazy
     from tilewright.literals import ImageParameter
     from tilewright.nsfw import NsfwClassifier
     from tilewright.picture_upscaler import PictureUpscaler
-    from tilewright.service.requests import UploadRequest, UpscaleRequest
     from tilewright.settings import Settings
     from tilewright.store import ImageStore
+
+_Request = TypeVar("_Request", UploadRequest, UpscaleRequest)
 
 
 class RequestHandler:
@@ -46,11 +51,27 @@ class RequestHandler:
             classifier: Checks results that a request wants checked.
         """
         self._pictures, self._store, self._settings, self._classifier = pictures, store, settings, classifier
-        self.fetcher: Callable[[str], bytes] | None = None
+        self.fetcher: Fetcher | None = None
         if settings.fetch_urls == "public":
             from tilewright.inputs.fetch import fetch
 
             self.fetcher = fetch
+
+    def fetch(self, request: _Request, stop: threading.Event) -> _Request:
+        """Returns a request with the bytes at its URL in place of the URL.
+
+        Args:
+            request: A request that ``needs_fetch``.
+            stop: Cancels the fetch once it is set.
+
+        Raises:
+            TilewrightError: See `fetched`.
+        """
+        assert self.fetcher is not None, "URLs are refused without a fetcher"
+        get = partial(fetched, fetcher=self.fetcher, limits=self._settings.limits, stop=stop)
+        if isinstance(request, UploadRequest):
+            return replace(request, image=get(str(request.image), parameter="image"))
+        return replace(request, input_image=get(str(request.input_image), parameter=request.image_parameter))
 
     def upload(self, request: UploadRequest) -> dict[str, Any]:
         """Stores a picture and returns the ``data`` item.
@@ -155,7 +176,6 @@ class RequestHandler:
             limits=self._settings.limits,
             keep_metadata=self._settings.keep_metadata,
             parameter=parameter,
-            fetcher=self.fetcher,
             stop=stop,
         )
 

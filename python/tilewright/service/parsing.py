@@ -8,6 +8,7 @@ import math
 import numbers
 import uuid
 from collections.abc import Container, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, get_args
 
 from tilewright.errors import InvalidTaskError, ModelError, ParameterError, short_repr
@@ -32,7 +33,7 @@ _FACTORS = (2, 3, 4)
 _QUALITIES = range(20, 100)
 # Names of fields are cut to this length. No real field has a longer name.
 _MAX_NAME_LENGTH = 100
-# No more faults than this are reported. A task with more of them has one cause for all.
+# No more faults of a task than this are reported. A task with more of them has one cause for all.
 _MAX_FAULTS = 100
 _COMMON = ("taskType", "taskUUID")
 _UPSCALE_FIELDS = (
@@ -51,6 +52,7 @@ def parse_task(
     urls: bool = False,
     nsfw_problem: str | None = None,
     upscales_only: bool = False,
+    max_faults: int = _MAX_FAULTS,
 ) -> Request:
     """Validates a task.
 
@@ -63,14 +65,15 @@ def parse_task(
         urls: Whether a picture may be given as an http or https URL.
         nsfw_problem: Why ``checkNSFW`` is not supported; None if it is.
         upscales_only: Whether tasks of other types are faults.
+        max_faults: Most faults that are listed, at least 1.
 
     Raises:
-        InvalidTaskError: The task is invalid. It lists every fault, up to 100.
+        InvalidTaskError: The task is invalid. It lists every fault, up to `max_faults` or 100.
         TypeError: `task` is not a mapping.
     """
     require_mapping(task)
     fields = {key: value for key, value in task.items() if value is not None}
-    reader = _TaskReader(fields, urls=urls, nsfw_problem=nsfw_problem)
+    reader = _TaskReader(fields, urls=urls, nsfw_problem=nsfw_problem, max_faults=min(max_faults, _MAX_FAULTS))
     task_type = reader.task_type(_UPSCALE_TYPES if upscales_only else _TYPES)
     task_uuid = reader.task_uuid(() if is_poll(task) else taken)
     request: Request | None = None
@@ -114,10 +117,11 @@ class _TaskReader:
     For a faulty field it returns a value of the right type, which is not used.
     """
 
-    def __init__(self, fields: Mapping[Any, Any], *, urls: bool, nsfw_problem: str | None) -> None:
+    def __init__(self, fields: Mapping[Any, Any], *, urls: bool, nsfw_problem: str | None, max_faults: int) -> None:
         self.fields = fields
         self._urls = urls
         self._nsfw_problem = nsfw_problem
+        self._max_faults = max_faults
         self.faults: list[ParameterError] = []
 
     def task_type(self, known: Sequence[str]) -> str:
@@ -246,9 +250,8 @@ class _TaskReader:
         if not asked or not all(isinstance(entry, str) for entry in asked):
             self._invalid("outputType", value, f"one of {', '.join(known)}, or a list of them", "string|string[]")
             return ("URL",)
-        for entry in dict.fromkeys(asked):
-            if entry not in known:
-                self._unsupported("outputType", entry, known)
+        for entry in islice((entry for entry in dict.fromkeys(asked) if entry not in known), self._max_faults):
+            self._unsupported("outputType", entry, known)
         return tuple(entry for entry in known if entry in asked)
 
     def _output_format(self) -> Format:
@@ -303,7 +306,7 @@ class _TaskReader:
                 self._unknown(str(key), known)
 
     def _unknown(self, parameter: str, known: Sequence[str]) -> None:
-        if len(self.faults) == _MAX_FAULTS:  # saves the search for a similar name: there may be a million keys
+        if len(self.faults) == self._max_faults:  # saves the search for a similar name: there may be a million keys
             return
         lower = {name.lower(): name for name in known}
         near = difflib.get_close_matches(parameter[:_MAX_NAME_LENGTH].lower(), lower, n=1, cutoff=0.0)
@@ -345,5 +348,5 @@ class _TaskReader:
         )
 
     def _add(self, fault: ParameterError) -> None:
-        if len(self.faults) < _MAX_FAULTS:
+        if len(self.faults) < self._max_faults:
             self.faults.append(fault)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tilewright.inputs.url import is_remote_url
+
 if TYPE_CHECKING:
     from tilewright.literals import Format, ImageParameter, OutputType
 
@@ -42,6 +44,11 @@ class UpscaleRequest:
     is_async: bool
     model: str | None
 
+    @property
+    def needs_fetch(self) -> bool:
+        """Whether the picture is at an http or https URL."""
+        return is_remote_url(self.input_image)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UploadRequest:
@@ -50,6 +57,11 @@ class UploadRequest:
     task_type: str
     task_uuid: str
     image: object
+
+    @property
+    def needs_fetch(self) -> bool:
+        """Whether the picture is at an http or https URL."""
+        return is_remote_url(self.image)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from tilewright.service.requests import UploadRequest, UpscaleRequest
 
 
+# Longest value of a task that an error item repeats. A task may have a hundred faults, each of which
+# would repeat it. Valid values have at most 36 characters.
+_MAX_ECHO_LENGTH = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upscaled:
     """A finished upscale request: everything its response contains, except the picture itself.
@@ -111,8 +116,9 @@ def _error_item(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]
         item["allowedValues"] = error.allowed_values
     # Clients match items to tasks by these fields. Values that are not text cannot be matched.
     for key in ("taskUUID", "taskType"):
-        if isinstance(task.get(key), str):
-            item[key] = task[key]
+        value = task.get(key)
+        if isinstance(value, str) and len(value) <= _MAX_ECHO_LENGTH:
+            item[key] = value
     return item
 
 

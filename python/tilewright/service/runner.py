@@ -11,11 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tilewright.engine.progress import raise_if_cancelled
-from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
+from tilewright.errors import CancelledError, InvalidTaskError, ParameterError, SourceError, TilewrightError, short_repr
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
+from tilewright.service.places import MAX_FETCHES, MAX_PICTURES, Places
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
 from tilewright.service.responses import Upscaled, acknowledgement, envelope, error_items
 from tilewright.store import is_uuid4
@@ -31,12 +32,12 @@ _log = logging.getLogger("tilewright")
 
 Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
-# Pictures in memory at the same time: one is decoded while another is in the network and a third is
-# encoded. More would only take memory.
-_MAX_PICTURES = 3
-
 # Calls from event loops that can be in progress at the same time. Most of them only wait.
 _MAX_ASYNCIO_CALLS = 32
+
+
+# Faults of a call after which only the first one of each task is reported.
+_MAX_FAULTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,12 @@ class _Entry:
         """Whether the reply needs the network to run first."""
         return isinstance(self.request, UpscaleRequest) and not self.request.is_async
 
+    @property
+    def needs_fetch(self) -> bool:
+        """Whether the picture has to be fetched before the reply can be made."""
+        request = self.request
+        return isinstance(request, (UpscaleRequest, UploadRequest)) and request.needs_fetch and not self.async_request
+
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
@@ -81,14 +88,24 @@ class Runner:
     A taskUUID cannot be used again until its task is finished.
     """
 
-    def __init__(self, handler: RequestHandler) -> None:
-        """Takes the handler; no thread is started yet."""
+    def __init__(self, handler: RequestHandler, *, max_tasks: int, max_waiting: int) -> None:
+        """Takes the handler; no thread is started yet.
+
+        Args:
+            handler: Runs single requests.
+            max_tasks: Most tasks of one call.
+            max_waiting: Most asynchronous requests that are not finished.
+        """
         self._handler = handler
+        self._max_tasks = max_tasks
         self._reserved: set[str] = set()
         self._lock = threading.Lock()  # guards the reserved taskUUIDs
-        # Limits the pictures in memory, however many threads and event loops call.
-        self._slots = threading.BoundedSemaphore(_MAX_PICTURES)
-        self._background = BackgroundTasks(partial(_new_pool, name="tilewright-background"))
+        self._places = Places(handler)
+        self._background = BackgroundTasks(
+            partial(_new_pool, name="tilewright-background"),
+            partial(_new_pool, MAX_FETCHES, name="tilewright-fetch"),
+            max_waiting=max_waiting,
+        )
         # Not asyncio's default executor: pictures would delay the program's own uses of it.
         self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS))
 
@@ -109,9 +126,13 @@ class Runner:
         try:
             if len(entries) == 1:
                 return _joined([self._finish(entries[0], stop)])
-            with _new_pool() as pool:
+            # Tasks whose pictures are fetched start last, and have threads of their own.
+            fetches = min(MAX_FETCHES, sum(entry.needs_fetch for entry in entries))
+            with _new_pool(MAX_PICTURES + fetches) as pool:
                 try:
-                    return _joined(list(pool.map(lambda entry: self._finish(entry, stop), entries)))
+                    order = sorted(range(len(entries)), key=lambda index: entries[index].needs_fetch)
+                    replies = {index: pool.submit(self._finish, entries[index], stop) for index in order}
+                    return _joined([replies[index].result() for index in range(len(entries))])
                 except BaseException:  # such as Ctrl-C: leaving the block waits for the threads
                     stop.set()
                     raise
@@ -139,15 +160,18 @@ class Runner:
 
         entries = self._enter(tasks, upscales_only=False)
         stop = threading.Event()
-        pool = _new_pool()
-        waiting = deque(sorted(entries, key=lambda entry: entry.needs_network))
+        pool = _new_pool(2 * MAX_PICTURES)
+        # Tasks whose pictures are fetched do not hold up the others.
+        waiting = {fetch: deque(entry for entry in entries if entry.needs_fetch == fetch) for fetch in (False, True)}
+        waiting[False] = deque(sorted(waiting[False], key=lambda entry: entry.needs_network))
         running: dict[asyncio.Future[_Reply], tuple[_Entry, Future[_Reply]]] = {}
         try:
-            while waiting or running:
-                while waiting and len(running) < _MAX_PICTURES:
-                    entry = waiting.popleft()
-                    future = pool.submit(self._finish_and_leave, entry, stop)
-                    running[asyncio.wrap_future(future)] = entry, future
+            while any(waiting.values()) or running:
+                for fetch, queue in waiting.items():
+                    while queue and sum(entry.needs_fetch == fetch for entry, _ in running.values()) < MAX_PICTURES:
+                        entry = queue.popleft()
+                        future = pool.submit(self._finish_and_leave, entry, stop)
+                        running[asyncio.wrap_future(future)] = entry, future
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done:
                     del running[finished]
@@ -157,7 +181,9 @@ class Runner:
             stop.set()
             # Running tasks release their taskUUIDs when they have stopped. Those of the other tasks
             # are released here.
-            self._leave([*waiting, *(entry for entry, future in running.values() if future.cancel())])
+            self._leave(
+                [*waiting[False], *waiting[True], *(entry for entry, future in running.values() if future.cancel())]
+            )
             pool.shutdown(wait=False)
 
     def wait(self) -> None:
@@ -169,43 +195,67 @@ class Runner:
         self._background.stop()
 
     def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Entry]:
-        """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones."""
+        """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones.
+
+        Too many tasks are refused together, by one entry that stands for all of them: an answer to
+        each would be as long as the call.
+        """
         sent = list(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) else [tasks]
+        if len(sent) > self._max_tasks:
+            fault = TilewrightError(
+                f"the call has {len(sent)} tasks, the limit is {self._max_tasks}; "
+                "send them in several calls, or raise TILEWRIGHT_MAX_TASKS",
+                code="tooManyTasks",
+            )
+            return [_Entry({}, None, fault, None)]
         for task in sent:
             require_mapping(task)
-        with self._lock:
-            entries = [self._validated(task, upscales_only=upscales_only) for task in sent]
+        entries: list[_Entry] = []
+        faults_left = _MAX_FAULTS
+        try:
+            for task in sent:
+                entry = self._validated(task, upscales_only=upscales_only, max_faults=max(1, faults_left))
+                if isinstance(entry.fault, InvalidTaskError):
+                    faults_left -= len(entry.fault.faults)
+                entries.append(entry)
+        except BaseException:  # such as Ctrl-C
+            self._release({entry.reserved for entry in entries if entry.reserved is not None})
+            raise
         # Before any task runs, because one may ask about another.
         return [entry if entry.async_request is None else self._accepted(entry) for entry in entries]
 
-    def _validated(self, task: Mapping[str, Any], *, upscales_only: bool) -> _Entry:
+    def _validated(self, task: Mapping[str, Any], *, upscales_only: bool, max_faults: int) -> _Entry:
+        """Reserves a task's taskUUID and parses the task, without the lock: it may be long."""
+        task_uuid = _reservable_uuid(task)
+        reserved = task_uuid is not None and self._reserve(task_uuid)
         request: Request | None = None
         fault: Exception | None = None
         try:
-            request = self._parsed(task, upscales_only=upscales_only)
+            taken = () if task_uuid is None or reserved else (task_uuid,)
+            request = self._parsed(task, taken, upscales_only=upscales_only, max_faults=max_faults)
         except Exception as error:  # no fault of one task may stop the others
             fault = error
-        return _Entry(task, request, fault, None if is_poll(task) else self._reserve(task.get("taskUUID")))
+        return _Entry(task, request, fault, task_uuid if reserved else None)
 
-    def _parsed(self, task: Mapping[str, Any], *, upscales_only: bool) -> Request:
+    def _parsed(
+        self, task: Mapping[str, Any], taken: Sequence[str], *, upscales_only: bool, max_faults: int
+    ) -> Request:
         return parse_task(
             task,
-            taken=self._reserved,
+            taken=taken,
             urls=self._handler.fetcher is not None,
             nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
             upscales_only=upscales_only,
+            max_faults=max_faults,
         )
 
-    def _reserve(self, task_uuid: object) -> str | None:
-        """Reserves a taskUUID, even if the task is invalid otherwise.
-
-        Returns:
-            The taskUUID in lower case; None if it is invalid or reserved by another task.
-        """
-        if not isinstance(task_uuid, str) or not is_uuid4(task_uuid) or task_uuid.lower() in self._reserved:
-            return None
-        self._reserved.add(task_uuid.lower())
-        return task_uuid.lower()
+    def _reserve(self, task_uuid: str) -> bool:
+        """Reserves a taskUUID. Returns False if another task has reserved it."""
+        with self._lock:
+            if task_uuid in self._reserved:
+                return False
+            self._reserved.add(task_uuid)
+            return True
 
     def _leave(self, entries: Iterable[_Entry]) -> None:
         """Releases the taskUUIDs of finished tasks. Asynchronous ones release theirs later."""
@@ -225,16 +275,15 @@ class Runner:
 
         def work(stop: threading.Event) -> Outcome:
             try:
-                with self._slots:
-                    raise_if_cancelled(stop)
-                    return replace(self._handler.upscale(request, stop), request=kept)
+                with self._places.take(request, stop) as ready:
+                    return replace(self._handler.upscale(ready, stop), request=kept)
             except BaseException as error:  # there is no caller to raise it to
                 return _error_items(error, entry.task)
             finally:
                 self._release({reserved})
 
         try:
-            self._background.accept(kept, work)
+            self._background.accept(kept, work, fetches=request.needs_fetch)
         except Exception as error:  # no thread could be started
             return replace(entry, request=None, fault=error)
         return entry
@@ -256,12 +305,11 @@ class Runner:
                 case UpscaleRequest(is_async=True):
                     return _Reply([acknowledgement(entry.request)])
                 case UploadRequest():
-                    with self._slots:
-                        return _Reply([self._handler.upload(entry.request)])
+                    with self._places.take(entry.request, stop) as upload:
+                        return _Reply([self._handler.upload(upload)])
                 case UpscaleRequest():
-                    with self._slots:
-                        raise_if_cancelled(stop)
-                        return _Reply([self._handler.upscale_and_answer(entry.request, stop)])
+                    with self._places.take(entry.request, stop) as upscale:
+                        return _Reply([self._handler.upscale_and_answer(upscale, stop)])
             raise AssertionError("an entry has a fault or a request")
         except CancelledError:
             raise
@@ -288,17 +336,26 @@ class Runner:
         return _Reply(errors=[{**item, "taskUUID": request.task_uuid, "status": "error"} for item in outcome])
 
 
+def _reservable_uuid(task: Mapping[str, Any]) -> str | None:
+    """Returns the taskUUID in lower case, whether or not the task is valid otherwise.
+
+    Returns None if it is invalid, or names another task.
+    """
+    task_uuid = None if is_poll(task) else task.get("taskUUID")
+    return task_uuid.lower() if isinstance(task_uuid, str) and is_uuid4(task_uuid) else None
+
+
 def _not_found(message: str) -> ParameterError:
     return ParameterError(message, code="taskNotFound", parameter="taskUUID")
 
 
 def _error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(error, TilewrightError):
-        _log.error("task %s failed", task.get("taskUUID"), exc_info=error)
+        _log.error("task %s failed", short_repr(task.get("taskUUID")), exc_info=error)
     return error_items(error, task)
 
 
-def _new_pool(threads: int = _MAX_PICTURES, *, name: str = "tilewright") -> ThreadPoolExecutor:
+def _new_pool(threads: int = MAX_PICTURES, *, name: str = "tilewright") -> ThreadPoolExecutor:
     # Imported at first use, like asyncio: together they would be a third of the package's import
     # time.
     from concurrent.futures import ThreadPoolExecutor

@@ -31,6 +31,16 @@ _MEMORY_FACTORS = {"fp32": 1.75, "bf16": 1.0}
 # sizes in use without any loss of speed.
 _CACHE_CAPACITY = "64"
 
+MAX_NODES = 5000
+"""Most nodes of a network. OpenVINO compiles a chain of nodes in time that grows with the square of its
+length: 2,000 nodes in 1 s, 20,000 in over a minute, and nothing can end it. ONNX Runtime opens
+20,000 nodes in 2 s. The longest network of the catalog has 1,000.
+"""
+
+
+class LongGraphError(ModelError):
+    """The network has too many nodes for OpenVINO."""
+
 
 class OpenVinoSession:
     """A network on OpenVINO, compiled once for all tile shapes.
@@ -52,6 +62,7 @@ class OpenVinoSession:
 
         Raises:
             DeviceError: The runtime cannot be loaded.
+            LongGraphError: The network has more than `MAX_NODES` nodes.
             ModelError: The runtime does not accept the file.
         """
         openvino = import_runtime("openvino")
@@ -62,6 +73,11 @@ class OpenVinoSession:
             "CPU_RUNTIME_CACHE_CAPACITY": _CACHE_CAPACITY,
         }
         prepared = prepare(model)
+        if prepared.nodes > MAX_NODES:
+            raise LongGraphError(
+                f"{model.path} has {prepared.nodes} nodes, more than {MAX_NODES}, for which OpenVINO takes very long",
+                parameter="model",
+            )
         # float16 holds every visible digit of bf16 results, in half the memory of float32.
         self._dtype = np.float16 if precision == "bf16" and is_native_layout(model.spec) else np.float32
         try:

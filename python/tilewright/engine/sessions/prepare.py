@@ -24,11 +24,13 @@ class RuntimeInput:
         network: Path of an ONNX file, or ONNX as bytes.
         tail: The tail that was split off; None if nothing was.
         bytes_per_pixel: As in `ModelSpec`, for what is left.
+        nodes: Number of nodes of the graph.
     """
 
     network: str | bytes
     tail: Tail | None
     bytes_per_pixel: float
+    nodes: int
 
 
 def prepare(model: Model) -> RuntimeInput:
@@ -37,20 +39,22 @@ def prepare(model: Model) -> RuntimeInput:
     Raises:
         ModelError: The file is not a valid ONNX file.
     """
-    head, tail = split_tail(model) if is_native_layout(model.spec) else (None, None)
-    if head is None or tail is None:
-        return RuntimeInput(str(model.path), None, model.spec.bytes_per_pixel)
-    return RuntimeInput(head.SerializeToString(), tail, bytes_per_pixel(head))
+    head, tail = split_tail(model)
+    if tail is None:
+        return RuntimeInput(str(model.path), None, model.spec.bytes_per_pixel, len(head.graph.node))
+    return RuntimeInput(head.SerializeToString(), tail, bytes_per_pixel(head), len(head.graph.node))
 
 
 def split_tail(model: Model) -> tuple[onnx.ModelProto, Tail | None]:
-    """Splits the graph of a network of native layout into head and tail.
+    """Splits the graph of a network into head and tail.
 
     Returns:
-        The graph without its tail, and the tail. If it has no tail, the whole graph and None.
+        The graph without its tail, and the tail. If it has no tail, or its layout is not native, the
+        whole graph and None.
 
     Raises:
         ModelError: The file is not a valid ONNX file.
     """
     whole = load_onnx(model.path)
-    return cut_tail(whole, model.spec.scale) or (whole, None)
+    cut = cut_tail(whole, model.spec.scale) if is_native_layout(model.spec) else None
+    return cut or (whole, None)

@@ -60,11 +60,15 @@ def open_session(model: Model, *, device: str, precision: str, threads: int) -> 
     if not _openvino_installed():
         _recommend_openvino()
         return OnnxRuntimeSession(model, threads=threads)
-    from tilewright.engine.sessions.openvino import OpenVinoSession, open_fastest
+    from tilewright.engine.sessions.openvino import LongGraphError, OpenVinoSession, open_fastest
 
-    if precision == "fp32":
-        return OpenVinoSession(model, precision="fp32", threads=threads)
-    return open_fastest(model, threads=threads)
+    try:
+        if precision == "fp32":
+            return OpenVinoSession(model, precision="fp32", threads=threads)
+        return open_fastest(model, threads=threads)
+    except LongGraphError as error:
+        _log.info("running on ONNX Runtime: %s", error)
+        return OnnxRuntimeSession(model, threads=threads)
 
 
 def _open_on_cuda(model: Model, precision: str) -> Session:
