@@ -126,7 +126,9 @@ def test_every_error_class_can_be_copied_and_pickled(duplicate):
 
 def test_error_in_a_process_pool_reaches_the_caller():
     """An error that does not unpickle stops the pool's reader, and the caller waits forever."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        with pytest.raises(TaskError, match="invalidModel: unknown") as caught:
-            pool.submit(tilewright.raise_for_errors, {"errors": FAULT_ITEMS}).result(timeout=60)
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        pytest.raises(TaskError, match="invalidModel: unknown") as caught,
+    ):
+        pool.submit(tilewright.raise_for_errors, {"errors": FAULT_ITEMS}).result(timeout=60)
     assert caught.value.errors == FAULT_ITEMS

@@ -63,7 +63,8 @@ class Upscaler:
 
         Raises:
             DeviceError: ``device="cuda"`` and CUDA cannot run. The message gives the reason.
-            ModelError: `model` does not offer the level `denoise`.
+            ModelError: `model` is unknown or not installed, its file is missing, or it does not
+                offer the level `denoise`.
             SettingsError: An environment variable is invalid; or results must be checked
                 (``TILEWRIGHT_CHECK_NSFW``) and no classifier is installed.
             TilewrightError: An option is out of range.
@@ -76,7 +77,7 @@ class Upscaler:
             raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
         self._networks = self._pictures.networks
         location = store or settings.store
-        self._store = Lazy(lambda: _opened_store(location, settings))
+        self._store = Lazy(lambda: _opened_store(location, settings), per_process=True)
         self._classifier = NsfwClassifier()
         self._runner = Runner(RequestHandler(self._pictures, self._store, settings, self._classifier))
 

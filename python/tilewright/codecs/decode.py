@@ -82,6 +82,7 @@ def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: b
         ImageTooLargeError: Over a limit.
     """
     limits.check_bytes(len(data))
+    vips()  # before the lock, which another thread may have held when this process was forked
     kind = sniff(data)
     if kind is None:
         raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")

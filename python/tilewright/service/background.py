@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tilewright.forks import reset_in_children
 from tilewright.lazy import Lazy
 from tilewright.service.responses import Upscaled
 
@@ -51,10 +52,11 @@ class BackgroundTasks:
         Args:
             make_pool: Makes the thread pool, at first use.
         """
-        self._pool = Lazy(lambda: self._new_pool(make_pool))
+        self._pool = Lazy(lambda: self._new_pool(make_pool), per_process=True)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._tasks: dict[str, BackgroundTask] = {}
+        reset_in_children(self)
 
     def accept(self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome]) -> None:
         """Queues a request. An earlier request with the same taskUUID is forgotten.
@@ -92,6 +94,12 @@ class BackgroundTasks:
             self._stop.set()
             self._stop = threading.Event()
         self.wait()
+
+    def reset_after_fork(self) -> None:
+        """See `tilewright.forks`. The parent's requests are unknown in the child."""
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._tasks = {}
 
     def _new_pool(self, make_pool: Callable[[], Executor]) -> Executor:
         pool = make_pool()

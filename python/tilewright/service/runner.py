@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.engine.progress import raise_if_cancelled
 from tilewright.errors import CancelledError, ParameterError, SourceError, TilewrightError
+from tilewright.forks import reset_in_children
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
@@ -90,7 +91,8 @@ class Runner:
         self._slots = threading.BoundedSemaphore(_MAX_PICTURES)
         self._background = BackgroundTasks(partial(_new_pool, name="tilewright-background"))
         # Not asyncio's default executor: pictures would delay the program's own uses of it.
-        self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS))
+        self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS), per_process=True)
+        reset_in_children(self)
 
     def run(self, tasks: Tasks, *, upscales_only: bool, stop: threading.Event | None = None) -> dict[str, Any]:
         """Runs tasks and returns the envelope, in the order of the tasks.
@@ -167,6 +169,12 @@ class Runner:
     def stop(self) -> None:
         """Cancels all asynchronous requests after the current tile."""
         self._background.stop()
+
+    def reset_after_fork(self) -> None:
+        """See `tilewright.forks`. The calls in progress are those of the parent."""
+        self._reserved = set()
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(_MAX_PICTURES)
 
     def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Entry]:
         """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones."""

@@ -11,6 +11,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tilewright.errors import SourceError, StoreError, TilewrightError
+from tilewright.lazy import Lazy
 from tilewright.store.backends import open_backend, without_credentials
 from tilewright.store.identifiers import is_uuid4
 
@@ -95,7 +96,9 @@ class ImageStore:
         self.public_url = public_url.rstrip("/") if public_url else None
         self._signature_seconds = min(ttl or _MAX_SIGNATURE_SECONDS, _MAX_SIGNATURE_SECONDS)
         with self._mapped_errors("opened"):
-            self._backend = open_backend(self.location)
+            # Connections do not survive a fork.
+            self._backend = Lazy(lambda: open_backend(self.location), per_process=True)
+            self._backend.get()
         # Without a ttl, a cleanup removes only what crashed writers left: it need not come first.
         self._next_cleanup = time.monotonic() + (_CLEANUP_SECONDS if ttl is None else 0)
 
@@ -139,7 +142,7 @@ class ImageStore:
         self._expire_if_due()  # first, because it may free the space that this image needs
         image_uuid = str(uuid.uuid4())
         with self._mapped_errors("written"):
-            writing = self._backend.open_writer(f"{image_uuid}.{extension}")
+            writing = self._backend.get().open_writer(f"{image_uuid}.{extension}")
             file = writing.__enter__()
         try:
             yield NewImage(image_uuid, file, self._mapped_errors)
@@ -164,7 +167,7 @@ class ImageStore:
             for name in self._names(image_uuid):
                 with contextlib.suppress(FileNotFoundError):
                     if self.ttl is None or self._touch_unexpired(name):
-                        return self._backend.read(name)
+                        return self._backend.get().read(name)
         raise self._unknown(image_uuid)
 
     def url(self, image_uuid: str) -> str:
@@ -187,7 +190,7 @@ class ImageStore:
                     if self._touch_unexpired(name):
                         if self.public_url is not None:
                             return f"{self.public_url}/{name}"
-                        return self._backend.url(name, self._signature_seconds)
+                        return self._backend.get().url(name, self._signature_seconds)
         raise self._unknown(image_uuid)
 
     def delete(self, image_uuid: str) -> None:
@@ -204,7 +207,7 @@ class ImageStore:
             for name in self._names(image_uuid):
                 with contextlib.suppress(FileNotFoundError):
                     unexpired = self._touch_unexpired(name)
-                    self._backend.remove(name)
+                    self._backend.get().remove(name)
                     if unexpired:
                         return
         raise self._unknown(image_uuid)
@@ -225,14 +228,14 @@ class ImageStore:
         removed = 0
         forbidden: PermissionError | None = None
         with self._mapped_errors("cleaned up"):
-            self._backend.remove_partial_files(older_than=time.time() - _PARTIAL_SECONDS)
+            self._backend.get().remove_partial_files(older_than=time.time() - _PARTIAL_SECONDS)
             if self.ttl is not None:
                 oldest = time.time() - self.ttl - _GRACE_SECONDS
-                for name, modified in self._backend.list_files():
+                for name, modified in self._backend.get().list_files():
                     image_uuid, _, extension = name.partition(".")
                     if extension in _EXTENSIONS and is_uuid4(image_uuid) and modified < oldest:
                         try:
-                            self._backend.remove(name)
+                            self._backend.get().remove(name)
                             removed += 1
                         except FileNotFoundError:  # another process was faster
                             pass
@@ -259,11 +262,11 @@ class ImageStore:
             FileNotFoundError: There is no such file.
         """
         if self.ttl is None:
-            self._backend.check_exists(name)
+            self._backend.get().check_exists(name)
             return True
-        if self._backend.modified(name) < time.time() - self.ttl:
+        if self._backend.get().modified(name) < time.time() - self.ttl:
             return False
-        self._backend.touch(name)
+        self._backend.get().touch(name)
         return True
 
     def _names(self, image_uuid: str) -> list[str]:
