@@ -30,7 +30,7 @@ _EXTENSIONS = ("jpg", "png", "webp", "gif")
 # before it expired, and clock differences between machines that share a store.
 _GRACE_SECONDS = 60
 
-# Age from which a partial file is assumed to come from a crashed writer.
+# Age from which a partial file that no writer holds counts as one of a crashed writer.
 _PARTIAL_SECONDS = 3600
 
 # Minimum time between two cleanups by writers: a cleanup lists the whole store.
@@ -215,8 +215,8 @@ class ImageStore:
     def expire(self) -> int:
         """Removes expired images, and partial files of crashed writers.
 
-        Partial files are removed from local folders once they are an hour old. Other files are not
-        touched. Several processes may call this at once. An image is removed a minute after `get`
+        Partial files are removed from local folders once they are an hour old, unless their writer is
+        still alive. Other files are not touched. Several processes may call this at once. An image is removed a minute after `get`
         stops finding it, so a concurrent reader can still finish.
 
         Returns:
