@@ -203,8 +203,8 @@ class Upscaler:
         """Upscales an array.
 
         Args:
-            pixels: uint8 or uint16 ``[H, W, C]``, C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB,
-                alpha).
+            pixels: uint8 or uint16, ``[H, W]`` (grey) or ``[H, W, C]``, C = 1 (grey), 2 (grey,
+                alpha), 3 (RGB) or 4 (RGB, alpha).
             factor: 2, 3 or 4, as the network offers; None if a size is given.
             size: Width and height of the result in pixels; None if a factor is given. The network
                 runs at the smallest sufficient factor, and its result is downscaled before it is
@@ -215,7 +215,8 @@ class Upscaler:
                 use this Upscaler's networks. An exception that it raises stops the work.
 
         Returns:
-            An array of the same dtype, ``[H * factor, W * factor, C]`` or of the requested size.
+            An array of the same dtype and number of axes, ``[H * factor, W * factor, C]`` or of the
+            requested size.
 
         Raises:
             TypeError: Not a uint8 or uint16 array.
@@ -225,7 +226,9 @@ class Upscaler:
         """
         source = checked_array(pixels)
         enlargement = self._pictures.resolve(source.shape[1], source.shape[0], factor, size=size, fit=fit)
-        return self._pictures.upscale_array(source, enlargement, on_progress=on_progress, report=self.new_report())
+        report = self.new_report()
+        result = self._pictures.upscale_array(source, enlargement, on_progress=on_progress, report=report)
+        return result if pixels.ndim == 3 else result[:, :, 0]
 
     def upscale_picture(
         self,

@@ -47,7 +47,7 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     # Not the tempfile module: it creates files with mode 0600, whether they are private or not.
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
     mode = 0o600 if private else 0o666
-    file = open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: PTH123, SIM115
+    file = open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
     try:
         _lock(file)
         yield file

@@ -216,8 +216,8 @@ class ImageStore:
         """Removes expired images, and partial files of crashed writers.
 
         Partial files are removed from local folders once they are an hour old, unless their writer is
-        still alive. Other files are not touched. Several processes may call this at once. An image is removed a minute after `get`
-        stops finding it, so a concurrent reader can still finish.
+        still alive. Other files are not touched. Several processes may call this at once. An image is
+        removed a minute after `get` stops finding it, so a concurrent reader can still finish.
 
         Returns:
             The number of images that this call removed.
