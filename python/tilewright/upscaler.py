@@ -77,7 +77,7 @@ class Upscaler:
             raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
         self._networks = self._pictures.networks
         location = store or settings.store
-        self._store = Lazy(lambda: _opened_store(location, settings), per_process=True)
+        self._store = Lazy(lambda: open_store(location, settings), per_process=True)
         self._classifier = NsfwClassifier()
         self._runner = Runner(RequestHandler(self._pictures, self._store, settings, self._classifier))
 
@@ -382,7 +382,16 @@ class Upscaler:
         return self._pictures.resolve(picture.width, picture.height, factor, frames=frame_count(picture), **target)
 
 
-def _opened_store(store: ImageStore | str | os.PathLike[str], settings: Settings) -> ImageStore:
+def open_store(store: ImageStore | str | os.PathLike[str], settings: Settings) -> ImageStore:
+    """Opens a store with the options that the settings give.
+
+    Args:
+        store: A folder or an fsspec URL, or a store that is returned as it is.
+        settings: Time to live, public URL and permissions.
+
+    Raises:
+        StoreError: The store cannot be opened.
+    """
     if isinstance(store, ImageStore):
         return store
-    return ImageStore(store, ttl=settings.store_ttl, public_url=settings.store_public_url)
+    return ImageStore(store, ttl=settings.store_ttl, public_url=settings.store_public_url, shared=settings.store_shared)

@@ -21,4 +21,4 @@ class LoadedPicture(NamedTuple):
 def load_picture(value: object, store: ImageStore, **options: Any) -> LoadedPicture:
     """Reads a picture, and stores it if it is not stored yet; `options` of `read_picture`."""
     source = read_picture(value, store, **options)
-    return LoadedPicture(source.picture, store_input(source, store))
+    return LoadedPicture(source.picture, store_input(source, store)[0])

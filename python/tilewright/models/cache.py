@@ -7,16 +7,21 @@ Files are written atomically, by a rename.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import time
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
-from tilewright.store.atomic import atomic_write
+from tilewright.store.atomic import atomic_write, remove_partial_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGITS = 16
+
+# Age from which a partial file that no writer holds counts as one of a crashed writer.
+_PARTIAL_SECONDS = 3600
 
 
 def find(folder: Path, key: str) -> Path | None:
@@ -58,6 +63,8 @@ def store(folder: Path, key: str, content: bytes) -> Path:
     """
     path = folder / f"{key}-{_checksum(content)}.onnx"
     try:
+        with contextlib.suppress(OSError):
+            remove_partial_files(folder, older_than=time.time() - _PARTIAL_SECONDS)
         with atomic_write(path) as file:
             file.write(content)
     except OSError as error:
