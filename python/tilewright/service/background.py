@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tilewright.errors import TilewrightError
 from tilewright.forks import reset_in_children
 from tilewright.lazy import Lazy
 from tilewright.service.responses import Upscaled
@@ -56,6 +57,7 @@ class BackgroundTasks:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._tasks: dict[str, BackgroundTask] = {}
+        self._ended = False
         reset_in_children(self)
 
     def accept(self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome]) -> None:
@@ -65,10 +67,15 @@ class BackgroundTasks:
             request: Kept with the outcome.
             work: Runs the request. It returns an outcome instead of raising, because an exception
                 would keep all its frames alive. It ends early if the event is set.
+
+        Raises:
+            TilewrightError: The process is ending.
         """
         key = request.task_uuid.lower()
         pool = self._pool.get()
         with self._lock:
+            if self._ended:
+                raise TilewrightError("no task can be accepted any more, because the program is ending")
             self._tasks.pop(key, None)  # so that the new one is last
             self._tasks[key] = BackgroundTask(request, pool.submit(work, self._stop))
             finished = [key for key, task in self._tasks.items() if task.future.done()]
@@ -95,6 +102,13 @@ class BackgroundTasks:
             self._stop = threading.Event()
         self.wait()
 
+    def _finish_at_exit(self) -> None:
+        """Waits for all requests, those included that other threads add meanwhile, then accepts no more."""
+        while not self._ended:
+            self.wait()
+            with self._lock:
+                self._ended = all(task.future.done() for task in self._tasks.values())
+
     def reset_after_fork(self) -> None:
         """See `tilewright.forks`. The parent's requests are unknown in the child."""
         self._stop = threading.Event()
@@ -106,5 +120,5 @@ class BackgroundTasks:
         # `atexit` would be too late: by then, thread pools refuse work. concurrent.futures sets its
         # own hook in the same way when the pool is made, and hooks run last to first, so this one
         # runs before it. There is no public function for this.
-        threading._register_atexit(self.wait)  # type: ignore[attr-defined]
+        threading._register_atexit(self._finish_at_exit)  # type: ignore[attr-defined]
         return pool

@@ -109,8 +109,8 @@ class Runner:
         entries = self._enter(tasks, upscales_only=upscales_only)
         stop = stop or threading.Event()
         try:
-            if len(entries) == 1:
-                return _joined([self._finish(entries[0], stop)])
+            if len(entries) == 1 or all(entry.fault for entry in entries):
+                return _joined([self._finish(entry, stop) for entry in entries])
             with _new_pool() as pool:
                 try:
                     return _joined(list(pool.map(lambda entry: self._finish(entry, stop), entries)))
@@ -144,6 +144,7 @@ class Runner:
         pool = _new_pool()
         waiting = deque(sorted(entries, key=lambda entry: entry.needs_network))
         running: dict[asyncio.Future[_Reply], tuple[_Entry, Future[_Reply]]] = {}
+        done: set[asyncio.Future[_Reply]] = set()
         try:
             while waiting or running:
                 while waiting and len(running) < _MAX_PICTURES:
@@ -160,6 +161,8 @@ class Runner:
             # Running tasks release their taskUUIDs when they have stopped. Those of the other tasks
             # are released here.
             self._leave([*waiting, *(entry for entry, future in running.values() if future.cancel())])
+            for each in (*done, *running):  # nobody waits for them, perhaps not even the event loop
+                _ignore_outcome(each)
             pool.shutdown(wait=False)
 
     def wait(self) -> None:
@@ -196,6 +199,9 @@ class Runner:
         return _Entry(task, request, fault, None if is_poll(task) else self._reserve(task.get("taskUUID")))
 
     def _parsed(self, task: Mapping[str, Any], *, upscales_only: bool) -> Request:
+        # Thread pools then refuse work, and every network runs in one.
+        if not is_poll(task) and not threading.main_thread().is_alive():
+            raise TilewrightError("no task can be started any more, because the program's main thread has ended")
         return parse_task(
             task,
             taken=self._reserved,
@@ -294,6 +300,12 @@ class Runner:
                 gone = _not_found(f"the result of task {request.task_uuid} is no longer in the store")
                 outcome = error_items(gone, {"taskType": asked.task_type})
         return _Reply(errors=[{**item, "taskUUID": request.task_uuid, "status": "error"} for item in outcome])
+
+
+def _ignore_outcome(future: asyncio.Future[_Reply]) -> None:
+    """Cancels a future, and keeps asyncio from reporting that nobody has asked for its exception."""
+    if not future.cancel() and not future.cancelled():
+        future.exception()
 
 
 def _not_found(message: str) -> ParameterError:
