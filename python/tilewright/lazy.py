@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tilewright.forks import abandon, reset_in_children
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,11 +19,19 @@ class Lazy(Generic[_T]):
     If making it fails, the error is raised and the next call tries again.
     """
 
-    def __init__(self, make: Callable[[], _T]) -> None:
-        """Stores the function that makes the value; it is not called yet."""
+    def __init__(self, make: Callable[[], _T], *, per_process: bool = False) -> None:
+        """Stores the function that makes the value; it is not called yet.
+
+        Args:
+            make: Makes the value.
+            per_process: Whether a forked process makes a value of its own, because this one has
+                threads or connections.
+        """
         self._make = make
+        self._per_process = per_process
         self._made: list[_T] = []
         self._lock = threading.Lock()
+        reset_in_children(self)
 
     def get(self) -> _T:
         """Returns the value. Raises whatever the function raises."""
@@ -29,3 +39,10 @@ class Lazy(Generic[_T]):
             if not self._made:
                 self._made.append(self._make())
             return self._made[0]
+
+    def reset_after_fork(self) -> None:
+        """See `tilewright.forks`."""
+        self._lock = threading.Lock()
+        if self._per_process:
+            abandon(self._made)
+            self._made = []

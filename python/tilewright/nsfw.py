@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from tilewright.codecs.samples import composite_on_white, to_8_bit
 from tilewright.errors import ModelError
+from tilewright.lazy import Lazy
 from tilewright.runtimes import onnxruntime_options, open_onnx
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class NsfwClassifier:
     """
 
     def __init__(self) -> None:
-        self._opening = threading.Lock()
-        self._network: _Network | None = None
+        self._network = Lazy(_open, per_process=True)
 
     def is_nsfw(self, picture: Picture) -> bool:
         """Returns whether the picture is likely not safe for work.
@@ -83,10 +82,7 @@ class NsfwClassifier:
             ModelError: The classifier is not installed, or its weights are not the expected ones.
             DeviceError: ONNX Runtime cannot be loaded.
         """
-        with self._opening:
-            if self._network is None:
-                self._network = _open()
-            network = self._network
+        network = self._network.get()
         _, unsafe = network.session.run(None, {network.input_name: _preprocessed(picture)[np.newaxis]})[0][0]
         return float(unsafe)
 

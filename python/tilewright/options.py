@@ -104,7 +104,8 @@ def new_picture_upscaler(settings: Settings, options: NetworkOptions) -> Picture
 
     Raises:
         DeviceError: CUDA was requested and cannot run.
-        ModelError: The default network does not offer the denoise level.
+        ModelError: The default network is unknown or not installed, its file is missing, or it does
+            not offer the denoise level.
         TilewrightError: An option is out of range.
     """
     # The engine is imported here, so that `import tilewright` does not load it.
@@ -129,5 +130,6 @@ def new_picture_upscaler(settings: Settings, options: NetworkOptions) -> Picture
         tta=settings.tta if tta is None else tta,
         true_colour=settings.true_colour if true_colour is None else true_colour,
     )
+    networks.check(model)
     limits = TileLimits(tile, memory_budget or settings.memory_budget)
     return PictureUpscaler(networks, settings, model=model, precision=precision, limits=limits)

@@ -270,10 +270,14 @@ class PictureUpscaler:
             height: Height of the picture in pixels.
             factor: 2, 3 or 4, as the network offers.
             model: The network; None for the default.
+
+        Raises:
+            TilewrightError: As for `resolve`.
         """
         from tilewright.engine.estimate import estimate
 
         name, factor = model or self.model, _checked_factor(factor)
+        self.resolve(width, height, factor, model=name)
         with self.networks.lease(name, factor, self.precision, Report()) as lease:
             executor = self._executors.for_session(lease.session)
             return estimate(lease.session, executor, width, height, self._limits)
@@ -371,13 +375,15 @@ def checked_array(pixels: Pixels) -> Pixels:
     if not isinstance(pixels, np.ndarray) or pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}; scale and convert it first")
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
+    shape = pixels.shape if pixels.ndim != 2 else (*pixels.shape, 1)
+    if len(shape) != 3 or shape[2] not in (1, 2, 3, 4) or 0 in shape:
         raise TilewrightError(
-            f"pixels must be [height, width, 1 to 4 channels] and not empty, not {list(pixels.shape)}",
+            f"pixels must be [height, width] or [height, width, 1 to 4 channels] and not empty, "
+            f"not {list(pixels.shape)}",
             parameter="pixels",
         )
     native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    return np.require(native, requirements=["C", "A"])
+    return np.require(native, requirements=["C", "A"]).reshape(shape)
 
 
 def _enlarged_array(array: Pixels, factor: int) -> Pixels:

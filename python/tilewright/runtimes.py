@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import DeviceError
+from tilewright.forks import SingleProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,22 +17,27 @@ if TYPE_CHECKING:
 # ONNX Runtime's highest severity, above that of errors.
 _FATAL = 4
 
-# The process that loaded the first runtime. A runtime's threads do not survive a fork: a child that
-# used them would wait forever.
-_loaded_in: int | None = None
+# A runtime's threads do not survive a fork: a child that used them would wait forever. Neither does
+# CUDA. A runtime that is only loaded has nothing that a child would miss.
+_networks = SingleProcess("networks cannot run in a process that was forked after the first network was opened")
 
 
 def check_process() -> None:
-    """Refuses to run networks in a process that was forked after a runtime had been loaded.
+    """Refuses to run networks in a process that was forked after a network had been opened.
 
     Raises:
-        DeviceError: This process was forked from one that had loaded a runtime.
+        DeviceError: This process was forked from one that had opened a network.
     """
-    if _loaded_in not in (None, os.getpid()):
-        raise DeviceError(
-            "networks cannot run in a process that was forked after the first network was opened; "
-            "fork earlier, or start processes with the method 'spawn' or 'forkserver'"
-        )
+    _networks.check()
+
+
+def use_process() -> None:
+    """Notes that this process opens a network or starts CUDA, so that forked children cannot.
+
+    Raises:
+        DeviceError: As for `check_process`.
+    """
+    _networks.use()
 
 
 def import_runtime(name: str) -> Any:
@@ -49,11 +55,9 @@ def import_runtime(name: str) -> Any:
 
     Raises:
         DeviceError: The runtime is not installed or is broken, or this process was forked from one
-            that had loaded a runtime.
+            that had opened a network.
     """
-    global _loaded_in
     check_process()
-    _loaded_in = os.getpid()
     # A value set by the user is respected.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
@@ -101,6 +105,7 @@ def open_onnx(
             class, so callers catch all of them and raise their own.
     """
     runtime = import_runtime("onnxruntime")
+    use_process()
     return runtime.InferenceSession(network, options, providers=list(providers), enable_fallback=0)
 
 

@@ -47,6 +47,8 @@ class Settings:
         store_ttl: Seconds after which a stored image expires; None for never.
         store_public_url: http(s) URL under which the store's files are served by name; None if they
             are not served.
+        store_shared: Whether other users of this machine may read the images in a local folder; None
+            for yes if they are served at a URL, else no.
         model: Catalog name, path of an ONNX file, or ``"auto"`` for ``"tilewright-photo"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA.
@@ -78,6 +80,7 @@ class Settings:
     store: str = field(default_factory=lambda: str(platformdirs.user_data_path("tilewright") / "images"))
     store_ttl: int | None = None
     store_public_url: str | None = None
+    store_shared: bool | None = None
     model: str = "auto"
     device: Device = "auto"
     precision: Precision = "auto"
@@ -119,6 +122,7 @@ class Settings:
             store=read.text("STORE") or default.store,
             store_ttl=read.count("STORE_TTL", default.store_ttl),
             store_public_url=read.url("STORE_PUBLIC_URL", default.store_public_url),
+            store_shared=read.switch("STORE_SHARED", default.store_shared),
             model=read.text("MODEL") or default.model,
             device=read.choice("DEVICE", get_args(Device), default.device),
             precision=read.choice("PRECISION", get_args(Precision), default.precision),
@@ -169,8 +173,10 @@ class _Reader:
                 return choice
         raise self._error(name, f"one of {', '.join(choices)}")
 
-    def switch(self, name: str, default: bool) -> bool:
-        return self.choice(name, ("off", "on"), "on" if default else "off") == "on"
+    def switch(self, name: str, default: _Default) -> bool | _Default:
+        if self.text(name) is None:
+            return default
+        return self.choice(name, ("off", "on"), "off") == "on"
 
     def folder(self, name: str, default: Path) -> Path:
         text = self.text(name)

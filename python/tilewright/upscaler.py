@@ -63,7 +63,8 @@ class Upscaler:
 
         Raises:
             DeviceError: ``device="cuda"`` and CUDA cannot run. The message gives the reason.
-            ModelError: `model` does not offer the level `denoise`.
+            ModelError: `model` is unknown or not installed, its file is missing, or it does not
+                offer the level `denoise`.
             SettingsError: An environment variable is invalid; or results must be checked
                 (``TILEWRIGHT_CHECK_NSFW``) and no classifier is installed.
             TilewrightError: An option is out of range.
@@ -76,7 +77,7 @@ class Upscaler:
             raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
         self._networks = self._pictures.networks
         location = store or settings.store
-        self._store = Lazy(lambda: _opened_store(location, settings))
+        self._store = Lazy(lambda: open_store(location, settings), per_process=True)
         self._classifier = NsfwClassifier()
         handler = RequestHandler(self._pictures, self._store, settings, self._classifier)
         self._runner = Runner(handler, max_tasks=settings.max_tasks, max_waiting=settings.max_waiting_tasks)
@@ -203,9 +204,9 @@ class Upscaler:
         """Upscales an array.
 
         Args:
-            pixels: uint8 or uint16 ``[H, W, C]``, C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB,
-                alpha). RGB whose channels are equal in every visible pixel is upscaled as grey,
-                and the channels of the result are equal too.
+            pixels: uint8 or uint16, ``[H, W]`` (grey) or ``[H, W, C]``, C = 1 (grey), 2 (grey,
+                alpha), 3 (RGB) or 4 (RGB, alpha). RGB whose channels are equal in every visible
+                pixel is upscaled as grey, and the channels of the result are equal too.
             factor: 2, 3 or 4, as the network offers; None if a size is given.
             size: Width and height of the result in pixels; None if a factor is given. The network
                 runs at the smallest sufficient factor, and its result is downscaled before it is
@@ -216,7 +217,8 @@ class Upscaler:
                 use this Upscaler's networks. An exception that it raises stops the work.
 
         Returns:
-            An array of the same dtype, ``[H * factor, W * factor, C]`` or of the requested size.
+            An array of the same dtype and number of axes, ``[H * factor, W * factor, C]`` or of the
+            requested size.
 
         Raises:
             TypeError: Not a uint8 or uint16 array.
@@ -226,7 +228,9 @@ class Upscaler:
         """
         source = checked_array(pixels)
         enlargement = self._pictures.resolve(source.shape[1], source.shape[0], factor, size=size, fit=fit)
-        return self._pictures.upscale_array(source, enlargement, on_progress=on_progress, report=self.new_report())
+        report = self.new_report()
+        result = self._pictures.upscale_array(source, enlargement, on_progress=on_progress, report=report)
+        return result if pixels.ndim == 3 else result[:, :, 0]
 
     def upscale_picture(
         self,
@@ -380,7 +384,16 @@ class Upscaler:
         return self._pictures.resolve(picture.width, picture.height, factor, frames=frame_count(picture), **target)
 
 
-def _opened_store(store: ImageStore | str | os.PathLike[str], settings: Settings) -> ImageStore:
+def open_store(store: ImageStore | str | os.PathLike[str], settings: Settings) -> ImageStore:
+    """Opens a store with the options that the settings give.
+
+    Args:
+        store: A folder or an fsspec URL, or a store that is returned as it is.
+        settings: Time to live, public URL and permissions.
+
+    Raises:
+        StoreError: The store cannot be opened.
+    """
     if isinstance(store, ImageStore):
         return store
-    return ImageStore(store, ttl=settings.store_ttl, public_url=settings.store_public_url)
+    return ImageStore(store, ttl=settings.store_ttl, public_url=settings.store_public_url, shared=settings.store_shared)

@@ -12,6 +12,7 @@ import pytest
 
 from support.processes import subprocess_environment
 from tilewright.errors import StoreError
+from tilewright.models import cache
 from tilewright.models.catalog import CATALOG
 from tilewright.models.catalog_entry import CatalogEntry
 from tilewright.models.loader import load_model
@@ -94,3 +95,12 @@ def test_unwritable_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"cache folder .*file"):
         load_model(FAST, 4, cache_dir=tmp_path / "file" / "cache")
+
+
+def test_storing_a_network_removes_what_crashed_programs_left(tmp_path):
+    old, recent = (tmp_path / f".{digit * 32}.partial" for digit in "01")
+    for path in (old, recent):
+        path.write_bytes(b"left by a crash")
+    os.utime(old, (0, 0))
+    stored = cache.store(tmp_path, "key", b"network")
+    assert set(tmp_path.iterdir()) == {recent, stored}

@@ -158,3 +158,50 @@ def test_process_finishes_async_tasks_before_it_exits(tmp_path):
     suffixes = sorted(path.suffix for path in tmp_path.iterdir())
     inputs, results = [".png"] * 5, [".png", ".jpg", ".png", ".jpg", ".webp"]
     assert suffixes == sorted(inputs + results)
+
+
+PROCESS_THAT_ADDS_TASKS_AT_ITS_END = """
+import sys
+import threading
+import tilewright
+from tilewright import Upscaler
+from tilewright.testing import FakeSession, make_picture
+
+upscaler = Upscaler(device="cpu", store=sys.argv[1])
+upscaler._networks.session = lambda *_: FakeSession()
+exit_waits, released = threading.Event(), threading.Event()
+upscale_picture, wait = upscaler._pictures.upscale_picture, upscaler._runner._background.wait
+
+def upscale_when_released(*arguments, **options):
+    released.wait()
+    return upscale_picture(*arguments, **options)
+
+def wait_and_tell():
+    exit_waits.set()
+    wait()
+
+upscaler._pictures.upscale_picture = upscale_when_released
+upscaler._runner._background.wait = wait_and_tell
+new_task = lambda: tilewright.new_task(make_picture(8, 8), 2, deliveryMethod="async", outputFormat="JPG")
+
+def go_on():
+    exit_waits.wait()
+    task = new_task()
+    print(list(upscaler.run(task)))
+    released.set()
+    threading.main_thread().join()
+    print(upscaler.run({"taskType": "getResponse", "taskUUID": task["taskUUID"]})["data"][0]["status"])
+    for tasks in (new_task(), [new_task(), new_task()], tilewright.new_task(make_picture(8, 8), 2)):
+        print({error["message"] for error in upscaler.run(tasks)["errors"]})
+
+upscaler.run(new_task())
+threading.Thread(target=go_on).start()
+"""
+
+
+def test_tasks_sent_while_the_process_ends_are_finished_or_refused(tmp_path):
+    command = [sys.executable, "-c", PROCESS_THAT_ADDS_TASKS_AT_ITS_END, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert result.stderr == ""
+    refusal = '{"no task can be started any more, because the program\'s main thread has ended"}'
+    assert result.stdout.splitlines() == ["['data']", "success", refusal, refusal, refusal]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
 import time
 
@@ -156,6 +157,44 @@ def test_leaving_a_stream_early_cancels_the_other_tasks(small_tiles):
     assert "errors" not in asyncio.run(main())
     assert network_becomes_idle(small_tiles)
     assert "errors" not in small_tiles.run(new_tasks(1)), "still usable"
+
+
+@pytest.mark.parametrize("leave", ["break", "raise", "cancel"])
+@pytest.mark.parametrize("loop_ends", [False, True])
+def test_leaving_a_stream_early_prints_nothing(small_tiles, monkeypatch, caplog, leave, loop_ends):
+    """The others end with an error that nobody asks for, perhaps when the event loop is closed."""
+    left = threading.Event()
+
+    def wait_until_left(*_, **__):
+        assert left.wait(timeout=60)
+        raise CancelledError("stopped")
+
+    monkeypatch.setattr(small_tiles._pictures, "upscale_picture", wait_until_left)
+
+    async def stream():
+        async for _ in small_tiles.astream([tilewright.new_task("no picture.png", 2), *new_tasks(9, side=100)]):
+            if leave == "break":
+                break
+            if leave == "raise":
+                raise KeyError
+            asyncio.current_task().cancel()
+
+    async def main():
+        with contextlib.suppress(KeyError, asyncio.CancelledError):
+            await asyncio.create_task(stream())
+        gc.collect()
+        if not loop_ends:
+            left.set()
+            assert await asyncio.to_thread(all_tasks_finish, small_tiles)
+            await asyncio.sleep(0.01)
+            gc.collect()
+
+    asyncio.run(main())
+    left.set()
+    assert all_tasks_finish(small_tiles)
+    assert network_becomes_idle(small_tiles)
+    gc.collect()
+    assert caplog.text == ""
 
 
 def test_task_uuid_stays_reserved_until_a_cancelled_task_of_a_stream_has_stopped(upscaler, monkeypatch):

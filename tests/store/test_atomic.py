@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
+import uuid
+from pathlib import Path
 
 import pytest
 
-from tilewright.store.atomic import atomic_write
+from tilewright.store.atomic import atomic_write, remove_partial_files
 
 
 def write(path, data):
@@ -51,6 +55,53 @@ def test_partial_file_of_a_crash_is_not_in_the_way(tmp_path):
     write(tmp_path / "file.bin", b"new")
     assert (tmp_path / "file.bin").read_bytes() == b"new"
     assert (tmp_path / ".file.bin.partial").read_bytes() == b"left over"
+
+
+def test_tidying_keeps_the_file_of_a_running_writer_however_old_it_is(tmp_path):
+    with atomic_write(tmp_path / "file.bin") as file:
+        [partial] = tmp_path.iterdir()
+        os.utime(partial, (0, 0))
+        remove_partial_files(tmp_path, older_than=time.time())
+        file.write(b"whole")
+        file.flush()
+        os.utime(partial, (0, 0))
+        remove_partial_files(tmp_path, older_than=time.time())
+    assert (tmp_path / "file.bin").read_bytes() == b"whole"
+    partial.write_bytes(b"left by a crash")
+    os.utime(partial, (0, 0))
+    remove_partial_files(tmp_path, older_than=time.time())
+    assert not partial.exists()
+
+
+def test_file_is_locked_until_it_has_its_name(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def tidy_and_replace(path, target):
+        os.utime(path, (0, 0))
+        remove_partial_files(tmp_path, older_than=time.time())
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", tidy_and_replace)
+    write(tmp_path / "file.bin", b"whole")
+    assert (tmp_path / "file.bin").read_bytes() == b"whole"
+
+
+def test_without_locks_a_partial_file_must_be_a_day_older(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    now = time.time()
+    young, old = (tmp_path / f".{uuid.uuid4().hex}.partial" for _ in range(2))
+    for path, hours in ((young, 23), (old, 25)):
+        path.write_bytes(b"x")
+        os.utime(path, (now - hours * 3600, now - hours * 3600))
+    remove_partial_files(tmp_path, older_than=now)
+    assert (young.exists(), old.exists()) == (True, False)
+    write(tmp_path / "file.bin", b"x")
+    assert (tmp_path / "file.bin").read_bytes() == b"x"
 
 
 def test_exception_in_the_block_leaves_nothing(tmp_path):

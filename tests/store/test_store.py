@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 
-from support.store import stored_files
+from support.store import set_age, stored_files
 from tilewright.errors import SourceError, StoreError
 from tilewright.store import ImageStore, is_uuid4
+from tilewright.store.backends import LocalFolder
 
 ABSENT = "28ac6f2a-708c-4e19-8016-885cefcca55c"
 NOT_VERSION_4 = "e9f7fa64-ec8e-11f1-97a6-02fc00000001"
@@ -25,6 +28,39 @@ def test_put_and_get_in_any_letter_case(store):
     assert is_uuid4(first)
     assert first == first.lower()
     assert (store.get(first), store.get(second.upper())) == (b"one", b"two")
+
+
+def test_same_bytes_are_stored_once(store, location, monkeypatch):
+    image_uuid, is_new = store.put_once(b"picture", "png")
+    assert is_new
+    assert is_uuid4(image_uuid)
+    other, _ = store.put_once(b"another", "png")
+    monkeypatch.setattr(type(store._backend.get()), "open_writer", lambda *_: pytest.fail("it was written again"))
+    assert ImageStore(location).put_once(b"picture", "png") == (image_uuid, False)
+    assert stored_files(store) == {f"{image_uuid}.png", f"{other}.png"}
+    assert store.get(image_uuid) == b"picture"
+
+
+def test_same_bytes_can_be_stored_again_after_they_were_deleted_or_expired(location, pass_time):
+    store = ImageStore(location, ttl=100)
+    image_uuid, _ = store.put_once(b"picture", "png")
+    store.delete(image_uuid)
+    assert store.put_once(b"picture", "png") == (image_uuid, True)
+    pass_time(101)
+    assert store.put_once(b"picture", "png") == (image_uuid, True)
+
+
+def test_storing_the_same_bytes_renews_them(location):
+    store = ImageStore(location, ttl=100)
+    image_uuid, _ = store.put_once(b"picture", "png")
+    backend = store._backend.get()
+    before = time.time() - 60
+    if isinstance(backend, LocalFolder):
+        set_age(store, image_uuid, 60)
+    else:
+        backend._fs.store[backend._path(f"{image_uuid}.png")].modified = datetime.fromtimestamp(before, UTC)
+    store.put_once(b"picture", "png")
+    assert backend.modified(f"{image_uuid}.png") > before + 30
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg", "webp", "gif", "tiff", "bmp", "avif", "heic"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import uuid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -49,11 +51,30 @@ def test_home_folder_is_expanded(tmp_path, monkeypatch):
     assert len(list((tmp_path / "images").iterdir())) == 1
 
 
-def test_files_have_default_permissions(tmp_path):
-    ImageStore(tmp_path / "store").put(b"x", "png")
-    (tmp_path / "ordinary").write_bytes(b"x")
-    [kept] = (tmp_path / "store").iterdir()
-    assert kept.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+@pytest.mark.parametrize(
+    ("options", "modes"),
+    [
+        ({}, (0o700, 0o600)),
+        ({"public_url": "https://img.example.org"}, (0o755, 0o644)),
+        ({"shared": True}, (0o755, 0o644)),
+        ({"public_url": "https://img.example.org", "shared": False}, (0o700, 0o600)),
+    ],
+)
+def test_images_are_private_unless_they_are_shared(tmp_path, options, modes):
+    umask = os.umask(0o022)
+    try:
+        folder = tmp_path / "new" / "images"
+        store = ImageStore(folder, **options)
+        store.put(b"x", "png")
+        with store.writer("jpg") as image:
+            image.write(b"x")
+            assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {modes[1]}
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(folder.stat().st_mode) == modes[0]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()] == [modes[1]] * 2
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o755
 
 
 def test_unknown_url_scheme_is_an_error():

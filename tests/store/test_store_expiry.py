@@ -8,13 +8,14 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from support.store import HOUR, set_age, stored_files
 from support.threads import run_in_threads
 from tilewright.errors import SourceError, StoreError
-from tilewright.store.image_store import ImageStore
+from tilewright.store.image_store import ImageStore, StoreUsage
 
 
 @pytest.mark.parametrize("ttl", [0, -1, float("nan")])
@@ -117,6 +118,73 @@ def test_expire_removes_partial_files_without_ttl(tmp_path):
     assert not partial.exists()
 
 
+def test_temporary_images_expire_after_a_day(location, pass_time):
+    store = ImageStore(location)
+    kept = store.put(b"kept", "png")
+    with store.writer("png", temporary=True) as image:
+        image.write(b"x")
+    pass_time(23 * HOUR)
+    assert store.expire() == 0
+    assert store.get(image.uuid.upper()) == b"x"
+    pass_time(2 * HOUR)
+    for action in (store.get, store.url, store.delete):
+        with pytest.raises(SourceError, match="no image"):
+            action(image.uuid)
+    assert store.expire() == 0, "deleting an expired image removes it"
+    assert stored_files(store) == {f"{kept}.png"}
+
+
+def test_temporary_images_are_removed_without_listing_the_others(location, pass_time, monkeypatch):
+    store = ImageStore(location)
+    store.put(b"kept", "png")
+    with store.writer("webp", temporary=True) as image:
+        image.write(b"x")
+    prefixes = []
+    list_files = type(store._backend.get()).list_files
+    monkeypatch.setattr(
+        type(store._backend.get()),
+        "list_files",
+        lambda self, prefix="": prefixes.append(prefix) or list_files(self, prefix),
+    )
+    pass_time(24 * HOUR + 61)
+    assert store.expire() == 1
+    assert prefixes == ["temporary-"]
+    assert len(stored_files(store)) == 1
+
+
+def test_shorter_ttl_holds_for_temporary_images(location, pass_time):
+    store = ImageStore(location, ttl=HOUR)
+    with store.writer("png", temporary=True) as image:
+        image.write(b"x")
+    pass_time(HOUR + 1)
+    with pytest.raises(SourceError, match="no image"):
+        store.get(image.uuid)
+
+
+def test_clock_that_is_set_ahead_expires_nothing(location, monkeypatch):
+    store = ImageStore(location, ttl=HOUR)
+    image_uuid = store.put(b"x", "png")
+    clock = SimpleNamespace(time=lambda: time.time() + 2 * HOUR, monotonic=time.monotonic)
+    monkeypatch.setattr("tilewright.store.image_store.time", clock)
+    assert store.expire() == 0
+    assert store.get(image_uuid) == b"x"
+
+
+def test_clean_removes_what_was_not_used(tmp_path):
+    store = ImageStore(tmp_path)
+    old, recent = store.put(b"old", "png"), store.put(b"recent", "jpg")
+    with store.writer("png", temporary=True) as image:
+        image.write(b"12345")
+    set_age(store, old, 10 * HOUR)
+    (tmp_path / "notes.txt").write_bytes(b"kept")
+    assert store.usage() == StoreUsage(images=3, bytes=14, temporary=1)
+    assert store.clean(unused_for=9 * HOUR) == 1
+    assert stored_files(store) == {f"{recent}.jpg", f"temporary-{image.uuid}.png", "notes.txt"}
+    assert store.clean() == 2
+    assert stored_files(store) == {"notes.txt"}
+    assert store.usage() == StoreUsage(images=0, bytes=0, temporary=0)
+
+
 def test_expire_of_an_empty_store(location):
     assert ImageStore(location, ttl=1).expire() == 0
 
@@ -124,16 +192,16 @@ def test_expire_of_an_empty_store(location):
 def test_put_expires_at_most_once_an_hour(location, pass_time, monkeypatch):
     calls = []
     monkeypatch.setattr(ImageStore, "expire", lambda store: calls.append(store.ttl) or 0)
-    for ttl, at_once in ((1, [1]), (None, [])):
+    for ttl in (1, None):
         calls.clear()
         store = ImageStore(location, ttl=ttl)
         for _ in range(3):
             store.put(b"x", "png")
-        assert calls == at_once
+        assert calls == [ttl]
         pass_time(HOUR + 1)
         for _ in range(3):
             store.put(b"x", "png")
-        assert calls == [*at_once, ttl]
+        assert calls == [ttl, ttl]
 
 
 def test_failed_expiry_does_not_stop_put(tmp_path, monkeypatch, caplog):

@@ -28,4 +28,4 @@ def load_picture(value: object, store: ImageStore, **options: Any) -> LoadedPict
         context = {"limits": options.get("limits", UNLIMITED), "parameter": options.get("parameter", "inputImage")}
         value = fetched(value, fetcher, stop=threading.Event(), **context)
     source = read_picture(value, store, **options)
-    return LoadedPicture(source.picture, store_input(source, store))
+    return LoadedPicture(source.picture, store_input(source, store)[0])

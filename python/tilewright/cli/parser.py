@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_models(commands)
     _add_info(commands)
+    _add_store(commands)
     return result
 
 
@@ -215,6 +216,34 @@ def _add_info(commands: _Commands) -> None:
     command.add_argument(
         "-x", "--factor", type=int, choices=(2, 3, 4), default=4, help="with --plan: upscaling factor (default: 4)"
     )
+
+
+def _add_store(commands: _Commands) -> None:
+    command = _add(commands, "store", "show where images are stored and how much space they take, or remove them")
+    command.add_argument(
+        "action",
+        nargs="?",
+        choices=("show", "clean"),
+        default="show",
+        help="show (default); clean: remove expired images and what crashed programs left",
+    )
+    command.add_argument(
+        "--unused-for",
+        metavar="DAYS",
+        type=_days,
+        help="with clean: also remove images that were not used for so many days; 0 removes all",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1
+    if not 0 <= days < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days")
+    return days
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -7,9 +7,12 @@ from functools import cache
 from typing import Any
 
 from tilewright.errors import TilewrightError
+from tilewright.forks import SingleProcess
+
+# libvips keeps its threads between pictures. A forked child would wait for them forever.
+_process = SingleProcess("pictures cannot be read or written in a process that was forked after the first picture")
 
 
-@cache
 def vips() -> Any:
     """Imports pyvips and configures it once per process.
 
@@ -18,7 +21,14 @@ def vips() -> Any:
 
     Raises:
         TilewrightError: pyvips, or the libvips library that it loads, is not installed.
+        DeviceError: This process was forked from one that had used libvips.
     """
+    _process.use()
+    return _configured()
+
+
+@cache
+def _configured() -> Any:
     try:
         import pyvips
     except (ImportError, OSError) as error:  # OSError: pyvips is installed, the shared library is not

@@ -13,8 +13,9 @@ from tilewright.engine.sessions.select import open_session, resolve_device
 from tilewright.engine.sessions.true_colour import TrueColourSession
 from tilewright.engine.sessions.tta import SelfEnsembleSession
 from tilewright.errors import DeviceError
+from tilewright.forks import reset_in_children
 from tilewright.models.catalog import ALIASES, DEFAULT
-from tilewright.models.loader import check_denoise, load_model, offered_factors
+from tilewright.models.loader import check_denoise, check_exists, load_model, offered_factors
 from tilewright.runtimes import check_process
 
 if TYPE_CHECKING:
@@ -85,13 +86,10 @@ class Networks:
         for name, level in self._denoise.items():
             check_denoise(name, level)
         self._tta, self._true_colour = tta, true_colour
+        self._reset_locks()
+        reset_in_children(self)
         self._models: dict[tuple[str | Path, int], Model] = {}
         self._sessions: dict[tuple[str | Path, int, str], Session] = {}
-        # Held by the owner of a lease, and while a network is opened.
-        self._running = threading.RLock()
-        # Held while a network is found, converted or inspected, never while a picture runs.
-        # Acquired after `_running`, never before.
-        self._finding = threading.Lock()
 
     def model(self, name: str | Path, factor: int) -> Model:
         """Finds a network, and converts it if necessary.
@@ -110,6 +108,14 @@ class Networks:
                     denoise=self._denoise.get(name),
                 )
             return self._models[name, factor]
+
+    def check(self, name: str | Path) -> None:
+        """Checks that a network exists, without reading it.
+
+        Raises:
+            ModelError: See `check_exists`.
+        """
+        check_exists(self._resolve(name))
 
     def factors(self, name: str | Path) -> tuple[int, ...]:
         """Returns the factors that a network offers.
@@ -172,6 +178,17 @@ class Networks:
         """Closes all sessions, when no picture runs."""
         with self._running:
             self._sessions.clear()
+
+    def reset_after_fork(self) -> None:
+        """See `tilewright.forks`. Open sessions are kept, because closing them could wait forever."""
+        self._reset_locks()
+
+    def _reset_locks(self) -> None:
+        # Held by the owner of a lease, and while a network is opened.
+        self._running = threading.RLock()
+        # Held while a network is found, converted or inspected, never while a picture runs.
+        # Acquired after `_running`, never before.
+        self._finding = threading.Lock()
 
     def _resolve(self, name: str | Path) -> str | Path:
         if name == "auto":

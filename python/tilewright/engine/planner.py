@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def check_limits(tile: int | None, memory_budget: int | None) -> None:
         TilewrightError: One of them is not a positive integer.
     """
     for name, value in (("tile", tile), ("memory_budget", memory_budget)):
-        if value is not None and (not isinstance(value, int) or value < 1):
+        if value is not None and (not isinstance(value, numbers.Integral) or value < 1):
             raise TilewrightError(f"{name} must be a positive integer, not {value!r}", parameter=name)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+import operator
+from typing import TYPE_CHECKING, Any, get_args
 
 from tilewright.errors import TilewrightError
 from tilewright.literals import Fit
@@ -26,18 +27,26 @@ def final_size(width: int, height: int, size: tuple[int, int], fit: Fit) -> tupl
     """
     if fit not in get_args(Fit):
         raise TilewrightError(f"fit must be one of {', '.join(get_args(Fit))}, not {fit!r}", parameter="fit")
-    valid = isinstance(size, (tuple, list)) and all(type(side) is int and side >= 1 for side in size)
-    if not valid or len(size) != 2:
-        raise TilewrightError(
-            f"size must be a width and a height, both positive integers, not {size!r}", parameter="size"
-        )
-    max_width, max_height = size
+    max_width, max_height = _pair(size)
     if fit == "exact":
         return max_width, max_height
     # Integer products are exact, so the tighter side is determined without rounding.
     if max_width * height <= max_height * width:
         return max_width, max(1, round(height * max_width / width))
     return max(1, round(width * max_height / height)), max_height
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    """Returns a size as Python integers, whatever sequence of whatever integers was given."""
+    try:
+        width, height = (operator.index(side) for side in size if not isinstance(side, bool))
+    except (TypeError, ValueError):
+        width = height = 0
+    if isinstance(size, (str, bytes)) or min(width, height) < 1:
+        raise TilewrightError(
+            f"size must be a width and a height, both positive integers, not {size!r}", parameter="size"
+        )
+    return width, height
 
 
 def smallest_factor(width: int, height: int, size: tuple[int, int], offered: Sequence[int]) -> int:

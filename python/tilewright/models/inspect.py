@@ -50,14 +50,23 @@ _DTYPES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "f
 _Image = npt.NDArray[np.float32]
 
 
+def check_onnx_exists(path: Path) -> None:
+    """Checks that there is a file, without reading it.
+
+    Raises:
+        ModelError: The file does not exist.
+    """
+    if not path.is_file():
+        raise ModelError(f"there is no ONNX file at {path}", parameter="model")
+
+
 def load_onnx(path: Path) -> onnx.ModelProto:
     """Reads an ONNX file, with its external data if it has any.
 
     Raises:
         ModelError: The file does not exist, or is not a readable ONNX file.
     """
-    if not path.is_file():
-        raise ModelError(f"there is no ONNX file at {path}", parameter="model")
+    check_onnx_exists(path)
     try:
         model = onnx.load(path)
     except Exception as error:  # the loaders of protobuf and onnx share no base class

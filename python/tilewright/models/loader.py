@@ -111,6 +111,20 @@ def list_models() -> list[dict[str, Any]]:
     ]
 
 
+def check_exists(name_or_path: str | Path) -> None:
+    """Checks that `load_model` can find a network, without reading it.
+
+    Raises:
+        ModelError: An unknown name, weights that are not installed, or a missing file.
+    """
+    if _is_file(name_or_path):
+        from tilewright.models.inspect import check_onnx_exists
+
+        check_onnx_exists(Path(name_or_path))
+    else:
+        _find_entry(name_or_path).check_installed()
+
+
 def check_name(name: str, factor: int | None) -> None:
     """Checks that a task may use this network: a catalog name, an alias of one, or ``auto``.
 

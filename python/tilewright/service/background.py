@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import TilewrightError
+from tilewright.forks import reset_in_children
 from tilewright.lazy import Lazy
 from tilewright.service.responses import Upscaled
 
@@ -59,8 +60,8 @@ class BackgroundTasks:
             max_waiting: Number of unfinished requests at which further ones are refused.
         """
         self._max_waiting = max_waiting
-        self._pool = Lazy(lambda: self._new_pool(make_pool))
-        self._fetching_pool = Lazy(lambda: self._new_pool(make_fetching_pool))
+        self._pool = Lazy(lambda: self._new_pool(make_pool), per_process=True)
+        self._fetching_pool = Lazy(lambda: self._new_pool(make_fetching_pool), per_process=True)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._tasks: dict[str, BackgroundTask] = {}
@@ -68,6 +69,8 @@ class BackgroundTasks:
         # The finished ones of `_tasks`, oldest first. A search for them at every acceptance would
         # take time that grows with the square of their number.
         self._finished: deque[UpscaleRequest] = deque()
+        self._ended = False
+        reset_in_children(self)
 
     def accept(
         self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome], *, fetches: bool = False
@@ -81,10 +84,13 @@ class BackgroundTasks:
             fetches: Whether the picture is fetched.
 
         Raises:
-            TilewrightError: Too many requests are unfinished (code ``rateLimitExceeded``).
+            TilewrightError: The process is ending, or too many requests are unfinished (code
+                ``rateLimitExceeded``).
         """
         pool = (self._fetching_pool if fetches else self._pool).get()
         with self._lock:
+            if self._ended:
+                raise TilewrightError("no task can be accepted any more, because the program is ending")
             if self._unfinished >= self._max_waiting:
                 raise TilewrightError(
                     f"{self._unfinished} tasks with deliveryMethod async are not finished yet, which is the limit; "
@@ -117,6 +123,14 @@ class BackgroundTasks:
             self._stop = threading.Event()
         self.wait()
 
+    def reset_after_fork(self) -> None:
+        """See `tilewright.forks`. The parent's requests are unknown in the child."""
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._tasks = {}
+        self._unfinished = 0
+        self._finished = deque()
+
     def _run(
         self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome], stop: threading.Event
     ) -> Outcome:
@@ -133,10 +147,17 @@ class BackgroundTasks:
         if key in self._tasks and self._tasks[key].request is request:
             del self._tasks[key]
 
+    def _finish_at_exit(self) -> None:
+        """Waits for all requests, those included that other threads add meanwhile, then accepts no more."""
+        while not self._ended:
+            self.wait()
+            with self._lock:
+                self._ended = all(task.future.done() for task in self._tasks.values())
+
     def _new_pool(self, make_pool: Callable[[], Executor]) -> Executor:
         pool = make_pool()
         # `atexit` would be too late: by then, thread pools refuse work. concurrent.futures sets its
         # own hook in the same way when the pool is made, and hooks run last to first, so this one
         # runs before it. There is no public function for this.
-        threading._register_atexit(self.wait)  # type: ignore[attr-defined]
+        threading._register_atexit(self._finish_at_exit)  # type: ignore[attr-defined]
         return pool

@@ -142,9 +142,9 @@ class RequestHandler:
                 picture.width, picture.height, request.upscale_factor, model=model, frames=frame_count(picture)
             )
             check_encodable(picture, enlargement.width, enlargement.height, file_format)
-            input_image_uuid = self._store_input(source, rollback)
         check_nsfw = request.check_nsfw or settings.check_nsfw
-        with report.stage("store"), self._store.get().writer(extension(file_format)) as image:
+        temporary = "URL" not in request.output_types  # the caller has the result's bytes
+        with report.stage("store"), self._store.get().writer(extension(file_format), temporary=temporary) as image:
             nsfw = pictures.write(
                 picture,
                 enlargement,
@@ -157,6 +157,9 @@ class RequestHandler:
             )
             raise_if_cancelled(stop)
         rollback.callback(self._delete, image.uuid)
+        # Last, so that the input of a task that fails is not stored: other tasks may have the same.
+        with report.stage("store"):
+            input_image_uuid = self._store_input(source, rollback)
         return Upscaled(
             request=request,
             image_uuid=image.uuid,
@@ -181,8 +184,8 @@ class RequestHandler:
 
     def _store_input(self, source: InputPicture, rollback: contextlib.ExitStack) -> str:
         """Stores an input that is not stored yet, and returns its UUID."""
-        image_uuid = store_input(source, self._store.get())
-        if source.image_uuid is None:
+        image_uuid, is_new = store_input(source, self._store.get())
+        if is_new:
             rollback.callback(self._delete, image_uuid)
         return image_uuid
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.engine.progress import raise_if_cancelled
 from tilewright.errors import CancelledError, InvalidTaskError, ParameterError, SourceError, TilewrightError, short_repr
+from tilewright.forks import reset_in_children
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
@@ -107,7 +108,8 @@ class Runner:
             max_waiting=max_waiting,
         )
         # Not asyncio's default executor: pictures would delay the program's own uses of it.
-        self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS))
+        self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS), per_process=True)
+        reset_in_children(self)
 
     def run(self, tasks: Tasks, *, upscales_only: bool, stop: threading.Event | None = None) -> dict[str, Any]:
         """Runs tasks and returns the envelope, in the order of the tasks.
@@ -124,8 +126,8 @@ class Runner:
         entries = self._enter(tasks, upscales_only=upscales_only)
         stop = stop or threading.Event()
         try:
-            if len(entries) == 1:
-                return _joined([self._finish(entries[0], stop)])
+            if len(entries) == 1 or all(entry.fault for entry in entries):
+                return _joined([self._finish(entry, stop) for entry in entries])
             # Tasks whose pictures are fetched start last, and have threads of their own.
             fetches = min(MAX_FETCHES, sum(entry.needs_fetch for entry in entries))
             with _new_pool(MAX_PICTURES + fetches) as pool:
@@ -165,6 +167,7 @@ class Runner:
         waiting = {fetch: deque(entry for entry in entries if entry.needs_fetch == fetch) for fetch in (False, True)}
         waiting[False] = deque(sorted(waiting[False], key=lambda entry: entry.needs_network))
         running: dict[asyncio.Future[_Reply], tuple[_Entry, Future[_Reply]]] = {}
+        done: set[asyncio.Future[_Reply]] = set()
         try:
             while any(waiting.values()) or running:
                 for fetch, queue in waiting.items():
@@ -184,6 +187,8 @@ class Runner:
             self._leave(
                 [*waiting[False], *waiting[True], *(entry for entry, future in running.values() if future.cancel())]
             )
+            for each in (*done, *running):  # nobody waits for them, perhaps not even the event loop
+                _ignore_outcome(each)
             pool.shutdown(wait=False)
 
     def wait(self) -> None:
@@ -193,6 +198,12 @@ class Runner:
     def stop(self) -> None:
         """Cancels all asynchronous requests after the current tile."""
         self._background.stop()
+
+    def reset_after_fork(self) -> None:
+        """See `tilewright.forks`. The calls in progress are those of the parent."""
+        self._reserved = set()
+        self._lock = threading.Lock()
+        self._places = Places(self._handler)
 
     def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Entry]:
         """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones.
@@ -240,6 +251,9 @@ class Runner:
     def _parsed(
         self, task: Mapping[str, Any], taken: Sequence[str], *, upscales_only: bool, max_faults: int
     ) -> Request:
+        # Thread pools then refuse work, and every network runs in one.
+        if not is_poll(task) and not threading.main_thread().is_alive():
+            raise TilewrightError("no task can be started any more, because the program's main thread has ended")
         return parse_task(
             task,
             taken=taken,
@@ -343,6 +357,12 @@ def _reservable_uuid(task: Mapping[str, Any]) -> str | None:
     """
     task_uuid = None if is_poll(task) else task.get("taskUUID")
     return task_uuid.lower() if isinstance(task_uuid, str) and is_uuid4(task_uuid) else None
+
+
+def _ignore_outcome(future: asyncio.Future[_Reply]) -> None:
+    """Cancels a future, and keeps asyncio from reporting that nobody has asked for its exception."""
+    if not future.cancel() and not future.cancelled():
+        future.exception()
 
 
 def _not_found(message: str) -> ParameterError:

@@ -1,6 +1,6 @@
 """Encoded images by UUID, in a local folder or any fsspec file system."""
 
 from tilewright.store.identifiers import is_uuid4
-from tilewright.store.image_store import ImageStore
+from tilewright.store.image_store import ImageStore, StoreUsage
 
-__all__ = ["ImageStore", "is_uuid4"]
+__all__ = ["ImageStore", "StoreUsage", "is_uuid4"]

@@ -8,6 +8,11 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -15,17 +20,22 @@ if TYPE_CHECKING:
 
 _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 
+# Additional age of a partial file that counts as abandoned where files cannot be locked.
+_UNLOCKED_SECONDS = 24 * 3600
+
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """Opens a file for writing that appears under its name only when all of it is on disk.
 
-    The data goes to a hidden file of a unique name in the same folder. When the block ends, that
-    file is flushed to disk and renamed, which replaces an existing file atomically. If the block
-    raises, it is removed. A crash can leave it behind; see `remove_partial_files`.
+    The data goes to a hidden file of a unique name in the same folder, which is locked meanwhile.
+    When the block ends, that file is flushed to disk and renamed, which replaces an existing file
+    atomically. If the block raises, it is removed. A crash can leave it behind, unlocked; see
+    `remove_partial_files`.
 
     Args:
         path: File to write. Its folder is created if it is missing.
+        private: Whether only the user may read the file, and the folder if it is created.
 
     Yields:
         The file, opened for binary writing.
@@ -33,17 +43,20 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: The file could not be written. Nothing is left behind, unless removing it fails too.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the tempfile module: it creates files with mode 0600, and the finished file would keep
-    # that.
+    path.parent.mkdir(0o700 if private else 0o777, parents=True, exist_ok=True)
+    # Not the tempfile module: it creates files with mode 0600, whether they are private or not.
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
-    file = partial.open("xb")
+    mode = 0o600 if private else 0o666
+    file = open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
     try:
+        _lock(file)
         yield file
         file.flush()
         os.fsync(file.fileno())
+        if fcntl is None:  # Windows renames no open file
+            file.close()
+        partial.replace(path)  # still locked
         file.close()
-        partial.replace(path)
     except BaseException:
         # The first failure is the one to report. Closing flushes buffered data, so it can fail again
         # for the same reason.
@@ -57,10 +70,13 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 def remove_partial_files(folder: Path, *, older_than: float) -> None:
     """Removes files that crashed calls of `atomic_write` have left behind.
 
+    A file that is still locked belongs to a running writer, which may be waiting for its turn, and
+    is kept however old it is.
+
     Args:
         folder: Folder to clean. It may be missing.
         older_than: Only files last modified before this time are removed, in seconds since 1970.
-            Newer ones may belong to a running writer.
+            Where files cannot be locked, they must be a day older than that.
 
     Raises:
         OSError: The folder cannot be listed.
@@ -70,5 +86,27 @@ def remove_partial_files(folder: Path, *, older_than: float) -> None:
             if _PARTIAL.fullmatch(entry.name):
                 # Another process may remove it first, or it may belong to another user.
                 with contextlib.suppress(FileNotFoundError, PermissionError):
-                    if entry.stat().st_mtime < older_than:
+                    modified = entry.stat().st_mtime
+                    if modified < older_than and _is_abandoned(folder / entry.name, modified, older_than):
                         (folder / entry.name).unlink()
+
+
+def _lock(file: BinaryIO) -> None:
+    """Locks a file until it is closed, if its file system can do that. The end of a process unlocks it."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_abandoned(path: Path, modified: float, older_than: float) -> bool:
+    """Returns whether no writer has a file open that was last modified before `older_than`."""
+    if fcntl is None:
+        return True
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            return modified < older_than - _UNLOCKED_SECONDS
+    return True

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import io
 import logging
 import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from tilewright.store.atomic import atomic_write, remove_partial_files
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _log = logging.getLogger("tilewright")
+
+
+class StoredFile(NamedTuple):
+    """A file of a store: its name, when it was last modified (seconds since 1970), and its bytes."""
+
+    name: str
+    modified: float
+    size: int
 
 
 class Backend(Protocol):
@@ -49,33 +58,34 @@ class Backend(Protocol):
     def url(self, name: str, seconds: float) -> str:
         """Returns a URL of a file; a signed URL is valid for `seconds`."""
 
-    def list_files(self) -> Iterator[tuple[str, float]]:
-        """Yields name and modification time (seconds since 1970) of every file."""
+    def list_files(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yields all files whose names begin with a prefix; nothing if the folder is missing."""
 
     def remove_partial_files(self, *, older_than: float) -> None:
         """Removes what crashed writers left before a time, in seconds since 1970."""
 
 
-def open_backend(location: str) -> Backend:
+def open_backend(location: str, *, shared: bool) -> Backend:
     """Returns the backend for a store's location.
 
     Args:
         location: A folder, a ``file://`` URL, or any other URL that fsspec understands.
+        shared: Whether other users of this machine may read the files of a folder.
 
     Raises:
         Exception: The driver of a file system is unknown, is not installed, or cannot connect.
     """
     if "://" not in location:
-        return LocalFolder(Path(location))
+        return LocalFolder(Path(location), shared=shared)
     if location.startswith("file://"):
-        return LocalFolder(Path(unquote(urlsplit(location).path)))
+        return LocalFolder(Path(unquote(urlsplit(location).path)), shared=shared)
     import fsspec
     from fsspec.implementations.local import LocalFileSystem
 
     # Without a cache of listings, which would hide what other processes write and delete.
     file_system, root = fsspec.core.url_to_fs(location, use_listings_cache=False)
     if isinstance(file_system, LocalFileSystem):
-        return LocalFolder(Path(root))
+        return LocalFolder(Path(root), shared=shared)
     return RemoteFileSystem(file_system, root, without_credentials(location))
 
 
@@ -87,12 +97,13 @@ def without_credentials(location: str) -> str:
 class LocalFolder:
     """A folder of this machine, as a `Backend`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shared: bool) -> None:
         self._path = path.expanduser().absolute()
+        self._private = not shared
 
     def open_writer(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Opens a file for writing; see `atomic_write`."""
-        return atomic_write(self._path / name)
+        return atomic_write(self._path / name, private=self._private)
 
     def read(self, name: str) -> bytes:
         """Returns the content of a file."""
@@ -123,12 +134,14 @@ class LocalFolder:
         """Returns the ``file://`` URL of a file; it does not expire."""
         return (self._path / name).as_uri()
 
-    def list_files(self) -> Iterator[tuple[str, float]]:
-        """Yields name and modification time of every file; nothing if the folder is missing."""
+    def list_files(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yields all files whose names begin with a prefix; nothing if the folder is missing."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self._path) as entries:
             for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    yield entry.name, entry.stat().st_mtime
+                if entry.name.startswith(prefix):
+                    with contextlib.suppress(FileNotFoundError):
+                        found = entry.stat()
+                        yield StoredFile(entry.name, found.st_mtime, found.st_size)
 
     def remove_partial_files(self, *, older_than: float) -> None:
         """Removes what crashed writers left before a time, in seconds since 1970."""
@@ -199,12 +212,16 @@ class RemoteFileSystem:
         except NotImplementedError:
             return f"{self._location}/{name}"
 
-    def list_files(self) -> Iterator[tuple[str, float]]:
-        """Yields name and modification time of every file; nothing if the folder is missing."""
+    def list_files(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yields all files whose names begin with a prefix; nothing if the folder is missing."""
         with contextlib.suppress(FileNotFoundError):
-            for info in self._fs.ls(self._root, detail=True):
+            if prefix:  # object stores list by prefix, which is fast however many others there are
+                infos = self._fs.glob(f"{glob.escape(self._root)}/{prefix}*", detail=True).values()
+            else:
+                infos = self._fs.ls(self._root, detail=True)
+            for info in infos:
                 if info["type"] == "file":
-                    yield info["name"].rpartition("/")[2], self._modified(info)
+                    yield StoredFile(info["name"].rpartition("/")[2], self._modified(info), info["size"] or 0)
 
     def remove_partial_files(self, *, older_than: float) -> None:
         """Does nothing: an object store shows no object before its upload is complete."""

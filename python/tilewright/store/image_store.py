@@ -8,59 +8,59 @@ import os
 import sys
 import time
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tilewright.errors import SourceError, StoreError, TilewrightError
+from tilewright.lazy import Lazy
 from tilewright.store.backends import open_backend, without_credentials
-from tilewright.store.identifiers import is_uuid4
+from tilewright.store.identifiers import (
+    EXTENSIONS,
+    TEMPORARY,
+    content_uuid,
+    file_name,
+    file_names,
+    is_image,
+    is_temporary,
+    is_uuid4,
+)
+from tilewright.store.new_image import NewImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from typing import BinaryIO
+    from collections.abc import Iterator
 
 _log = logging.getLogger("tilewright")
-
-# Extensions of all files in a store. An image is looked up under each of them, because listing a folder
-# of many images would be slow.
-_EXTENSIONS = ("jpg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic")
 
 # Time between the expiry of an image and its removal. It covers a reader that found the image just
 # before it expired, and clock differences between machines that share a store.
 _GRACE_SECONDS = 60
 
-# Age from which a partial file is assumed to come from a crashed writer.
+# Age from which a partial file that no writer holds counts as one of a crashed writer.
 _PARTIAL_SECONDS = 3600
 
 # Minimum time between two cleanups by writers: a cleanup lists the whole store.
 _CLEANUP_SECONDS = 3600
 
+# How long a temporary image is kept after its last use.
+_TEMPORARY_SECONDS = 24 * 3600
+
 # Longest validity of a signed URL on S3 (signature version 4) and Google Cloud Storage: seven days.
 _MAX_SIGNATURE_SECONDS = 604_800
 
 
-class NewImage:
-    """An image being written to a store; `ImageStore.writer` makes it.
+@dataclass(frozen=True, slots=True)
+class StoreUsage:
+    """What a store contains, expired images included.
 
     Attributes:
-        uuid: The image's UUID (version 4, lower case).
+        images: Number of images.
+        bytes: Their total size.
+        temporary: Number of temporary images among them, see `ImageStore.writer`.
     """
 
-    def __init__(
-        self, image_uuid: str, file: BinaryIO, mapped_errors: Callable[[str], AbstractContextManager[None]]
-    ) -> None:
-        self.uuid = image_uuid
-        self._file = file
-        self._mapped_errors = mapped_errors
-
-    def write(self, data: bytes) -> None:
-        """Appends bytes to the image.
-
-        Raises:
-            StoreError: The bytes cannot be written.
-        """
-        with self._mapped_errors("written"):
-            self._file.write(data)
+    images: int
+    bytes: int
+    temporary: int
 
 
 class ImageStore:
@@ -77,6 +77,16 @@ class ImageStore:
             not record reads, so there it counts from when the image was written.
         public_url: URL under which the store's files are served by name, such as
             ``https://img.example.org/results``.
+        shared: Whether other users of this machine may read the images in a local folder, as far as
+            the process's umask allows. If not, they have mode 0600, and a folder that is created
+            has mode 0700. None for True if there is a `public_url`, because a web server then reads
+            them, else False.
+
+    Attributes:
+        location: As given.
+        public_location: The location without user name and password, for messages.
+        ttl: As given.
+        public_url: As given, without a slash at its end.
 
     Raises:
         StoreError: fsspec does not know this kind of URL, its driver is not installed, or the file
@@ -85,19 +95,28 @@ class ImageStore:
     """
 
     def __init__(
-        self, location: str | os.PathLike[str], *, ttl: float | None = None, public_url: str | None = None
+        self,
+        location: str | os.PathLike[str],
+        *,
+        ttl: float | None = None,
+        public_url: str | None = None,
+        shared: bool | None = None,
     ) -> None:
         if ttl is not None and not ttl > 0:
             raise ValueError(f"ttl must be a positive number of seconds, or None for no expiry, not {ttl!r}")
         self.location = os.fspath(location)
-        self._public_location = without_credentials(self.location)
+        self.public_location = without_credentials(self.location)
         self.ttl = ttl
         self.public_url = public_url.rstrip("/") if public_url else None
         self._signature_seconds = min(ttl or _MAX_SIGNATURE_SECONDS, _MAX_SIGNATURE_SECONDS)
         with self._mapped_errors("opened"):
-            self._backend = open_backend(self.location)
-        # Without a ttl, a cleanup removes only what crashed writers left: it need not come first.
-        self._next_cleanup = time.monotonic() + (_CLEANUP_SECONDS if ttl is None else 0)
+            # Connections do not survive a fork.
+            readable = bool(public_url) if shared is None else shared
+            self._backend = Lazy(lambda: open_backend(self.location, shared=readable), per_process=True)
+            self._backend.get()
+        self._next_cleanup = time.monotonic()
+        # The difference of two clocks. See `_now`.
+        self._started = time.time() - time.monotonic()
 
     def put(self, data: bytes, extension: str) -> str:
         """Stores an encoded image.
@@ -117,8 +136,31 @@ class ImageStore:
             image.write(data)
         return image.uuid
 
+    def put_once(self, data: bytes, extension: str) -> tuple[str, bool]:
+        """Stores an encoded image, unless an earlier call has stored the same bytes.
+
+        Args:
+            data: Content of the image file.
+            extension: As for `put`.
+
+        Returns:
+            The image's UUID (version 4, lower case), which depends on the bytes only, and whether
+            the image is new.
+
+        Raises:
+            StoreError: As for `put`.
+        """
+        image_uuid = content_uuid(data)
+        with self._mapped_errors("read"), contextlib.suppress(FileNotFoundError):
+            # Most stores cannot renew an image that is used again, except by writing it again.
+            if self._touch_unexpired(name := f"{image_uuid}.{extension}") and self._is_fresh(name):
+                return image_uuid, False
+        with self._writer(image_uuid, extension) as image:
+            image.write(data)
+        return image_uuid, True
+
     @contextlib.contextmanager
-    def writer(self, extension: str) -> Iterator[NewImage]:
+    def writer(self, extension: str, *, temporary: bool = False) -> Iterator[NewImage]:
         """Stores an image that is written inside the block.
 
         The image is in the store when the block ends. If the block raises, nothing is stored. At
@@ -126,6 +168,7 @@ class ImageStore:
 
         Args:
             extension: As for `put`.
+            temporary: Whether the image expires after a day, or after `ttl` if that is shorter.
 
         Yields:
             The new image, to be written to.
@@ -135,12 +178,17 @@ class ImageStore:
                 nothing is left behind.
             ValueError: The extension is another one.
         """
-        if extension not in _EXTENSIONS:
-            raise ValueError(f"extension must be one of {', '.join(_EXTENSIONS)}, not {extension!r}")
+        with self._writer(str(uuid.uuid4()), extension, temporary=temporary) as image:
+            yield image
+
+    @contextlib.contextmanager
+    def _writer(self, image_uuid: str, extension: str, *, temporary: bool = False) -> Iterator[NewImage]:
+        if extension not in EXTENSIONS:
+            raise ValueError(f"extension must be one of {', '.join(EXTENSIONS)}, not {extension!r}")
         self._expire_if_due()  # first, because it may free the space that this image needs
-        image_uuid = str(uuid.uuid4())
+        name = file_name(image_uuid, extension, temporary=temporary)
         with self._mapped_errors("written"):
-            writing = self._backend.open_writer(f"{image_uuid}.{extension}")
+            writing = self._backend.get().open_writer(name)
             file = writing.__enter__()
         try:
             yield NewImage(image_uuid, file, self._mapped_errors)
@@ -164,8 +212,8 @@ class ImageStore:
         with self._mapped_errors("read"):
             for name in self._names(image_uuid):
                 with contextlib.suppress(FileNotFoundError):
-                    if self.ttl is None or self._touch_unexpired(name):
-                        return self._backend.read(name)
+                    if self._ttl_of(name) is None or self._touch_unexpired(name):
+                        return self._backend.get().read(name)
         raise self._unknown(image_uuid)
 
     def url(self, image_uuid: str) -> str:
@@ -188,7 +236,7 @@ class ImageStore:
                     if self._touch_unexpired(name):
                         if self.public_url is not None:
                             return f"{self.public_url}/{name}"
-                        return self._backend.url(name, self._signature_seconds)
+                        return self._backend.get().url(name, self._signature_seconds)
         raise self._unknown(image_uuid)
 
     def delete(self, image_uuid: str) -> None:
@@ -205,7 +253,7 @@ class ImageStore:
             for name in self._names(image_uuid):
                 with contextlib.suppress(FileNotFoundError):
                     unexpired = self._touch_unexpired(name)
-                    self._backend.remove(name)
+                    self._backend.get().remove(name)
                     if unexpired:
                         return
         raise self._unknown(image_uuid)
@@ -213,9 +261,9 @@ class ImageStore:
     def expire(self) -> int:
         """Removes expired images, and partial files of crashed writers.
 
-        Partial files are removed from local folders once they are an hour old. Other files are not
-        touched. Several processes may call this at once. An image is removed a minute after `get`
-        stops finding it, so a concurrent reader can still finish.
+        Partial files are removed from local folders once they are an hour old, unless their writer is
+        still alive. Other files are not touched. Several processes may call this at once. An image is
+        removed a minute after `get` stops finding it, so a concurrent reader can still finish.
 
         Returns:
             The number of images that this call removed.
@@ -223,25 +271,75 @@ class ImageStore:
         Raises:
             StoreError: The store cannot be listed, or an image cannot be removed.
         """
+        # Without a ttl, only temporary images can expire, and the others need not be listed.
+        return self._clean(prefix=TEMPORARY if self.ttl is None else "")
+
+    def clean(self, *, unused_for: float = 0) -> int:
+        """Removes images that have not been used for some time, whether they have expired or not.
+
+        Also does what `expire` does. For the time of the last use, see `ttl`.
+
+        Args:
+            unused_for: Seconds; 0 to remove all images.
+
+        Returns:
+            The number of images that this call removed.
+
+        Raises:
+            StoreError: As for `expire`.
+        """
+        return self._clean(unused_for=unused_for)
+
+    def usage(self) -> StoreUsage:
+        """Returns how many images the store has and how much space they take. It lists the store.
+
+        Raises:
+            StoreError: The store cannot be listed.
+        """
+        with self._mapped_errors("listed"):
+            images = [each for each in self._backend.get().list_files() if is_image(each.name)]
+        temporary = sum(is_temporary(each.name) for each in images)
+        return StoreUsage(len(images), sum(each.size for each in images), temporary)
+
+    def _clean(self, *, prefix: str = "", unused_for: float | None = None) -> int:
         removed = 0
         forbidden: PermissionError | None = None
         with self._mapped_errors("cleaned up"):
-            self._backend.remove_partial_files(older_than=time.time() - _PARTIAL_SECONDS)
-            if self.ttl is not None:
-                oldest = time.time() - self.ttl - _GRACE_SECONDS
-                for name, modified in self._backend.list_files():
-                    image_uuid, _, extension = name.partition(".")
-                    if extension in _EXTENSIONS and is_uuid4(image_uuid) and modified < oldest:
-                        try:
-                            self._backend.remove(name)
-                            removed += 1
-                        except FileNotFoundError:  # another process was faster
-                            pass
-                        except PermissionError as error:  # another user's, or open on Windows: reported at the end
-                            forbidden = error
+            backend, now = self._backend.get(), self._now()
+            backend.remove_partial_files(older_than=now - _PARTIAL_SECONDS)
+            for name, modified, _ in backend.list_files(prefix):
+                ttl = self._ttl_of(name)
+                expired = ttl is not None and modified < now - ttl - _GRACE_SECONDS
+                unused = unused_for == 0 or (unused_for is not None and modified <= now - unused_for)
+                if is_image(name) and (expired or unused):
+                    try:
+                        backend.remove(name)
+                        removed += 1
+                    except FileNotFoundError:  # another process was faster
+                        pass
+                    except PermissionError as error:  # another user's, or open on Windows: reported at the end
+                        forbidden = error
             if forbidden is not None:
                 raise forbidden
         return removed
+
+    def _now(self) -> float:
+        """Returns the time in seconds since 1970, on a clock that cannot jump ahead.
+
+        If the system's clock is set ahead while the process runs, images must not expire at once.
+        """
+        return min(time.time(), self._started + time.monotonic())
+
+    def _ttl_of(self, name: str) -> float | None:
+        """Returns a file's time to live in seconds; None if it never expires."""
+        if is_temporary(name):
+            return min(self.ttl or _TEMPORARY_SECONDS, _TEMPORARY_SECONDS)
+        return self.ttl
+
+    def _is_fresh(self, name: str) -> bool:
+        """Returns whether a file has at least half of its time to live left."""
+        ttl = self._ttl_of(name)
+        return ttl is None or self._backend.get().modified(name) > self._now() - ttl / 2
 
     def _expire_if_due(self) -> None:
         if time.monotonic() < self._next_cleanup:
@@ -259,23 +357,24 @@ class ImageStore:
         Raises:
             FileNotFoundError: There is no such file.
         """
-        if self.ttl is None:
-            self._backend.check_exists(name)
+        ttl = self._ttl_of(name)
+        if ttl is None:
+            self._backend.get().check_exists(name)
             return True
-        if self._backend.modified(name) < time.time() - self.ttl:
+        if self._backend.get().modified(name) < self._now() - ttl:
             return False
-        self._backend.touch(name)
+        self._backend.get().touch(name)
         return True
 
     def _names(self, image_uuid: str) -> list[str]:
         """Returns all file names that the image may have."""
         if not is_uuid4(image_uuid):  # this also keeps "../" and the like out of file names
             raise self._unknown(image_uuid)
-        return [f"{image_uuid.lower()}.{extension}" for extension in _EXTENSIONS]
+        return file_names(image_uuid)
 
     def _unknown(self, image_uuid: str) -> SourceError:
         return SourceError(
-            f"there is no image {image_uuid!r} in the store {self._public_location!r}; "
+            f"there is no image {image_uuid!r} in the store {self.public_location!r}; "
             "upload it, or pass the picture itself",
             code="invalidInputImage",
         )
@@ -289,4 +388,4 @@ class ImageStore:
             raise
         except Exception as error:
             reason = str(error) or type(error).__name__
-            raise StoreError(f"the image store {self._public_location!r} cannot be {verb}: {reason}") from error
+            raise StoreError(f"the image store {self.public_location!r} cannot be {verb}: {reason}") from error

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tilewright.engine.sessions.cuda_options import PROVIDER, session_options
-from tilewright.runtimes import import_runtime, open_onnx
+from tilewright.runtimes import import_runtime, open_onnx, use_process
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -51,6 +51,7 @@ def cuda_problem() -> str | None:
     driver.cuDeviceGetCount(ctypes.byref(count))
     if count.value == 0:
         return "no CUDA device"
+    use_process()
     if missing := _missing_cuda_libraries():
         return f"{missing}; install tilewright[cuda]"
     return _convolution_problem()

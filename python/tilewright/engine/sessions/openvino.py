@@ -12,7 +12,7 @@ from tilewright.engine.sessions.layout import check_result_shape, from_graph, is
 from tilewright.engine.sessions.precision import passes_gate
 from tilewright.engine.sessions.prepare import prepare
 from tilewright.errors import InferenceError, ModelError
-from tilewright.runtimes import import_runtime
+from tilewright.runtimes import import_runtime, use_process
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,4 +137,6 @@ def cpu_has_bf16() -> bool:
 
 @functools.cache
 def _core() -> Any:
-    return import_runtime("openvino").Core()
+    openvino = import_runtime("openvino")
+    use_process()
+    return openvino.Core()

@@ -1,0 +1,53 @@
+"""The command `tilewright store`: shows what the image store contains, and cleans it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from tilewright.errors import TilewrightError
+from tilewright.settings import Settings
+from tilewright.upscaler import open_store
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+
+_DAY = 24 * 3600
+
+
+def run(arguments: argparse.Namespace, _console: Console) -> int:
+    """Prints the store's location and contents, or the number of removed images, on stdout.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        StoreError: The store cannot be read, or an image cannot be removed.
+        TilewrightError: ``--unused-for`` without ``clean``.
+    """
+    settings = Settings.from_environment()
+    store = open_store(settings.store, settings)
+    if arguments.action == "clean":
+        days = arguments.unused_for
+        removed = store.expire() if days is None else store.clean(unused_for=days * _DAY)
+        print(json.dumps({"removed": removed}) if arguments.json else f"{_images(removed)} removed")
+        return 0
+    if arguments.unused_for is not None:
+        raise TilewrightError("--unused-for is for `tilewright store clean`")
+    usage = store.usage()
+    if arguments.json:
+        facts = {"location": store.public_location, "ttl": store.ttl, **dataclasses.asdict(usage)}
+        print(json.dumps(facts, indent=2))
+        return 0
+    kept = "for ever" if store.ttl is None else f"{store.ttl:g} s after their last use"
+    print(f"Location   {store.public_location}")
+    print(f"Contents   {_images(usage.images)}, {usage.bytes / 1e6:.1f} MB")
+    print(f"Kept       {kept}; {_images(usage.temporary)} of them for a day at most")
+    return 0
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
