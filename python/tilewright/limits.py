@@ -18,6 +18,9 @@ MAX_GIF_BLOCKS = 1 << 22
 """Most blocks of a GIF file. A sound file of the largest accepted size has half as many, of 255 bytes."""
 
 
+# Pictures of up to this many pixels take a few seconds at most.
+_SMALL_PIXELS = 1 << 20
+
 NARROWEST = 16
 """Fewest pixels on a side that a network runs on. Narrower pictures are extended, see `plan_tiles`."""
 
@@ -58,9 +61,9 @@ class InputLimits:
     def check_size(self, width: int, height: int, frames: int = 1) -> None:
         """Checks the size of a picture or animation.
 
-        A picture more than 16 times as long as wide counts with at least 16 pixels on its shorter
-        side, because the network runs on that many. Otherwise a file of a few bytes could claim 16
-        times the work that the limit allows.
+        The network runs on at least 16 pixels per side. A picture more than 16 times as long as wide
+        is therefore checked a second time with that many on its shorter side, unless it is small even
+        then. Otherwise a file of a few bytes could claim 16 times the work that the limit allows.
 
         Args:
             width: Width in pixels.
@@ -72,16 +75,18 @@ class InputLimits:
         """
         self.check_frames(frames)
         frames = max(1, frames)  # a picture of no frames is decoded as one
-        narrow = max(width, height) > NARROWEST * min(width, height)
-        counted = (max(width, NARROWEST), max(height, NARROWEST)) if narrow else (width, height)
-        pixels = counted[0] * counted[1] * frames
+        extended = (max(width, NARROWEST), max(height, NARROWEST))
+        self._check_pixels(width, height, frames, "")
+        if max(width, height) > NARROWEST * min(width, height) and extended[0] * extended[1] * frames > _SMALL_PIXELS:
+            reason = f"{width} x {height} pixels, which the network extends to "
+            self._check_pixels(*extended, frames, reason)
+
+    def _check_pixels(self, width: int, height: int, frames: int, reason: str) -> None:
+        pixels = width * height * frames
         if self.pixels is not None and pixels > self.pixels:
-            size = f"{width} x {height}"
-            if counted != (width, height):
-                size = f"{size} pixels, which the network extends to {counted[0]} x {counted[1]}"
             times = f" x {frames} frames" if frames > 1 else ""
             raise ImageTooLargeError(
-                f"the picture has {size}{times} = {pixels} pixels, the limit is {self.pixels}; "
+                f"the picture has {reason}{width} x {height}{times} = {pixels} pixels, the limit is {self.pixels}; "
                 "send a smaller one, or raise TILEWRIGHT_MAX_INPUT_PIXELS"
             )
 

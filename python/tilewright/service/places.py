@@ -57,6 +57,7 @@ class Places:
             while not self._fetches.acquire(timeout=_PATIENCE):
                 raise_if_cancelled(stop)
             try:
+                raise_if_cancelled(stop)
                 request = self._handler.fetch(request, stop)
                 self._pictures.acquire()
             finally:
