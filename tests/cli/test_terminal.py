@@ -6,10 +6,8 @@ import io
 import logging
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from rich.console import Console
@@ -35,32 +33,6 @@ def test_ctrl_c_keeps_only_finished_results(monkeypatch, working_folder, capsys)
     assert main(["upscale", "a.png", "b.png", "c.png", "-o", "out", "-x", "2"]) == 130
     assert files_in(working_folder) == ["a.png", "b.png", "c.png", "out/a.png"]
     assert capsys.readouterr().err.splitlines()[-1].startswith("tilewright: stopped")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_sigint_stops_a_running_process(working_folder):
-    write_picture("a.png", 1500, 1500)  # takes seconds, and is interrupted at the beginning
-    arguments = ["upscale", "a.png", "-o", "large.png", "-x", "4", "--tile", "64"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tilewright", *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that runs the tests in the background makes them and their children ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        # Not earlier: libvips calls Python while it decodes, and cffi discards exceptions there.
-        deadline = time.monotonic() + 120
-        while not list(working_folder.glob(".*.partial")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        messages = process.stderr.read()
-    assert process.returncode == 130
-    assert "stopped" in messages
-    assert "Traceback" not in messages
-    assert files_in(working_folder) == ["a.png"]
 
 
 @pytest.mark.usefixtures("nearest_neighbour")

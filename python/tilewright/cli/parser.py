@@ -17,7 +17,7 @@ examples:
   tilewright info
 
 exit status: 0 success; 1 something failed; 2 invalid or impossible command line,
-nothing was written; 130 stopped with Ctrl-C.
+nothing was written; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
 """
 
 _UPSCALE_EPILOG = """\

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tilewright.cli.signals import StopSignals
 
-def run(arguments: argparse.Namespace, _console: Console) -> int:
+
+def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals) -> int:
     """Prints the envelope on stdout.
 
     Returns:

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tilewright.cli.files import FileJob
+    from tilewright.cli.signals import StopSignals
     from tilewright.engine.report import Report
     from tilewright.picture_upscaler import PictureUpscaler
 
 _log = logging.getLogger("tilewright")
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -> int:
     """Upscales all files.
 
     Returns:
@@ -54,14 +55,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         print_line(console, f"{len(plan.done)} skipped because their results exist; use --overwrite to replace them")
     failed = len(plan.problems)
     if plan.jobs:
-        failed += _run_jobs(plan.jobs, arguments, console)
+        failed += _run_jobs(plan.jobs, arguments, console, signals)
     total = len(plan.jobs) + len(plan.problems)
     if failed and total > 1:
         print_error(console, f"{failed} of {total} failed")
     return 1 if failed else 0
 
 
-def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Console) -> int:
+def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Console, signals: StopSignals) -> int:
     """Upscales the files and returns how many failed."""
     settings = Settings.from_environment()
     pictures = new_picture_upscaler(
@@ -92,7 +93,7 @@ def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Conso
             bar.start_file(job.source.name)
             began = time.monotonic()
             try:
-                report = _upscale_file(job, arguments, settings, pictures, bar)
+                report = _upscale_file(job, arguments, settings, pictures, bar, signals)
             except Exception as error:  # no failure of one file may stop the others
                 print_error(console, _failure(job, error))
                 failed += 1
@@ -107,7 +108,12 @@ def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Conso
 
 
 def _upscale_file(
-    job: FileJob, arguments: argparse.Namespace, settings: Settings, pictures: PictureUpscaler, bar: ProgressBar
+    job: FileJob,
+    arguments: argparse.Namespace,
+    settings: Settings,
+    pictures: PictureUpscaler,
+    bar: ProgressBar,
+    signals: StopSignals,
 ) -> Report:
     """Upscales one file and returns its report.
 
@@ -118,7 +124,8 @@ def _upscale_file(
     with report.stage("decode"):
         data = read_file(job.source, settings.limits)
         keep_metadata = arguments.keep_metadata or settings.keep_metadata
-        picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata)
+        with signals.postponed():  # libvips calls Python while it decodes
+            picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata)
     with report.stage("open"):
         enlargement = pictures.resolve(
             picture.width,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 
+# The files that this process is writing now.
+_unfinished: set[Path] = set()
+
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
@@ -37,7 +40,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     # Not the tempfile module: it creates files with mode 0600, and the finished file would keep
     # that.
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
-    file = partial.open("xb")
+    _unfinished.add(partial)
+    try:
+        file = partial.open("xb")
+    except BaseException:
+        _unfinished.discard(partial)
+        raise
     try:
         yield file
         file.flush()
@@ -52,6 +60,15 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+    finally:
+        _unfinished.discard(partial)
+
+
+def remove_unfinished() -> None:
+    """Removes the files that `atomic_write` is writing now, for a process that is about to end."""
+    for partial in tuple(_unfinished):
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def remove_partial_files(folder: Path, *, older_than: float) -> None:
