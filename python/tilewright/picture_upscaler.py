@@ -273,8 +273,7 @@ class PictureUpscaler:
 
         name, factor = model or self.model, _checked_factor(factor)
         with self.networks.lease(name, factor, self.precision, Report()) as lease:
-            executor = self._executors.for_session(lease.session)
-            return estimate(lease.session, executor, width, height, self._limits)
+            return estimate(lease.session, self._executors, width, height, self._limits)
 
     def _stream_png(
         self,

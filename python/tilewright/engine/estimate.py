@@ -11,7 +11,7 @@ from tilewright.models.probe import probe_batch
 
 if TYPE_CHECKING:
     from tilewright._core import TilePlan
-    from tilewright.engine.executor import Executor
+    from tilewright.engine.execute import Executors
     from tilewright.engine.job import TileLimits
     from tilewright.engine.sessions.base import Session
 
@@ -38,22 +38,24 @@ class Estimate:
     seconds: float
 
 
-def estimate(session: Session, executor: Executor, width: int, height: int, limits: TileLimits) -> Estimate:
+def estimate(session: Session, executors: Executors, width: int, height: int, limits: TileLimits) -> Estimate:
     """Estimates an RGB picture of 8 bits that is written as PNG.
 
     Runs the network briefly to measure its speed.
 
     Args:
         session: Session that would run the network.
-        executor: Executor for the session.
+        executors: Plans the tiles.
         width: Width of the picture in pixels.
         height: Height of the picture in pixels.
         limits: Limits for tiles.
     """
     shape = PictureShape(width, height, pixel_bytes=_RGB_BYTES, band_pixel_bytes=_RGB_BYTES)
-    plan = executor.plan(shape, session, limits)
+    plan = executors.plan(shape, session, limits)
     pixels = len(plan) * plan.tile_width * plan.tile_height
-    return Estimate(plan, executor.memory(shape, session, plan), pixels * _seconds_per_pixel(session))
+    return Estimate(
+        plan, executors.for_session(session).memory(shape, session, plan), pixels * _seconds_per_pixel(session)
+    )
 
 
 def _seconds_per_pixel(session: Session) -> float:
