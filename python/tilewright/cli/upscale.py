@@ -9,13 +9,16 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from tilewright.cli.durations import told
 from tilewright.cli.files import existing_problem, plan_jobs
+from tilewright.cli.forecast import forecast
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.terminal import print_error, print_line
 from tilewright.codecs.decode import decode_any
 from tilewright.engine.enlargement import frame_count
 from tilewright.errors import SourceError, StoreError, TilewrightError
 from tilewright.inputs.resolve import read_file
+from tilewright.nsfw import classifier_of
 from tilewright.options import new_picture_upscaler
 from tilewright.settings import Settings
 from tilewright.store.atomic import atomic_write
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from tilewright.cli.files import FileJob
     from tilewright.cli.signals import StopSignals
     from tilewright.engine.report import Report
+    from tilewright.nsfw import NsfwClassifier
     from tilewright.picture_upscaler import PictureUpscaler
 
 _log = logging.getLogger("tilewright")
@@ -65,6 +69,7 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
 def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Console, signals: StopSignals) -> int:
     """Upscales the files and returns how many failed."""
     settings = Settings.from_environment()
+    classifier = classifier_of(settings)
     pictures = new_picture_upscaler(
         settings,
         {
@@ -89,21 +94,28 @@ def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Conso
             pictures.networks.factors(pictures.model)
         else:
             pictures.session(factor=arguments.factor)
+        bar.wait("estimating the time")
+        expected = forecast([job.source for job in jobs], arguments, pictures)
+        bar.expect(expected.weights, expected.seconds)
+        if expected.announcement is not None and not arguments.quiet:
+            print_line(console, f"tilewright: {expected.announcement}")
         for job in jobs:
             bar.start_file(job.source.name)
             began = time.monotonic()
             try:
-                report = _upscale_file(job, arguments, settings, pictures, bar, signals)
+                report, nsfw = _upscale_file(job, arguments, settings, pictures, bar, signals, classifier)
             except Exception as error:  # no failure of one file may stop the others
                 print_error(console, _failure(job, error))
                 failed += 1
                 continue
             if arguments.report:
-                print(json.dumps({"file": str(job.target), **report.facts()}))
+                verdict = {} if nsfw is None else {"NSFWContent": nsfw}
+                print(json.dumps({"file": str(job.target), **report.facts(), **verdict}))
             if not arguments.quiet:
                 took = time.monotonic() - began
                 width, height = report.output_size
-                print_line(console, f"{job.source} -> {job.target} {width}x{height} in {took:.1f} s")
+                note = ", NSFW content" if nsfw else ""
+                print_line(console, f"{job.source} -> {job.target} {width}x{height} in {told(took)}{note}")
     return failed
 
 
@@ -114,8 +126,12 @@ def _upscale_file(
     pictures: PictureUpscaler,
     bar: ProgressBar,
     signals: StopSignals,
-) -> Report:
-    """Upscales one file and returns its report.
+    classifier: NsfwClassifier | None,
+) -> tuple[Report, bool | None]:
+    """Upscales one file.
+
+    Returns:
+        Its report, and whether the result is likely not safe for work; None if that is not checked.
 
     Raises:
         TilewrightError: The file cannot be upscaled; nothing was written.
@@ -137,7 +153,7 @@ def _upscale_file(
         )
     try:
         with report.stage("store"), atomic_write(job.target) as file:
-            pictures.write(
+            nsfw = pictures.write(
                 picture,
                 enlargement,
                 file,
@@ -148,8 +164,8 @@ def _upscale_file(
                     progressive=arguments.progressive,
                     lossless=arguments.lossless,
                 ),
-                on_progress=bar.tiles(enlargement.width * enlargement.height),
-                check_result=None,
+                on_progress=bar.tiles(enlargement.width * enlargement.height, frame_count(picture)),
+                check_result=None if classifier is None else classifier.is_nsfw,
                 report=report,
             )
             # Another program may have written the target while the network ran.
@@ -157,7 +173,7 @@ def _upscale_file(
                 raise StoreError(existing_problem(job.target))
     except OSError as error:
         raise StoreError(f"{job.target} cannot be written: {error.strerror or error}") from error
-    return report
+    return report, nsfw
 
 
 def _failure(job: FileJob, error: Exception) -> str:

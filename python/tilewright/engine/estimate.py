@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from tilewright.engine.sessions.base import Session
 
 # Large enough to reach the network's usual speed, small enough to be quick: 0.1 s for the fast
-# networks on two cores.
-_PROBE_SIDE = 128
+# networks on two cores. Deep networks reach it with fewer pixels.
+_PROBE_SIDES = (32, 64, 128)
+
+# A run of so many seconds is long enough to be measured.
+_ENOUGH = 0.2
 
 _RGB_BYTES = 3
 
@@ -59,8 +62,12 @@ def estimate(session: Session, executors: Executors, width: int, height: int, li
 
 
 def _seconds_per_pixel(session: Session) -> float:
-    batch = probe_batch(session.spec, _PROBE_SIDE)
-    session.run(batch)  # the first run of a shape includes preparation
-    began = time.perf_counter()
-    session.run(batch)
-    return (time.perf_counter() - began) / float(batch.shape[2] * batch.shape[3])
+    for side in _PROBE_SIDES:
+        batch = probe_batch(session.spec, side)
+        session.run(batch)  # the first run of a shape includes preparation
+        began = time.perf_counter()
+        session.run(batch)
+        seconds = time.perf_counter() - began
+        if seconds > _ENOUGH:
+            break
+    return seconds / float(batch.shape[2] * batch.shape[3])
