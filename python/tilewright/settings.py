@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-import platformdirs
-
 from tilewright._core import default_isa
 from tilewright.errors import SettingsError
+from tilewright.folders import user_folder
 from tilewright.limits import InputLimits
 from tilewright.literals import Compression, Device, FetchUrls, Precision
 from tilewright.pricing import Price, PriceUnit
@@ -71,8 +70,8 @@ class Settings:
         price: Pricing rule for ``cost``; None for a cost of 0.
     """
 
-    cache_dir: Path = field(default_factory=lambda: platformdirs.user_cache_path("tilewright"))
-    store: str = field(default_factory=lambda: str(platformdirs.user_data_path("tilewright") / "images"))
+    cache_dir: Path = field(default_factory=lambda: user_folder("cache"))
+    store: str = field(default_factory=lambda: str(user_folder("images")))
     store_ttl: int | None = None
     store_public_url: str | None = None
     model: str = "auto"
