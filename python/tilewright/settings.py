@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
+import functools
+import logging
 import os
 import re
 from dataclasses import dataclass, field
@@ -17,6 +21,8 @@ from tilewright.pricing import Price, PriceUnit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_log = logging.getLogger("tilewright")
 
 _Choice = TypeVar("_Choice", bound=str)
 _Default = TypeVar("_Default")
@@ -104,7 +110,9 @@ class Settings:
             SettingsError: A variable has an invalid value; the message names the variable.
         """
         # os.environ is not the default value: help() would print it, secrets included.
-        read = _Reader(os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        read = _Reader(environ)
+        _warn_of_unknown_names(environ)
         _check_isa()
         default = cls()
         return cls(
@@ -203,6 +211,20 @@ class _Reader:
     def _error(self, name: str, expected: str) -> SettingsError:
         value = self._environ[f"TILEWRIGHT_{name}"]
         return SettingsError(f"the environment variable TILEWRIGHT_{name} must be {expected}, not {value!r}")
+
+
+def _warn_of_unknown_names(environ: Mapping[str, str]) -> None:
+    known = [field.name.upper() for field in dataclasses.fields(Settings)] + ["ISA"]
+    for variable in environ:
+        prefix, _, name = variable.partition("_")
+        if prefix.upper() == "TILEWRIGHT" and (prefix != prefix.upper() or name not in known):
+            similar = difflib.get_close_matches(name.upper(), known, n=1)
+            _warn_once(variable, f"; did you mean TILEWRIGHT_{similar[0]}?" if similar else "")
+
+
+@functools.cache
+def _warn_once(name: str, hint: str) -> None:
+    _log.warning("the environment variable %s is unknown and has no effect%s", name, hint)
 
 
 def _check_isa() -> None:
