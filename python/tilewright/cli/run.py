@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -34,7 +35,8 @@ def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) 
     if any(map(_is_async, tasks)):
         print_line(console, "tilewright: waiting for the results of async tasks, which nobody could ask for later")
     with Upscaler() as upscaler:
-        response = upscaler.run([_waited_for(task) for task in tasks])
+        # Through asyncio, so that a signal cancels the tasks, and never comes while this thread decodes.
+        response = asyncio.run(upscaler.arun([_waited_for(task) for task in tasks]))
     for error in response.get("errors", []):
         error["message"] = for_json(error["message"])
     # json.dumps escapes non-ASCII characters: stdout may be a pipe of any encoding.
