@@ -7,11 +7,13 @@ Files are written atomically, by a rename.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import time
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
-from tilewright.store.atomic import atomic_write
+from tilewright.store.atomic import LEFTOVER_SECONDS, atomic_write, remove_partial_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +47,8 @@ def find(folder: Path, key: str) -> Path | None:
 def store(folder: Path, key: str, content: bytes) -> Path:
     """Writes a file; other processes may write the same key at the same time.
 
+    Files that crashed writers have left in the folder are removed.
+
     Args:
         folder: The cache folder; it is created if it does not exist.
         key: See `find`.
@@ -57,6 +61,8 @@ def store(folder: Path, key: str, content: bytes) -> Path:
         StoreError: The folder cannot be created or written.
     """
     path = folder / f"{key}-{_checksum(content)}.onnx"
+    with contextlib.suppress(OSError):  # reported when the file is written
+        remove_partial_files(folder, older_than=time.time() - LEFTOVER_SECONDS)
     try:
         with atomic_write(path) as file:
             file.write(content)
