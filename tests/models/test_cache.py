@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import onnx
@@ -12,9 +13,11 @@ import pytest
 
 from support.processes import subprocess_environment
 from tilewright.errors import StoreError
+from tilewright.models import cache
 from tilewright.models.catalog import CATALOG
 from tilewright.models.catalog_entry import CatalogEntry
 from tilewright.models.loader import load_model
+from tilewright.store.atomic import LEFTOVER_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,3 +97,12 @@ def test_unwritable_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"cache folder .*file"):
         load_model(FAST, 4, cache_dir=tmp_path / "file" / "cache")
+
+
+def test_leftovers_of_crashed_writers_are_removed(tmp_path: Path) -> None:
+    old, recent = (tmp_path / f".{digit * 32}.partial" for digit in "ab")
+    for path in (old, recent):
+        path.write_bytes(b"")
+    os.utime(old, (0, time.time() - LEFTOVER_SECONDS - 1))
+    path = cache.store(tmp_path, "key", b"content")
+    assert set(tmp_path.iterdir()) == {recent, path}
