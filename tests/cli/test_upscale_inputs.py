@@ -75,7 +75,7 @@ def test_arguments_in_the_output_folder_are_said_to_be_left_out(capsys):
     write_picture("a.png")
     write_picture("out/b.png")
     assert upscale("a.png", "out/b.png", "-o", "out/") == 0
-    assert "left out what is in the output folder out: 1 of IN" in capsys.readouterr().err
+    assert "out: left out 1 argument in this output folder" in capsys.readouterr().err
     assert files_in("out") == ["a.png", "b.png"]
 
 

@@ -82,7 +82,7 @@ class Search:
             else:
                 self._add(argument)
         if left_out:
-            self.notes.append(f"left out what is in the output folder {self._out_name}: {left_out} of IN")
+            self.notes.append(f"{self._out_name}: left out {_counted(left_out, 'argument')} in this output folder")
 
     def _contains_out(self, folder: Path) -> bool:
         """Returns whether the output folder lies below a folder."""

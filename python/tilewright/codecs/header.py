@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Pillow has readers for many other formats, some of which run programs. AVIF is last because not
+# every Pillow has it.
+_READERS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+
 
 def stored_size(path: Path) -> tuple[int, int] | None:
     """Returns width and height of a picture file in pixels, without decoding the picture.
@@ -26,7 +30,7 @@ def stored_size(path: Path) -> tuple[int, int] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on large pictures; nothing is decoded here
-            with Image.open(path) as image:
+            with Image.open(path, formats=_READERS) as image:
                 return image.size
     except Exception:  # Pillow's readers raise anything for damaged files
         return None
