@@ -260,7 +260,9 @@ class PictureUpscaler:
             file.write(encode(result, file_format, options))
         return verdict
 
-    def estimate(self, width: int, height: int, factor: int, *, model: str | Path | None = None) -> Estimate:
+    def estimate(
+        self, width: int, height: int, factor: int, *, model: str | Path | None = None, without_tile: bool = False
+    ) -> Estimate:
         """Estimates time and memory for upscaling an RGB picture of 8 bits to PNG.
 
         Args:
@@ -268,13 +270,14 @@ class PictureUpscaler:
             height: Height of the picture in pixels.
             factor: 2, 3 or 4, as the network offers.
             model: The network; None for the default.
+            without_tile: Whether the planner chooses the tiles even if the caller gave a size.
         """
         from tilewright.engine.estimate import estimate
 
         name, factor = model or self.model, _checked_factor(factor)
         with self.networks.lease(name, factor, self.precision, Report()) as lease:
-            executor = self._executors.for_session(lease.session)
-            return estimate(lease.session, executor, width, height, self._limits)
+            limits = replace(self._limits, tile=None) if without_tile else self._limits
+            return estimate(lease.session, self._executors, width, height, limits)
 
     def _stream_png(
         self,

@@ -7,9 +7,8 @@ import warnings
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from tilewright.engine.enlargement import frame_count
-from tilewright.errors import SettingsError
 from tilewright.lazy import Lazy
-from tilewright.nsfw import NsfwClassifier, nsfw_problem
+from tilewright.nsfw import NsfwClassifier, classifier_of
 from tilewright.options import FileOptions, NetworkOptions, new_picture_upscaler, refuse_unknown
 from tilewright.picture_upscaler import checked_array
 from tilewright.service.handler import RequestHandler
@@ -72,12 +71,10 @@ class Upscaler:
         refuse_unknown("Upscaler", options, NetworkOptions)
         self.settings = settings = settings or Settings.from_environment()
         self._pictures = new_picture_upscaler(settings, options)
-        if settings.check_nsfw and (problem := nsfw_problem()):
-            raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
+        self._classifier = classifier_of(settings) or NsfwClassifier()
         self._networks = self._pictures.networks
         location = store or settings.store
         self._store = Lazy(lambda: _opened_store(location, settings))
-        self._classifier = NsfwClassifier()
         self._runner = Runner(RequestHandler(self._pictures, self._store, settings, self._classifier))
 
     def __enter__(self) -> Upscaler:

@@ -146,6 +146,27 @@ def test_plan_states_the_self_ensemble(monkeypatch, capsys):
     assert re.search(r"tilewright-photo x2 on .+, self-ensemble of 8, ", capsys.readouterr().out)
 
 
+def test_plan_takes_a_tile_and_warns_of_one_that_is_too_small(capsys):
+    arguments = ["info", "--plan", "640x480", "--json"]
+    assert main([*arguments, "--tile", "200"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["tileSize"] == [200, 200]
+    assert err == ""
+    assert main([*arguments, "--tile", "8"]) == 0
+    out, err = capsys.readouterr()
+    facts = json.loads(out)
+    assert facts["redundancy"] > 3
+    width, height = facts["tileSize"]
+    assert f"tiles of {width} x {height} pixels (8 is less than the network takes) compute" in err
+    assert err.count("\n") == 1
+
+
+def test_plan_tells_long_times_in_minutes_and_hours(monkeypatch, capsys):
+    monkeypatch.setattr("tilewright.engine.estimate._seconds_per_pixel", lambda _: 0.01)
+    assert main(["info", "--plan", "1920x1080"]) == 0
+    assert re.search(r"Time +6 h in the network", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize("size", ["640", "0x480", "640x", "x", "640x480x3", "640 480"])
 def test_plan_refuses_invalid_sizes(size, capsys):
     assert main(["info", "--plan", size]) == 2

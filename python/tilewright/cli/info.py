@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals)
     if arguments.plan is not None:
         from tilewright.cli.plan import plan_facts, plan_lines
 
-        facts = plan_facts(arguments.plan, arguments.factor, arguments.model, arguments.denoise)
+        facts = plan_facts(arguments.plan, arguments.factor, arguments.model, arguments.denoise, arguments.tile)
         lines = plan_lines(facts)
     else:
         facts = gather_facts(Settings.from_environment())
@@ -98,7 +98,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "availableISAs": available_isas(),
         "model": settings.model,
         "autoModel": DEFAULT,
-        "memoryBudget": settings.memory_budget or _default_budget(on_device=device == "cuda" and not kernels_problem),
+        **_budgets(settings, on_device=device == "cuda" and not kernels_problem),
         "maxInputPixels": settings.max_input_pixels,
         "cacheDir": str(settings.cache_dir),
         "store": settings.store,
@@ -106,7 +106,6 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
 
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    budget = facts["memoryBudget"] / 2**20
     return [
         ("tilewright", facts["tilewright"]),
         ("Python", f"{facts['python']} on {facts['platform']}"),
@@ -124,7 +123,7 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Threads", str(facts["threads"])),
         ("Kernels", f"{facts['isa']} (available: {', '.join(facts['availableISAs'])})"),
         ("Model", _model_line(facts)),
-        ("Memory budget", f"{budget:.0f} MiB per picture"),
+        ("Memory budget", _budget_line(facts)),
         ("Largest picture", f"{facts['maxInputPixels'] / 1e6:g} megapixels"),
         ("Cache", facts["cacheDir"]),
         ("Store", facts["store"]),
@@ -161,6 +160,11 @@ def _precision_line(facts: Mapping[str, Any]) -> str:
     if not facts["bf16"]:
         return "fp32; this CPU has no bf16"
     return "bf16 for networks whose result agrees with fp32 when opened, else fp32"
+
+
+def _budget_line(facts: Mapping[str, Any]) -> str:
+    usual, most = (round(facts[name] / 2**20) for name in ("memoryBudget", "extendedMemoryBudget"))
+    return f"{usual} MiB per picture" + (f", up to {most} MiB for deep networks" if most > usual else "")
 
 
 def _model_line(facts: Mapping[str, Any]) -> str:
@@ -202,12 +206,18 @@ def _kernels_problem() -> str | None:
     return kernels_problem()
 
 
-def _default_budget(*, on_device: bool) -> int:
+def _budgets(settings: Settings, *, on_device: bool) -> dict[str, int]:
     from tilewright.engine.cuda.planner import default_device_budget
-    from tilewright.engine.memory import default_memory_budget
+    from tilewright.engine.memory import default_memory_budget, extended_memory_budget
     from tilewright.engine.sessions.cuda_check import cuda_kernels
 
-    return default_device_budget(cuda_kernels()) if on_device else default_memory_budget()
+    if settings.memory_budget is not None:
+        usual = most = settings.memory_budget
+    elif on_device:
+        usual = most = default_device_budget(cuda_kernels())
+    else:
+        usual, most = default_memory_budget(), extended_memory_budget()
+    return {"memoryBudget": usual, "extendedMemoryBudget": most}
 
 
 def _has_bf16() -> bool:

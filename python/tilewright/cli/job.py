@@ -34,6 +34,11 @@ class FileJob:
         return "stdin" if self.source is None else str(self.source)
 
     @property
+    def label(self) -> str:
+        """The input's name without its folder, for the progress bar."""
+        return "stdin" if self.source is None else self.source.name
+
+    @property
     def target_name(self) -> str:
         """The output's name in messages."""
         return "stdout" if self.target is None else str(self.target)

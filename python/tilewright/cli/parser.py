@@ -209,6 +209,7 @@ def _add_info(commands: _Commands) -> None:
     )
     command.add_argument("--model", metavar="NAME|FILE", help="with --plan: as for upscale")
     command.add_argument("--denoise", metavar="LEVEL", help="with --plan: as for upscale")
+    command.add_argument("--tile", metavar="N", type=_positive, help="with --plan: as for upscale")
     command.add_argument(
         "-x", "--factor", type=int, choices=(2, 3, 4), default=4, help="with --plan: upscaling factor (default: 4)"
     )

@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tilewright.cli.durations import told
 from tilewright.cli.existing import differences_line, find_different, network_description
 from tilewright.cli.files import own_format, plan_jobs
+from tilewright.cli.forecast import forecast
 from tilewright.cli.output import check_absent, open_output, read_input, remove_leftovers
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.sharing import Elsewhere
@@ -20,6 +22,7 @@ from tilewright.cli.terminal import print_error, print_line
 from tilewright.codecs.decode import decode_any
 from tilewright.engine.enlargement import frame_count
 from tilewright.errors import SourceError, TilewrightError
+from tilewright.nsfw import classifier_of
 from tilewright.options import new_picture_upscaler
 from tilewright.settings import Settings
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from tilewright.cli.job import FileJob
     from tilewright.cli.signals import StopSignals
     from tilewright.engine.report import Report
+    from tilewright.nsfw import NsfwClassifier
     from tilewright.picture_upscaler import PictureUpscaler
 
 _OK, _FAILED, _UNUSABLE = 0, 1, 2
@@ -76,7 +80,7 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
     total = len(jobs) + failed
     if jobs:
         remove_leftovers(jobs)
-        failed += _run_jobs(jobs, _Command(arguments, settings, console, signals, made_with))
+        failed += _run_jobs(jobs, _Command(arguments, settings, console, signals, made_with, classifier_of(settings)))
     if arguments.report and has_lost_reader():
         print_error(console, "stdout was closed by its reader, so reports are missing")
     if failed and total > 1:
@@ -94,6 +98,7 @@ class _Command:
         console: Console on stderr.
         signals: Handler of Ctrl-C and other signals.
         made_with: What the results are made with, see `network_description`.
+        classifier: Checks the results; None if they are not checked.
     """
 
     arguments: argparse.Namespace
@@ -101,6 +106,7 @@ class _Command:
     console: Console
     signals: StopSignals
     made_with: str
+    classifier: NsfwClassifier | None
 
 
 def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
@@ -131,39 +137,51 @@ def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
             pictures.networks.factors(pictures.model)
         else:
             pictures.session(factor=arguments.factor)
+        bar.wait("estimating the time")
+        expected = forecast([job.source for job in jobs], arguments, pictures)
+        bar.expect(expected.weights, expected.seconds)
+        if expected.announcement is not None and not arguments.quiet:
+            print_line(console, f"tilewright: {expected.announcement}")
         for job in elsewhere.with_postponed(jobs):
-            bar.start_file(job.source_name)
+            bar.start_file(job.label)
             began = time.monotonic()
             try:
-                report = _upscale_file(job, command, pictures, bar)
+                report, nsfw = _upscale_file(job, command, pictures, bar)
             except Exception as error:  # no failure of one file may stop the others
                 if not elsewhere.takes(job, error):
                     print_error(console, _failure(job, error))
                     failed += 1
                 continue
             if arguments.report:
-                _print_report(job, report, console)
+                _print_report(job, report, nsfw, console)
             if not arguments.quiet:
-                took = time.monotonic() - began
+                took = told(time.monotonic() - began)
                 width, height = report.output_size
-                print_line(console, f"{job.source_name} -> {job.target_name} {width}x{height} in {took:.1f} s")
+                note = ", NSFW content" if nsfw else ""
+                print_line(console, f"{job.source_name} -> {job.target_name} {width}x{height} in {took}{note}")
     if not arguments.quiet:
         for line in elsewhere.lines():
             print_line(console, line)
     return failed
 
 
-def _print_report(job: FileJob, report: Report, console: Console) -> None:
+def _print_report(job: FileJob, report: Report, nsfw: bool | None, console: Console) -> None:
     """Prints a report on stdout, or on stderr if the picture goes to stdout."""
-    line = json.dumps({"file": job.target_name, **report.facts()})
+    verdict = {} if nsfw is None else {"NSFWContent": nsfw}
+    line = json.dumps({"file": job.target_name, **report.facts(), **verdict})
     if job.target is None:
         print_line(console, line)
     else:
         print(line, flush=True)
 
 
-def _upscale_file(job: FileJob, command: _Command, pictures: PictureUpscaler, bar: ProgressBar) -> Report:
-    """Upscales one file and returns its report.
+def _upscale_file(
+    job: FileJob, command: _Command, pictures: PictureUpscaler, bar: ProgressBar
+) -> tuple[Report, bool | None]:
+    """Upscales one file.
+
+    Returns:
+        Its report, and whether the result is likely not safe for work; None if that is not checked.
 
     Raises:
         ResultExistsError: The result exists by now.
@@ -191,7 +209,7 @@ def _upscale_file(job: FileJob, command: _Command, pictures: PictureUpscaler, ba
         report.stage("store"),
         open_output(job, overwrite=arguments.overwrite, made_with=command.made_with) as file,
     ):
-        pictures.write(
+        nsfw = pictures.write(
             picture,
             enlargement,
             file,
@@ -202,11 +220,11 @@ def _upscale_file(job: FileJob, command: _Command, pictures: PictureUpscaler, ba
                 progressive=arguments.progressive,
                 lossless=arguments.lossless,
             ),
-            on_progress=bar.tiles(enlargement.width * enlargement.height),
-            check_result=None,
+            on_progress=bar.tiles(enlargement.width * enlargement.height, frame_count(picture)),
+            check_result=None if command.classifier is None else command.classifier.is_nsfw,
             report=report,
         )
-    return report
+    return report, nsfw
 
 
 def _failure(job: FileJob, error: Exception) -> str:

@@ -1,36 +1,56 @@
-"""Reads the size of a picture from the header of its file."""
+"""Size of a picture file, without decoding it."""
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from tilewright.codecs.decode import sniff
+from tilewright.codecs.libvips import vips
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Pillow has readers for many other formats, some of which run programs. AVIF is last because not
-# every Pillow has it.
-_READERS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+_LOADERS = {"PNG": "pngload", "JPG": "jpegload", "WEBP": "webpload", "GIF": "gifload"}
+
+# Bytes of a file that `sniff` needs.
+_HEAD = 16
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:
-    """Returns width and height of a picture file in pixels, without decoding the picture.
+    """Returns width and height in pixels as the header claims; None if they cannot be read.
 
     An orientation in Exif is not applied: the upright picture may have both exchanged.
 
     Args:
-        path: A regular file. Not everything that can be decoded can be read here, and a size does
-            not mean that the file can be decoded.
-
-    Returns:
-        The size; None if it was not found.
+        path: A file. Of anything but a regular file, None is returned and nothing is read.
     """
-    from PIL import Image
+    image = _opened(path)
+    return None if image is None else (int(image.width), int(image.height))
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on large pictures; nothing is decoded here
-            with Image.open(path, formats=_READERS) as image:
-                return image.size
-    except Exception:  # Pillow's readers raise anything for damaged files
+
+def pixel_count(path: Path) -> int | None:
+    """Returns width times height times frames as the header claims; None if it cannot be read.
+
+    An animated PNG counts as one frame.
+
+    Args:
+        path: A file. Of anything but a regular file, None is returned and nothing is read.
+    """
+    image = _opened(path)
+    if image is None:
         return None
+    frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+    return int(image.width) * int(image.height) * max(1, frames)
+
+
+def _opened(path: Path) -> Any | None:
+    """Returns the image with its header read; None if that fails."""
+    with contextlib.suppress(OSError, vips().Error):
+        if not path.is_file():  # bytes read from a pipe would be lost
+            return None
+        with path.open("rb") as file:
+            kind = sniff(file.read(_HEAD))
+        if kind in _LOADERS:
+            return vips().Operation.call(_LOADERS[kind], str(path), access="sequential")
+    return None
