@@ -100,9 +100,9 @@ def test_picture_that_stdout_does_not_take_has_failed(redirection):
     assert printed.startswith("tilewright: a.png: stdout cannot be written: ")
 
 
-def test_closed_stdin_is_reported():
-    status, printed = run("<&-", "upscale", "-", "-o", "-", "-x", "2")
-    assert (status, printed) == (1, "tilewright: stdin cannot be read: it is closed\n")
+@pytest.mark.parametrize(("arguments", "status"), [(["upscale", "-", "-o", "-", "-x", "2"], 1), (["run", "-"], 2)])
+def test_closed_stdin_is_reported(arguments, status):
+    assert run("<&-", *arguments) == (status, "tilewright: stdin cannot be read: it is closed\n")
 
 
 def test_streams_are_restored(capsys):

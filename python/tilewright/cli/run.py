@@ -37,6 +37,8 @@ def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals)
 
 def _read_tasks(name: str) -> Any:
     source = "stdin" if name == "-" else name
+    if name == "-" and sys.stdin is None:
+        raise TilewrightError("stdin cannot be read: it is closed")
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
