@@ -217,3 +217,14 @@ def test_clock_format(seconds, text):
 )
 def test_durations_in_words(seconds, exact, rough):
     assert (durations.told(seconds), durations.roughly(seconds)) == (exact, rough)
+
+
+def test_bar_of_a_batch_in_which_a_file_is_started_twice(drawing):
+    """That happens with a file that another process is busy with."""
+    console, last_line = drawing
+    with progress.ProgressBar(console, files=2, quiet=False) as bar:
+        bar.expect([1, 1], 10.0)
+        for name in ("a.png", "b.png", "a.png"):
+            bar.start_file(name)
+        bar.tiles(1_000_000)(Progress(done=1, total=1, rows=0, pixels=0))
+    assert "2/2 files" in last_line()

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import onnx
@@ -13,9 +14,11 @@ import pytest
 
 from support.processes import subprocess_environment
 from tilewright.errors import StoreError
+from tilewright.models import cache
 from tilewright.models.catalog import CATALOG
 from tilewright.models.catalog_entry import CatalogEntry
 from tilewright.models.loader import load_model
+from tilewright.store.atomic import LEFTOVER_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,3 +133,12 @@ def test_networks_that_others_may_have_written_are_not_used(trap: str, tmp_path:
         folder.chmod(0o777)
     with pytest.raises(StoreError, match=r"cache folder .*file.* nor to .*belongs to another user or is open"):
         load_model(FAST, 4, cache_dir=unwritable)
+
+
+def test_leftovers_of_crashed_writers_are_removed(tmp_path: Path) -> None:
+    old, recent = (tmp_path / f".{digit * 32}.partial" for digit in "ab")
+    for path in (old, recent):
+        path.write_bytes(b"")
+    os.utime(old, (0, time.time() - LEFTOVER_SECONDS - 1))
+    path = cache.store(tmp_path, "key", b"content")
+    assert set(tmp_path.iterdir()) == {recent, path}

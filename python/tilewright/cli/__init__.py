@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from tilewright.cli.parser import parser
 from tilewright.cli.signals import StopSignals, stop_status
+from tilewright.cli.streams import with_checked_streams
 from tilewright.cli.terminal import error_console, log_records, print_error
 from tilewright.errors import TilewrightError
 
@@ -18,9 +16,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-_OK, _FAILED, _UNUSABLE = 0, 1, 2
+_OK, _UNUSABLE = 0, 2
 
 
+@with_checked_streams
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -39,21 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with log_records(console, _log_level(arguments)), StopSignals(console) as signals:
             command = importlib.import_module(f"tilewright.cli.{arguments.command}")
-            status = int(command.run(arguments, console, signals))
-            sys.stdout.flush()  # here, where a closed pipe can still be handled
-            return status
+            return int(command.run(arguments, console, signals))
     except TilewrightError as error:
         print_error(console, error.message)
         return _UNUSABLE
     except KeyboardInterrupt as stop:
-        with contextlib.suppress(OSError):  # after SIGHUP the terminal is gone
-            print_error(console, "stopped; finished files are kept, and none is incomplete")
+        print_error(console, "stopped; finished files are kept, and none is incomplete")
         return stop_status(stop)
-    except BrokenPipeError:
-        # The reader of stdout has closed it. Without this, Python would fail again when it flushes
-        # stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILED
 
 
 def _log_level(arguments: argparse.Namespace) -> int:

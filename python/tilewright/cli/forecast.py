@@ -47,16 +47,17 @@ class Forecast:
     announcement: str | None = None
 
 
-def forecast(sources: Sequence[Path], arguments: argparse.Namespace, pictures: PictureUpscaler) -> Forecast:
+def forecast(sources: Sequence[Path | None], arguments: argparse.Namespace, pictures: PictureUpscaler) -> Forecast:
     """Estimates the time for all files from their headers and from a small patch.
 
     Args:
-        sources: The files. If there are very many, only some headers are read.
+        sources: The files; None for stdin. If there are very many, only some headers are read.
         arguments: Of the command, with ``factor``, ``size``, ``fit`` and ``tile``.
         pictures: Runs the network briefly.
     """
     step = max(1, math.ceil(len(sources) / _SAMPLED_FILES))
-    known = {index: count for index in range(0, len(sources), step) if (count := pixel_count(sources[index]))}
+    sampled = {index: path for index in range(0, len(sources), step) if (path := sources[index]) is not None}
+    known = {index: count for index, path in sampled.items() if (count := pixel_count(path))}
     if not known:
         return Forecast([1.0] * len(sources))
     mean = sum(known.values()) / len(known)
@@ -72,7 +73,7 @@ def forecast(sources: Sequence[Path], arguments: argparse.Namespace, pictures: P
         faster = _faster(pictures, side, arguments, seconds / len(sources))
     except TilewrightError:  # reported when the picture is upscaled
         return Forecast(weights)
-    subject = sources[0].name if len(sources) == 1 else f"{len(sources)} pictures"
+    subject = sampled[0].name if len(sources) == 1 else f"{len(sources)} pictures"
     text = f"{subject} will take about {roughly(seconds)}"
     if faster is not None:
         text += f"; {faster[0]} about {roughly(faster[1] * len(sources))}"

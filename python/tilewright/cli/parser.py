@@ -29,6 +29,7 @@ examples:
   tilewright upscale scan.png -o scan4.png -x 4 --model my-network.onnx
   tilewright upscale drawing.jpg -o drawing2.png -x 2 --model realcugan-pro --denoise 3
   tilewright upscale *.png -o screens/ --size 3840x2160
+  tilewright upscale - -o - -x 2 < photo.jpg > large.jpg
 
 A picture that fails is reported on stderr, and the others are still upscaled. Results
 are written atomically. Options override the TILEWRIGHT_ environment variables.
@@ -107,14 +108,16 @@ def _add_files_and_size(command: argparse.ArgumentParser) -> None:
         "inputs",
         metavar="IN",
         nargs="+",
-        help="PNG, JPG, WEBP or GIF files, animations included; folders of pictures; patterns such as '*.png'",
+        help="PNG, JPG, WEBP or GIF files, animations included; folders of pictures; patterns such as '*.png'; "
+        "- for stdin",
     )
     command.add_argument(
         "-o",
         "--out",
         metavar="OUT",
         required=True,
-        help="output file; or output folder, if it exists, ends with a slash, or IN can be several pictures",
+        help="output file; or output folder, if it exists, ends with a slash, or IN can be several pictures; "
+        "- for stdout",
     )
     scale = command.add_mutually_exclusive_group(required=True)
     scale.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), help="upscaling factor")
@@ -148,7 +151,7 @@ def _add_format(command: argparse.ArgumentParser) -> None:
         "--format",
         type=_format,
         choices=("png", "jpg", "webp"),
-        help="output format (default: from the extension of OUT; in a folder, each input's own, PNG for GIF)",
+        help="output format (default: from the extension of OUT; in a folder or to stdout, each input's own; GIF: PNG)",
     )
     command.add_argument(
         "--quality",

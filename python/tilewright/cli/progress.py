@@ -133,7 +133,7 @@ class ProgressBar:
         """
         task, started = self._task, self._bar.get_time()
         assert task is not None
-        expected = None if self._expected is None else self._expected * self._weight_share(self._started - 1)
+        expected = None if self._expected is None else self._expected * self._weight_share(self._started - 1) or None
         frame = 0
 
         def update(progress: Progress) -> None:
@@ -168,13 +168,14 @@ class ProgressBar:
         if share > 0 and (measured or seconds is None or before > 0):
             seconds = (now - self._batch_began) / share
         pace = _Pace(share, now, file * step, seconds)
-        count = f"{self._started - 1}/{self._files} files"
+        count = f"{min(self._started - 1, self._files)}/{self._files} files"
         if self._batch is None:
             self._batch = self._bar.add_task("all files", pace=pace, count=count, rate=None)
         self._bar.update(self._batch, pace=pace, count=count)
 
     def _weight_share(self, index: int) -> float:
-        return self._weights[index] / sum(self._weights)
+        # A file that another process was busy with is started again after the others.
+        return self._weights[index] / sum(self._weights) if index < self._files else 0.0
 
     def _show(self, text: str) -> None:
         pace = _Pace(0.0, self._bar.get_time())

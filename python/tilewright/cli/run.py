@@ -55,6 +55,8 @@ def _waited_for(task: Mapping[str, Any]) -> Any:
 
 def _read_tasks(name: str) -> list[Any]:
     source = "stdin" if name == "-" else name
+    if name == "-" and sys.stdin is None:
+        raise TilewrightError("stdin cannot be read: it is closed")
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:

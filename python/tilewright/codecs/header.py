@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tilewright.codecs.decode import sniff
 from tilewright.codecs.libvips import vips
@@ -17,21 +17,40 @@ _LOADERS = {"PNG": "pngload", "JPG": "jpegload", "WEBP": "webpload", "GIF": "gif
 _HEAD = 16
 
 
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Returns width and height in pixels as the header claims; None if they cannot be read.
+
+    An orientation in Exif is not applied: the upright picture may have both exchanged.
+
+    Args:
+        path: A file. Of anything but a regular file, None is returned and nothing is read.
+    """
+    image = _opened(path)
+    return None if image is None else (int(image.width), int(image.height))
+
+
 def pixel_count(path: Path) -> int | None:
     """Returns width times height times frames as the header claims; None if it cannot be read.
 
     An animated PNG counts as one frame.
 
     Args:
-        path: A regular file. Bytes read from a pipe would be lost.
+        path: A file. Of anything but a regular file, None is returned and nothing is read.
     """
+    image = _opened(path)
+    if image is None:
+        return None
+    frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+    return int(image.width) * int(image.height) * max(1, frames)
+
+
+def _opened(path: Path) -> Any | None:
+    """Returns the image with its header read; None if that fails."""
     with contextlib.suppress(OSError, vips().Error):
-        if not path.is_file():
+        if not path.is_file():  # bytes read from a pipe would be lost
             return None
         with path.open("rb") as file:
             kind = sniff(file.read(_HEAD))
-        if kind is not None:
-            image = vips().Operation.call(_LOADERS[kind], str(path), access="sequential")
-            frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
-            return int(image.width) * int(image.height) * max(1, frames)
+        if kind in _LOADERS:
+            return vips().Operation.call(_LOADERS[kind], str(path), access="sequential")
     return None

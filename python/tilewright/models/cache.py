@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
 from tilewright.folders import fallback_folder, is_own, make_fallback
-from tilewright.store.atomic import atomic_write
+from tilewright.store.atomic import LEFTOVER_SECONDS, atomic_write, remove_partial_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,8 @@ def _matches(folder: Path, pattern: str) -> list[Path]:
 def store(folder: Path, key: str, content: bytes) -> Path:
     """Writes a file; other processes may write the same key at the same time.
 
-    If the folder cannot be written, the file goes to `fallback_folder`, and a warning is logged.
+    If the folder cannot be written, the file goes to `fallback_folder`, and a warning is logged. Files
+    that crashed writers have left in it are removed.
 
     Args:
         folder: The cache folder; it is created if it does not exist.
@@ -90,6 +92,8 @@ def store(folder: Path, key: str, content: bytes) -> Path:
 
 
 def _write(path: Path, content: bytes) -> Path:
+    with contextlib.suppress(OSError):  # reported when the file is written
+        remove_partial_files(path.parent, older_than=time.time() - LEFTOVER_SECONDS)
     with atomic_write(path) as file:
         file.write(content)
     return path

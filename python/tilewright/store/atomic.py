@@ -13,10 +13,18 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
-# The files that this process is writing now.
-_unfinished: set[Path] = set()
+_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.(partial|claim)")
+
+LEFTOVER_SECONDS = 3600.0
+"""Age from which a partial file is taken for one that a crash has left."""
+
+unfinished: set[Path] = set()
+"""The hidden files of this process that have to be removed if it ends now."""
 
 
 @contextlib.contextmanager
@@ -40,11 +48,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     # Not the tempfile module: it creates files with mode 0600, and the finished file would keep
     # that.
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
-    _unfinished.add(partial)
+    unfinished.add(partial)
     try:
         file = partial.open("xb")
+        lock(file.fileno())  # shows that the file is in use, see `remove_partial_files`
     except BaseException:
-        _unfinished.discard(partial)
+        unfinished.discard(partial)
         raise
     try:
         yield file
@@ -61,12 +70,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             partial.unlink(missing_ok=True)
         raise
     finally:
-        _unfinished.discard(partial)
+        unfinished.discard(partial)
 
 
 def remove_unfinished() -> None:
     """Removes the files that `atomic_write` is writing now, for a process that is about to end."""
-    for partial in tuple(_unfinished):
+    for partial in tuple(unfinished):
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
@@ -77,7 +86,7 @@ def remove_partial_files(folder: Path, *, older_than: float) -> None:
     Args:
         folder: Folder to clean. It may be missing.
         older_than: Only files last modified before this time are removed, in seconds since 1970.
-            Newer ones may belong to a running writer.
+            Newer ones may belong to a running writer, and so do locked ones.
 
     Raises:
         OSError: The folder cannot be listed.
@@ -87,5 +96,32 @@ def remove_partial_files(folder: Path, *, older_than: float) -> None:
             if _PARTIAL.fullmatch(entry.name):
                 # Another process may remove it first, or it may belong to another user.
                 with contextlib.suppress(FileNotFoundError, PermissionError):
-                    if entry.stat().st_mtime < older_than:
+                    if entry.stat().st_mtime < older_than and not _is_in_use(folder / entry.name):
                         (folder / entry.name).unlink()
+
+
+def lock(descriptor: int) -> bool:
+    """Locks a file until it is closed or the process ends, however it ends.
+
+    Returns:
+        False if another process has locked the file. True also where files cannot be locked: on
+        Windows, and on some network file systems.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_in_use(partial: Path) -> bool:
+    """Returns whether a running process writes a file."""
+    descriptor = os.open(partial, os.O_RDONLY)
+    try:
+        return not lock(descriptor)
+    finally:
+        os.close(descriptor)
