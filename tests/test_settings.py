@@ -27,7 +27,7 @@ def test_defaults():
     assert settings.fetch_urls == "off"
     assert not settings.tta
     assert not settings.true_colour
-    assert settings.limits == InputLimits(pixels=200_000_000, file_bytes=2**29, frames=1000)
+    assert settings.limits == InputLimits(pixels=200_000_000, file_bytes=2**29, frames=1000, seconds=120)
     assert (settings.jpg_progressive, settings.webp_lossless, settings.keep_metadata) == (False, False, False)
 
 
@@ -53,6 +53,7 @@ def test_every_variable_is_read(tmp_path):
             "TILEWRIGHT_MAX_INPUT_PIXELS": "1000",
             "TILEWRIGHT_MAX_INPUT_BYTES": "3M",
             "TILEWRIGHT_MAX_FRAMES": "7",
+            "TILEWRIGHT_MAX_DECODE_SECONDS": "9",
             "TILEWRIGHT_JPG_PROGRESSIVE": "on",
             "TILEWRIGHT_WEBP_LOSSLESS": "on",
             "TILEWRIGHT_KEEP_METADATA": "on",
@@ -74,6 +75,7 @@ def test_every_variable_is_read(tmp_path):
         max_input_pixels=1000,
         max_input_bytes=3 * 2**20,
         max_frames=7,
+        max_decode_seconds=9,
         jpg_progressive=True,
         webp_lossless=True,
         keep_metadata=True,

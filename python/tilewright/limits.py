@@ -16,17 +16,19 @@ _CHUNK = 1 << 24
 class InputLimits:
     """Limits of one input picture; None means no limit.
 
-    They are checked before memory is allocated for what they limit.
+    All but the last are checked before memory is allocated for what they limit.
 
     Attributes:
         pixels: Width times height, and for an animation times its frames.
         file_bytes: Size of the file in bytes.
         frames: Frames of an animation.
+        seconds: Time in which a still picture must be decoded.
     """
 
     pixels: int | None = None
     file_bytes: int | None = None
     frames: int | None = None
+    seconds: float | None = None
 
     def check_size(self, width: int, height: int, frames: int = 1) -> None:
         """Checks the size of a picture or animation.
@@ -86,7 +88,7 @@ class InputLimits:
         while count <= limit and (chunk := file.read(min(_CHUNK, limit + 1 - count))):
             if not isinstance(chunk, bytes):
                 raise SourceError(
-                    f"the file object {file!r} gave {type(chunk).__name__} instead of bytes; "
+                    f"the file object ({type(file).__name__}) gave {type(chunk).__name__} instead of bytes; "
                     "open it in binary mode ('rb')",
                     code="invalidInputImage",
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Pixels = NDArray[np.uint8 | np.uint16]
+
+
+class TextEntry(NamedTuple):
+    """A text that is stored in a PNG file under a keyword, such as the prompt of an image generator.
+
+    Attributes:
+        keyword: 1 to 79 characters of Latin-1.
+        text: The text.
+        language: Language of the text, as in RFC 5646; empty if unknown.
+        translated_keyword: The keyword in that language.
+        compressed: Whether the text is compressed in the file.
+    """
+
+    keyword: str
+    text: str
+    language: str = ""
+    translated_keyword: str = ""
+    compressed: bool = False
+
+
+class LeftOut(NamedTuple):
+    """What a file contains and its `Picture` does not, each as a phrase such as ``"the gain map"``.
+
+    Attributes:
+        content: What is never carried to a result.
+        metadata: What is carried if metadata is kept.
+    """
+
+    content: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
+
+
+NOTHING_LEFT_OUT = LeftOut()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +66,12 @@ class Picture:
         xmp: XMP packet without such entries; None as for `exif`.
         source_format: Origin of the picture: ``"PNG"``, ``"JPG"``, ``"WEBP"``, ``"GIF"``,
             ``"array"`` or ``"Pillow"``.
+        iptc: Datasets of IPTC metadata without such entries; None as for `exif`.
+        text: Text of a PNG file without such entries; empty as for `exif`.
+        measured_at: Width and height in pixels to which positions and sizes in the metadata refer;
+            None for those of `pixels`.
+        lossless: Whether the file was a lossless WEBP file.
+        left_out: What the file contains besides.
     """
 
     pixels: Pixels
@@ -43,6 +82,11 @@ class Picture:
     exif: bytes | None = None
     xmp: bytes | None = None
     source_format: str = "array"
+    iptc: bytes | None = None
+    text: tuple[TextEntry, ...] = ()
+    measured_at: tuple[int, int] | None = None
+    lossless: bool = False
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
     @property
     def height(self) -> int:
@@ -66,7 +110,13 @@ class Picture:
             alpha: New alpha, as for `Picture`.
         """
         height, width = pixels.shape[:2]
-        return replace(self, pixels=pixels, alpha=alpha, dpi=self.dpi_at(width, height))
+        return replace(
+            self,
+            pixels=pixels,
+            alpha=alpha,
+            dpi=self.dpi_at(width, height),
+            measured_at=self.measured_at or (self.width, self.height),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +145,9 @@ class Animation:
         source_format: As for `Picture`.
         frames: Returns an iterator that decodes the frames one by one, from the first. It may be
             called repeatedly. The iterator raises `DecodeError` where the file is corrupt.
+        lossless: As for `Picture`; True if every frame is lossless.
+        text: As for `Picture`.
+        left_out: As for `Picture`.
     """
 
     width: int
@@ -104,3 +157,6 @@ class Animation:
     cicp: bytes | None
     source_format: str
     frames: Callable[[], Iterator[Frame]]
+    lossless: bool = False
+    text: tuple[TextEntry, ...] = ()
+    left_out: LeftOut = NOTHING_LEFT_OUT

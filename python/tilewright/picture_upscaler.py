@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.codecs.carried import left_out
 from tilewright.codecs.formats import EncodeOptions, check_encodable
 from tilewright.engine.enlargement import Enlargement, check_output_pixels
 from tilewright.engine.report import Report
@@ -241,6 +242,7 @@ class PictureUpscaler:
             OSError: `file` cannot be written.
         """
         check_encodable(picture, enlargement.width, enlargement.height, file_format)
+        report.left_out = left_out(picture, file_format)
         if isinstance(picture, Animation):
             frames = _CheckedFrames(check_result)
             results = self._upscaled_frames(picture, enlargement, on_progress=on_progress, report=report)

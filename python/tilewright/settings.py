@@ -65,11 +65,12 @@ class Settings:
             its frames.
         max_input_bytes: Largest accepted file, in bytes.
         max_frames: Most frames of an accepted animation.
+        max_decode_seconds: Longest time in which a still picture is decoded.
         max_output_pixels: Largest result, width times height; None for no limit.
         png_compression: PNG compression effort: ``"fast"``, ``"balanced"`` or ``"small"``.
         jpg_progressive: Whether JPG files are progressive.
         webp_lossless: Whether WEBP files are lossless.
-        keep_metadata: Whether results keep the Exif and XMP of their input.
+        keep_metadata: Whether results keep the Exif, XMP, IPTC and PNG text of their input.
         fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) URLs on the public
             internet.
         check_nsfw: Whether every result is checked, as if all tasks asked for it.
@@ -90,6 +91,7 @@ class Settings:
     max_input_pixels: int = 200_000_000
     max_input_bytes: int = 2**29
     max_frames: int = 1000
+    max_decode_seconds: int = 120
     max_output_pixels: int | None = None
     png_compression: Compression = "fast"
     jpg_progressive: bool = False
@@ -130,6 +132,7 @@ class Settings:
             max_input_pixels=read.count("MAX_INPUT_PIXELS", default.max_input_pixels),
             max_input_bytes=read.size("MAX_INPUT_BYTES", default.max_input_bytes),
             max_frames=read.count("MAX_FRAMES", default.max_frames),
+            max_decode_seconds=read.count("MAX_DECODE_SECONDS", default.max_decode_seconds),
             max_output_pixels=read.count("MAX_OUTPUT_PIXELS", default.max_output_pixels),
             png_compression=read.choice("PNG_COMPRESSION", get_args(Compression), default.png_compression),
             jpg_progressive=read.switch("JPG_PROGRESSIVE", default.jpg_progressive),
@@ -143,7 +146,12 @@ class Settings:
     @property
     def limits(self) -> InputLimits:
         """The limits of input pictures."""
-        return InputLimits(pixels=self.max_input_pixels, file_bytes=self.max_input_bytes, frames=self.max_frames)
+        return InputLimits(
+            pixels=self.max_input_pixels,
+            file_bytes=self.max_input_bytes,
+            frames=self.max_frames,
+            seconds=self.max_decode_seconds,
+        )
 
 
 class _Reader:

@@ -80,6 +80,25 @@ def test_srgb_and_invalid_chunks_give_no_profile(chunks):
     assert (picture.icc, picture.cicp) == (None, None)
 
 
+# Whites to which one kind of cone hardly responds, so that an adaptation to D50 has huge numbers, and
+# whites and primaries at the edge of what the chunk can say.
+@pytest.mark.parametrize(
+    "start", [(3886, 28131), (67082, 29292), (14468, 80709), (99998, 1), (1, 1), (1, 99998), (*D65, 1, 1), (*D65, 9, 9)]
+)
+def test_absurd_chromaticities_give_a_picture_in_every_format(start):
+    chunk = struct.pack(">8I", *start, *struct.unpack(">8I", SRGB_CHROMATICITIES)[len(start) :])
+    picture = decode(with_chunks(saved(photo_image(), "PNG"), (b"cHRM", chunk)))
+    if len(start) == 2:
+        assert picture.icc is None
+    for target in FORMATS:
+        assert opened(encode(picture, target)).size == (40, 24)
+
+
+def test_the_widest_colour_space_in_use_is_not_absurd():
+    prophoto = struct.pack(">8I", 34570, 35850, 73470, 26530, 15960, 84040, 3660, 10)
+    assert decode(with_chunks(saved(photo_image(), "PNG"), (b"cHRM", prophoto))).icc is not None
+
+
 def test_damaged_chunk_is_ignored():
     data = bytearray(with_chunks(saved(photo_image(), "PNG"), gamma(100_000)))
     data[33 + 8] ^= 1

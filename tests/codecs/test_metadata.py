@@ -14,7 +14,7 @@ from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode, png_writer
 from tilewright.codecs.formats import EncodeOptions
 from tilewright.codecs.in_memory import picture_from_pillow
-from tilewright.codecs.metadata import filter_xmp
+from tilewright.codecs.xmp import filter_xmp
 from tilewright.literals import FORMATS
 
 XMP = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -131,10 +131,10 @@ def test_malformed_metadata_is_dropped_and_the_picture_decodes(exif, xmp):
         assert opened(encode(picture, file_format)).size == (40, 24)
 
 
-def test_deeply_nested_xmp_is_dropped():
-    """Its tree exceeds the recursion limit of Python."""
+def test_deeply_nested_xmp_does_not_recurse():
     depth = 5000
-    assert filter_xmp(b"<a>" * depth + b"</a>" * depth) is None
+    packet = b"<a>" * depth + b"</a>" * depth
+    assert filter_xmp(packet).packet == packet.replace(b"<a></a>", b"<a/>")
 
 
 def resolution_of(data):
@@ -159,6 +159,40 @@ def test_resolution_scales_with_the_picture(source, target):
     assert picture.dpi == pytest.approx((300, 150), abs=0.1)
     larger = picture.enlarged(np.repeat(np.repeat(picture.pixels, 3, 0), 3, 1), None)
     assert resolution_of(encode(larger, target)) == pytest.approx((900, 450), abs=0.1)
+
+
+def double_exif(value, unit):
+    """Returns Exif data with a resolution of type DOUBLE, which can hold any number."""
+    entries = struct.pack("<HHII", 0x011A, 12, 1, 50) + struct.pack("<HHII", 0x011B, 12, 1, 50)
+    entries += struct.pack("<HHIHH", 0x0128, 3, 1, unit, 0)
+    return struct.pack("<2sHIH", b"II", 42, 8, 3) + entries + bytes(4) + struct.pack("<d", value)
+
+
+@pytest.mark.parametrize("unit", [2, 3])
+@pytest.mark.parametrize("value", [1.7e308, 1e9, 1e-4, 5e-324, -300.0, float("inf"), float("nan")])
+def test_absurd_resolutions_are_dropped(value, unit):
+    data = with_chunks(saved(photo_image(), "PNG"), (b"eXIf", double_exif(value, unit)))
+    picture = decode(data, keep_metadata=True)
+    assert picture.dpi is None
+    larger = picture.enlarged(np.repeat(np.repeat(picture.pixels, 4, 0), 4, 1), None)
+    for file_format in FORMATS:
+        assert opened(encode(larger, file_format)).size == (160, 96)
+
+
+@pytest.mark.parametrize("per_metre", [1, 2**31, 2**32 - 1])
+def test_the_most_that_png_can_say_is_clamped_to_what_each_format_can_say(per_metre):
+    data = with_chunks(saved(photo_image(), "PNG"), (b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1)))
+    picture = decode(data)
+    larger = picture.enlarged(np.repeat(np.repeat(picture.pixels, 4, 0), 4, 1), None)
+    for file_format in FORMATS:
+        assert opened(encode(larger, file_format)).size == (160, 96)
+
+
+@pytest.mark.parametrize("dpi", [(1.7e308, 1.7e308), (300,), ("a", "b"), 300, (0, 0), (float("nan"), 1)])
+def test_absurd_resolutions_of_pillow_images_are_dropped(dpi):
+    image = photo_image()
+    image.info["dpi"] = dpi
+    assert picture_from_pillow(image).dpi is None
 
 
 def test_png_writer_scales_the_resolution_to_its_size():

@@ -157,8 +157,7 @@ def _add_format(command: argparse.ArgumentParser) -> None:
         "--quality",
         metavar="N",
         type=_quality,
-        default=95,
-        help="quality of JPG and WEBP, 1 to 100 (default: %(default)s)",
+        help="quality of JPG and WEBP, 1 to 100 (default: 95; lossless for lossless WEBP that stays WEBP)",
     )
     command.add_argument(
         "--compression", choices=("fast", "balanced", "small"), help="PNG compression effort (default: fast)"
@@ -171,7 +170,9 @@ def _add_format(command: argparse.ArgumentParser) -> None:
         "--lossless", action="store_true", default=None, help="write lossless WEBP; --quality is ignored"
     )
     command.add_argument(
-        "--keep-metadata", action="store_true", help="keep Exif and XMP: camera, date, location and more"
+        "--keep-metadata",
+        action="store_true",
+        help="keep Exif, XMP, IPTC and PNG text: camera, date, place, keywords, prompt",
     )
 
 

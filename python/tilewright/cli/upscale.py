@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tilewright.cli.durations import told
 from tilewright.cli.existing import differences_line, find_different, network_description
+from tilewright.cli.fidelity import left_out_line, stays_lossless
 from tilewright.cli.files import own_format, plan_jobs
 from tilewright.cli.forecast import forecast
 from tilewright.cli.output import check_absent, open_output, read_input, remove_leftovers
@@ -20,6 +21,7 @@ from tilewright.cli.sizes import without_impossible
 from tilewright.cli.streams import has_lost_reader
 from tilewright.cli.terminal import print_error, print_line
 from tilewright.codecs.decode import decode_any
+from tilewright.codecs.formats import DEFAULT_OPTIONS
 from tilewright.engine.enlargement import frame_count
 from tilewright.errors import SourceError, TilewrightError
 from tilewright.nsfw import classifier_of
@@ -196,6 +198,9 @@ def _upscale_file(
         keep_metadata = arguments.keep_metadata or settings.keep_metadata
         with command.signals.postponed():  # libvips calls Python while it decodes
             picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata)
+    file_format = job.file_format or own_format(data)
+    if not arguments.quiet and (line := left_out_line(picture, file_format)):
+        print_line(command.console, f"{job.source_name}: {line}")
     with report.stage("open"):
         enlargement = pictures.resolve(
             picture.width,
@@ -213,12 +218,12 @@ def _upscale_file(
             picture,
             enlargement,
             file,
-            job.file_format or own_format(data),
+            file_format,
             pictures.encode_options(
-                quality=arguments.quality,
+                quality=arguments.quality or DEFAULT_OPTIONS.quality,
                 compression=arguments.compression,
                 progressive=arguments.progressive,
-                lossless=arguments.lossless,
+                lossless=arguments.lossless or stays_lossless(picture, file_format, arguments.quality),
             ),
             on_progress=bar.tiles(enlargement.width * enlargement.height, frame_count(picture)),
             check_result=None if command.classifier is None else command.classifier.is_nsfw,

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codecs.colour import png_colour_space
-from tilewright.codecs.metadata import ORIENTATION, exif_resolution, filter_metadata
+from tilewright.codecs.lossless import is_lossless
+from tilewright.codecs.messages import error_text
+from tilewright.codecs.metadata import ORIENTATION, FileMetadata, exif_resolution, filter_metadata
 from tilewright.codecs.png_chunks import leading_chunks, read_resolution
+from tilewright.codecs.png_text import PngText, read_text
 from tilewright.codecs.samples import SourceInfo, is_transposed, picture_from_samples
 from tilewright.errors import DecodeError
 from tilewright.picture import Animation, Frame
@@ -42,18 +45,21 @@ def open_animation(data: bytes, kind: str, count: int, *, keep_metadata: bool = 
             orientation = image.getexif().get(ORIENTATION, 1)
             size = image.size
     except Exception as error:  # Pillow raises many types of exception for malformed data
-        raise DecodeError(f"the {kind} file is corrupt or cut short: {error}") from error
+        raise DecodeError(f"the {kind} file is corrupt or cut short: {error_text(error)}") from error
     chunks = leading_chunks(data) if kind == "PNG" else {}
     icc, cicp = png_colour_space(chunks, icc, grey=False)
-    metadata = filter_metadata(exif, xmp, keep=keep_metadata)
+    text = read_text(data) if kind == "PNG" else PngText()
+    found = FileMetadata(exif, xmp, text.iptc, text)
+    metadata = filter_metadata(found, data, keep=keep_metadata, rotated=orientation != 1)
+    lossless = kind == "WEBP" and is_lossless(data)
     info = SourceInfo(
         icc=icc,
         cicp=cicp,
         orientation=orientation,
         dpi=read_resolution(chunks) or (exif_resolution(exif) if exif else None),
-        exif=metadata.exif,
-        xmp=metadata.xmp,
+        metadata=metadata,
         source_format=kind,
+        lossless=lossless,
     )
     width, height = size[::-1] if is_transposed(orientation) else size
     return Animation(
@@ -64,6 +70,9 @@ def open_animation(data: bytes, kind: str, count: int, *, keep_metadata: bool = 
         cicp=cicp,
         source_format=kind,
         frames=lambda: _frames(data, size, count, info),
+        lossless=lossless,
+        text=metadata.text,
+        left_out=metadata.left_out,
     )
 
 
@@ -99,5 +108,5 @@ def _frames(data: bytes, size: tuple[int, int], count: int, info: SourceInfo) ->
         raise
     except Exception as error:  # Pillow raises many types of exception for malformed data
         raise DecodeError(
-            f"frame {number + 1} of the {count} in the {kind} file is corrupt or cut short: {error}"
+            f"frame {number + 1} of the {count} in the {kind} file is corrupt or cut short: {error_text(error)}"
         ) from error

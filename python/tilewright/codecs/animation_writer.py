@@ -106,6 +106,8 @@ def _changes(frames: Iterator[Frame], grid: int) -> Iterator[_Change]:
                 dpi=None,
                 exif=None,
                 xmp=None,
+                iptc=None,
+                text=(),
             )
             yield _Change(cropped, columns.start, rows.start, frame.milliseconds)
         before = picture

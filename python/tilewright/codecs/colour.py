@@ -63,6 +63,9 @@ _CURVES: dict[int, Curve] = {
 # sRGB, and chromaticities are often rounded. The gamma tolerance is relative.
 _GAMMA_TOLERANCE = 0.05
 _CHROMATICITY_TOLERANCE = 0.005
+# Chromaticities beyond these describe no colour space in use. A profile holds numbers up to 32768.
+_LARGEST_RESPONSE = 10
+_LARGEST_COLUMN = 16
 
 _CICP_SRGB = bytes((1, 13, 0, 1))
 
@@ -138,13 +141,19 @@ def _gamma(body: bytes) -> float | None:
 
 
 def _chromaticities(body: bytes) -> Primaries | None:
-    """Returns the primaries in cHRM; None if they are absent or do not span a colour space."""
+    """Returns the primaries in cHRM; None if they are absent, absurd, or do not span a colour space."""
     if len(body) != 32:
         return None
     values = [value / 100_000 for value in struct.unpack(">8I", body)]
     primaries = Primaries(*zip(values[::2], values[1::2], strict=True))
     valid = all(0 < x < 1 and 0 < y < 1 and x + y <= 1 for x, y in primaries)
-    return primaries if valid and abs(np.linalg.det([_xyz(xy) for xy in primaries[1:]])) > 1e-3 else None
+    if not valid or abs(np.linalg.det([_xyz(xy) for xy in primaries[1:]])) <= 1e-3:
+        return None
+    # The eye's response to white is about 1 in all three cones.
+    response = _BRADFORD @ _xyz(primaries.white)
+    if response.min() < 1 / _LARGEST_RESPONSE or response.max() > _LARGEST_RESPONSE:
+        return None
+    return primaries if np.abs(_rgb_columns(primaries)).max() < _LARGEST_COLUMN else None
 
 
 def _xyz(xy: tuple[float, float]) -> NDArray[np.float64]:
@@ -161,12 +170,17 @@ def _profile(primaries: Primaries, curve: Curve, *, grey: bool) -> bytes:
 
 
 def _rgb_profile(primaries: Primaries, curve_tag: bytes) -> bytes:
-    columns = np.stack([_xyz(each) for each in primaries[1:]], axis=1)
-    columns = _adaptation(primaries) @ (columns * np.linalg.solve(columns, _xyz(primaries.white)))
     tags = {}
-    for name, column in zip((b"r", b"g", b"b"), columns.T, strict=True):
+    for name, column in zip((b"r", b"g", b"b"), _rgb_columns(primaries).T, strict=True):
         tags[name + b"XYZ"], tags[name + b"TRC"] = _xyz_tag(column), curve_tag
     return _assemble(b"RGB ", primaries, tags)
+
+
+def _rgb_columns(primaries: Primaries) -> NDArray[np.float64]:
+    """Returns XYZ of red, green and blue as columns, adapted to D50."""
+    columns = np.stack([_xyz(each) for each in primaries[1:]], axis=1)
+    adapted: NDArray[np.float64] = _adaptation(primaries) @ (columns * np.linalg.solve(columns, _xyz(primaries.white)))
+    return adapted
 
 
 def _adaptation(primaries: Primaries) -> NDArray[np.float64]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import struct
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codecs import gif, jpeg, png_chunks
+from tilewright.codecs import gif, jpeg, png_chunks, verdict
 from tilewright.codecs.animation_reader import open_animation
 from tilewright.codecs.colour import png_colour_space
-from tilewright.codecs.libvips import error_text, vips
-from tilewright.codecs.metadata import exif_resolution, filter_metadata
+from tilewright.codecs.libvips import vips
+from tilewright.codecs.lossless import is_lossless
+from tilewright.codecs.metadata import FileMetadata, exif_resolution, filter_metadata
+from tilewright.codecs.png_text import PngText, read_text
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
+from tilewright.codecs.watch import watched
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
 from tilewright.picture import Animation
 
 if TYPE_CHECKING:
+    import threading
+
     from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture
 
@@ -37,9 +40,6 @@ _UNSUPPORTED = (
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
 )
 
-# libvips collects warnings in one list per process, and warnings decide whether a JPEG is damaged.
-_jpeg_lock = threading.Lock()
-
 
 def decode(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool = False) -> Picture:
     """Decodes a still picture.
@@ -53,8 +53,8 @@ def decode(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool 
     Args:
         data: The whole file.
         limits: Limits on pixels and bytes, checked before the pixels are decoded.
-        keep_metadata: Whether Exif and XMP are kept, without the entries that are only true of
-            this file.
+        keep_metadata: Whether Exif, XMP, IPTC and PNG's text are kept, without the entries that are
+            only true of this file.
 
     Raises:
         DecodeError: An unsupported format, an animation, or a corrupt or truncated file.
@@ -69,15 +69,24 @@ def decode(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool 
     return decoded
 
 
-def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: bool = False) -> Picture | Animation:
+def decode_any(
+    data: bytes,
+    *,
+    limits: InputLimits = UNLIMITED,
+    keep_metadata: bool = False,
+    stop: threading.Event | None = None,
+) -> Picture | Animation:
     """Decodes a still picture, or opens an animation whose frames are decoded on demand.
 
     Args:
         data: The whole file.
-        limits: Limits on pixels, bytes and frames, checked before the pixels are decoded.
+        limits: Limits on pixels, bytes and frames, checked before the pixels are decoded, and on
+            the time that decoding takes.
         keep_metadata: As for `decode`.
+        stop: Event that cancels the decoding of a still picture.
 
     Raises:
+        CancelledError: `stop` was set.
         DecodeError: An unsupported format, or a corrupt or truncated file.
         ImageTooLargeError: Over a limit.
     """
@@ -85,30 +94,34 @@ def decode_any(data: bytes, *, limits: InputLimits = UNLIMITED, keep_metadata: b
     kind = sniff(data)
     if kind is None:
         raise DecodeError(f"not a picture that can be read: {_describe(data)}; send PNG, JPG, WEBP or GIF")
-    with _jpeg_lock if kind == "JPG" else contextlib.nullcontext():
-        _take_warnings()  # discards those about earlier files
+    for source in verdict.sources(kind, data, limits):
         try:
-            # "error" refuses truncated files and failed checksums. "warning" would also refuse the
-            # many photographs with harmless flaws (stray bytes between markers, a wrong sRGB chunk).
-            image = vips().Operation.call(_LOADERS[kind], data, fail_on="error", access="sequential")
-            chunks = png_chunks.leading_chunks(data) if kind == "PNG" else {}
-            frames = _frame_count(image, chunks)
-            limits.check_size(image.width, image.height, frames)
-            if kind == "GIF" and gif.is_truncated(data):
-                raise DecodeError("the GIF file is corrupt or cut short: a block is incomplete")
-            if frames > 1:
-                animation = open_animation(data, kind, frames, keep_metadata=keep_metadata)
-                # libvips and Pillow disagree about the size if the first GIF frame exceeds the
-                # screen.
-                limits.check_size(animation.width, animation.height, frames)
-                return animation
-            header_warnings = _take_warnings()
-            picture = _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
-        except vips().Error as error:
-            raise DecodeError(f"the {kind} file is corrupt or cut short: {error_text(error)}") from error
-        if kind == "JPG" and (damage := jpeg.find_damage(header_warnings, _take_warnings(), data)):
-            raise DecodeError(f"the JPG file is corrupt: {damage}")
-    return picture
+            return _decode(source, kind, limits, keep_metadata=keep_metadata, stop=stop)
+        except vips().Error:
+            continue  # its text may be about another picture
+    raise DecodeError(f"the {kind} file is corrupt or cut short: {verdict.find_damage(kind, data)}")
+
+
+def _decode(
+    data: bytes, kind: str, limits: InputLimits, *, keep_metadata: bool, stop: threading.Event | None
+) -> Picture | Animation:
+    # "error" refuses truncated files and failed checksums. "warning" would also refuse the many files
+    # with harmless flaws (a wrong sRGB chunk). JPEG has no checksums, so warnings must tell damage;
+    # `verdict.sources` has taken the harmless ones away.
+    fail_on = "warning" if kind == "JPG" else "error"
+    image = vips().Operation.call(_LOADERS[kind], data, fail_on=fail_on, access="sequential")
+    chunks = png_chunks.leading_chunks(data) if kind == "PNG" else {}
+    frames = _frame_count(image, chunks)
+    limits.check_size(image.width, image.height, frames)
+    if kind == "GIF" and gif.is_truncated(data):
+        raise DecodeError("the GIF file is corrupt or cut short: a block is incomplete")
+    if frames > 1:
+        animation = open_animation(data, kind, frames, keep_metadata=keep_metadata)
+        # libvips and Pillow disagree about the size if the first GIF frame exceeds the screen.
+        limits.check_size(animation.width, animation.height, frames)
+        return animation
+    with watched(image, limits, stop):
+        return _picture(image, kind, data, chunks, keep_metadata=keep_metadata)
 
 
 def sniff(data: bytes) -> str | None:
@@ -143,11 +156,6 @@ def _describe(data: bytes) -> str:
     return f"its {len(data)} bytes begin with {data[:8].hex(' ')}"
 
 
-def _take_warnings() -> list[str]:
-    """Returns the warnings that libvips has collected since the last call."""
-    return str(vips().Error("").detail).splitlines()
-
-
 def _frame_count(image: Any, chunks: dict[bytes, bytes]) -> int:
     # libvips decodes only the default image of an animated PNG and does not report the frame count.
     if len(chunks.get(b"acTL", b"")) == 8:
@@ -165,15 +173,16 @@ def _picture(image: Any, kind: str, data: bytes, chunks: dict[bytes, bytes], *, 
     if image.interpretation == "cmyk":
         image = cmyk_to_srgb(image, icc)
         icc = None
-    metadata = filter_metadata(exif, xmp, keep=keep_metadata)
+    text = read_text(data) if kind == "PNG" else PngText()
+    found = FileMetadata(exif, xmp, _blob(image, "iptc-data") or text.iptc, text)
     info = SourceInfo(
         icc=icc,
         cicp=cicp,
         orientation=orientation,
         dpi=_resolution(kind, data, chunks, exif),
-        exif=metadata.exif,
-        xmp=metadata.xmp,
+        metadata=filter_metadata(found, data, keep=keep_metadata, rotated=orientation != 1),
         source_format=kind,
+        lossless=kind == "WEBP" and is_lossless(data),
     )
     dtype: Any = np.uint16 if image.format == "ushort" else np.uint8
     samples = np.frombuffer(image.write_to_memory(), dtype)

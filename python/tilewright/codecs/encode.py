@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.codecs.carried import with_carried_metadata
 from tilewright.codecs.colour import rgb_profile_from_grey
 from tilewright.codecs.formats import DEFAULT_OPTIONS, EncodeOptions, check_encodable
+from tilewright.codecs.iptc import as_photoshop
 from tilewright.codecs.jpeg import add_jfif_resolution
-from tilewright.codecs.libvips import error_text, vips
+from tilewright.codecs.libvips import vips
 from tilewright.codecs.png_chunks import ancillary_chunks
+from tilewright.codecs.png_text import text_chunks
 from tilewright.codecs.samples import composite_on_white, to_8_bit
 from tilewright.errors import EncodeError
 
@@ -35,12 +38,14 @@ _FULL_CHROMA_QUALITY = 90
 
 _DEFAULT_DPI = (72.0, 72.0)  # Exif's default (tag 0x011A)
 _MM_PER_INCH = 25.4  # libvips measures resolution in pixels per millimetre
+_MAX_PER_MM = 1e6  # of libvips; reached by enlarging a picture several times
 
 
 def encode(picture: Picture, file_format: Format, options: EncodeOptions = DEFAULT_OPTIONS) -> bytes:
     """Encodes a picture.
 
-    The file contains colour space and resolution, and Exif and XMP where the picture has them.
+    The file contains colour space and resolution, and the metadata that the picture has, see
+    `tilewright.codecs.carried`.
     PNG keeps 16 bits and alpha. WEBP keeps alpha, at 8 bits. JPG has 8 bits and no alpha, so the
     picture is composited on white. WEBP has no greyscale, so a grey picture with a profile becomes
     RGB with an equivalent profile.
@@ -59,6 +64,7 @@ def encode(picture: Picture, file_format: Format, options: EncodeOptions = DEFAU
     check_encodable(picture, picture.width, picture.height, file_format)
     if file_format == "PNG":
         return _encode_png(picture, options)
+    picture = with_carried_metadata(picture, file_format, picture.width, picture.height)
     pixels, alpha = picture.pixels, picture.alpha
     if file_format == "JPG" and alpha is not None:
         pixels, alpha = composite_on_white(pixels, alpha), None
@@ -67,9 +73,8 @@ def encode(picture: Picture, file_format: Format, options: EncodeOptions = DEFAU
         encode_image = _encode_jpg if file_format == "JPG" else _encode_webp
         return encode_image(image, picture, options)
     except vips().Error as error:
-        raise EncodeError(
-            f"the {file_format} encoder failed: {error_text(error)}", code="internalServerError"
-        ) from error
+        # libvips' own text may be about another picture: it has one list of messages per process.
+        raise EncodeError(f"the {file_format} encoder failed", code="internalServerError") from error
 
 
 def png_writer(
@@ -90,6 +95,7 @@ def png_writer(
     """
     from tilewright.codecs.png import PngWriter  # loads isal
 
+    picture = with_carried_metadata(picture, "PNG", width, height)
     channels = picture.pixels.shape[2] + (picture.alpha is not None)
     return PngWriter(
         target,
@@ -97,7 +103,7 @@ def png_writer(
         height,
         channels,
         picture.pixels.dtype,
-        ancillary=ancillary_chunks(picture, width, height),
+        ancillary=ancillary_chunks(picture, width, height) + text_chunks(picture.text),
         compression=options.compression,
         threads=options.threads,
     )
@@ -154,7 +160,8 @@ def _grey_to_rgb(image: Any, icc: bytes) -> Any:
 
 def _kept_metadata(picture: Picture) -> str:
     """Returns the metadata that libvips writes, as its flags."""
-    return "icc" + "|exif" * (picture.exif is not None) + "|xmp" * (picture.xmp is not None)
+    kept = [name for name in ("exif", "xmp", "iptc") if getattr(picture, name) is not None]
+    return "|".join(["icc", *kept])
 
 
 def _vips_image(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, picture: Picture) -> Any:
@@ -163,12 +170,14 @@ def _vips_image(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, pict
     image = _vips_bands(pixels)
     image = image.copy(
         interpretation="srgb" if image.bands == 3 else "b-w",
-        xres=horizontal_dpi / _MM_PER_INCH,
-        yres=vertical_dpi / _MM_PER_INCH,
+        xres=min(_MAX_PER_MM, horizontal_dpi / _MM_PER_INCH),
+        yres=min(_MAX_PER_MM, vertical_dpi / _MM_PER_INCH),
     )
     if alpha is not None:
         image = image.bandjoin(_vips_bands(alpha[:, :, np.newaxis]))
-    for name, data in (("icc-profile", picture.icc), ("exif", picture.exif), ("xmp", picture.xmp)):
+    iptc = None if picture.iptc is None else as_photoshop(picture.iptc)
+    blobs = ("icc-profile", picture.icc), ("exif", picture.exif), ("xmp", picture.xmp), ("iptc", iptc)
+    for name, data in blobs:
         if data is not None:
             image.set_type(vips().GValue.blob_type, f"{name}-data", data)
     return image

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codecs.libvips import vips
-from tilewright.codecs.metadata import ORIENTATION, filter_metadata, resolution
+from tilewright.codecs.messages import error_text
+from tilewright.codecs.metadata import ORIENTATION, FileMetadata, filter_metadata, resolution
+from tilewright.codecs.png_text import PROFILE_KEYWORD, PngText, is_carried
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
 from tilewright.errors import DecodeError
 from tilewright.limits import UNLIMITED, InputLimits
+from tilewright.picture import TextEntry
 
 if TYPE_CHECKING:
+    from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture, Pixels
 
 
@@ -45,7 +49,7 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
     Args:
         image: A `PIL.Image.Image`.
         limits: Limit on the number of pixels.
-        keep_metadata: Whether Exif and XMP are kept, see `tilewright.codecs.decode.decode`.
+        keep_metadata: Whether Exif, XMP, IPTC and PNG's text are kept, see `tilewright.codecs.decode.decode`.
 
     Raises:
         DecodeError: A mode without an 8- or 16-bit equivalent, an animation, no pixels, or a file
@@ -68,19 +72,44 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
         else:
             samples = _pillow_samples(image)
     # Pillow reports broken PNG chunks as SyntaxError and closed files as ValueError.
-    except (OSError, SyntaxError, ValueError, vips().Error) as error:
-        raise DecodeError(f"the Pillow image cannot be read: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DecodeError(f"the Pillow image cannot be read: {error_text(error)}") from error
+    except vips().Error as error:
+        raise DecodeError("the Pillow image cannot be read: its CMYK colours cannot be converted") from error
     exif, xmp, dpi = (image.info.get(name) for name in ("exif", "xmp", "dpi"))
-    metadata = filter_metadata(exif, xmp, keep=keep_metadata)
+    photoshop = image.info.get("photoshop")
+    iptc = photoshop.get(0x0404) if isinstance(photoshop, dict) else None
+    found = FileMetadata(exif, xmp, iptc, _pillow_text(image))
     info = SourceInfo(
         icc=icc,
         orientation=orientation,
-        dpi=resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None,
-        exif=metadata.exif,
-        xmp=metadata.xmp,
+        dpi=_resolution(dpi),
+        metadata=filter_metadata(found, b"", keep=keep_metadata, rotated=orientation != 1),
         source_format="Pillow",
     )
     return picture_from_samples(samples, info)
+
+
+def _resolution(dpi: Any) -> Resolution | None:
+    """Returns the resolution that a Pillow image states. Programs may store anything there."""
+    try:
+        return resolution(float(dpi[0]), float(dpi[1]), 1.0) if dpi else None
+    except (TypeError, ValueError, LookupError, ArithmeticError):
+        return None
+
+
+def _pillow_text(image: Any) -> PngText:
+    """Returns the text of an image that was opened from a PNG file. Pillow bounds its length."""
+    text = getattr(image, "text", None) if image.format == "PNG" else None
+    if not isinstance(text, dict):
+        return PngText()
+    return PngText(
+        tuple(
+            TextEntry(keyword, str(value), getattr(value, "lang", None) or "", getattr(value, "tkey", None) or "")
+            for keyword, value in text.items()
+            if is_carried(keyword) and not keyword.startswith(PROFILE_KEYWORD)
+        )
+    )
 
 
 def _cmyk_samples(image: Any, icc: bytes | None) -> Pixels:

@@ -1,43 +1,86 @@
-"""JPEG support that libvips lacks: damage in the pixel data, and the resolution in JFIF headers."""
+"""JPEG support that libvips lacks: what is damage and what is not, and the resolution in JFIF headers."""
 
 from __future__ import annotations
 
-import re
 import struct
-from collections import Counter
 from typing import TYPE_CHECKING
 
+from tilewright.codecs.jpeg_scan import read_structure, without_harmless_flaws, without_padding
 from tilewright.codecs.metadata import resolution
+from tilewright.errors import DecodeError, ImageTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
+    from tilewright.codecs.jpeg_scan import Structure
     from tilewright.codecs.metadata import Resolution
+    from tilewright.limits import InputLimits
 
-_EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+# Encoders write about ten scans for a progressive file; T.81 allows many hundreds, each of which costs
+# a pass over all coefficients.
+MAX_SCANS = 100
+
+_UNSUPPORTED_PROCESSES = {
+    0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical", 0xCB: "lossless",
+    0xCD: "hierarchical", 0xCE: "hierarchical", 0xCF: "hierarchical",
+}  # fmt: skip
 
 
-def find_damage(header_warnings: Sequence[str], all_warnings: Sequence[str], data: bytes) -> str | None:
-    """Returns the first decoder warning that means damaged pixels.
-
-    JPEG files have no checksums. Warnings about the header are ignored: they are common in
-    photographs that every viewer opens. Warnings about the pixels mean that the decoder lost
-    synchronisation, except for padding before the end marker, which many cameras write.
+def check_claims(structure: Structure, size: int, limits: InputLimits) -> None:
+    """Refuses a file that is not supported, or whose headers claim too much, before it is decoded.
 
     Args:
-        header_warnings: Warnings from reading the header.
-        all_warnings: Warnings from reading the whole file, those about the header included.
-        data: The whole file.
+        structure: Structure of the file.
+        size: Size of the file in bytes.
+        limits: Limits on pixels.
 
-    Returns:
-        The warning; None if no warning is about the pixels.
+    Raises:
+        DecodeError: A kind of JPEG that is not supported, or fewer bytes than the pixels need.
+        ImageTooLargeError: Over a limit, or more than `MAX_SCANS` scans.
     """
-    for warning in Counter(all_warnings) - Counter(header_warnings):
-        extraneous = _EXTRANEOUS.search(warning)
-        end = data.rfind(b"\xff\xd9")
-        if extraneous is None or len(set(data[max(0, end - int(extraneous[1])) : end])) > 1:
-            return warning
-    return None
+    if not structure.frame:
+        return
+    if structure.precision != 8:
+        raise DecodeError(f"{structure.precision}-bit JPEG is not supported; send JPG with 8 bits, or PNG")
+    if structure.frame in _UNSUPPORTED_PROCESSES:
+        raise DecodeError(f"{_UNSUPPORTED_PROCESSES[structure.frame]} JPEG is not supported; send ordinary JPG, or PNG")
+    limits.check_size(structure.width, structure.height)
+    if (scans := len(structure.scans)) > MAX_SCANS:
+        raise ImageTooLargeError(
+            f"the JPG file has {scans} scans, the limit is {MAX_SCANS}; save it as ordinary (not progressive) JPG"
+        )
+    if size < structure.fewest_bytes:
+        raise DecodeError(
+            f"the JPG file is corrupt or cut short: {structure.width} x {structure.height} pixels need "
+            f"at least {structure.fewest_bytes} bytes, the file has {size}"
+        )
+
+
+def variants(data: bytes, structure: Structure) -> Iterator[bytes]:
+    """Yields what to decode instead of a file, so that each warning of the decoder means lost pixels.
+
+    JPEG files have no checksums, so the decoder's warnings must tell damage. But it also warns of
+    flaws that cost no pixels, and it reports only a file's first warning. A file is sound if one of
+    the variants is decoded without any warning.
+
+    Args:
+        data: The whole file.
+        structure: Its structure.
+    """
+    repaired = without_harmless_flaws(data, structure)
+    yield repaired
+    unpadded = without_padding(repaired, read_structure(repaired))
+    if unpadded is not repaired:
+        yield unpadded
+
+
+def find_damage(structure: Structure) -> str:
+    """Describes what is wrong with a file that cannot be decoded without a warning."""
+    if not structure.frame or not structure.scans:
+        return "its header is incomplete"
+    if not structure.ended:
+        return "it ends before its end marker"
+    return "pixel data is damaged or missing"
 
 
 def read_jfif_resolution(data: bytes) -> Resolution | None:

@@ -31,20 +31,10 @@ def vips() -> Any:
     # Blocks the loaders that libvips marks as unsafe for untrusted files. This is a second line of
     # defence: the decoder already selects loaders by name.
     pyvips.block_untrusted_set(True)
-    # Relevant warnings are part of the raised error. Logging them would also happen on a libvips
-    # thread, which then stays registered with Python's threading module.
+    # Warnings are not logged. Logging would also happen on a libvips thread, which then stays
+    # registered with Python's threading module.
     if (logger := logging.getLogger("pyvips")).level == logging.NOTSET:
         logger.setLevel(logging.ERROR)
     # libvips has its own thread pool. It is active only while a file is decoded or encoded, never
     # while the network runs.
     return pyvips
-
-
-def error_text(error: BaseException) -> str:
-    """Joins the lines of a libvips error into one line, without repetitions.
-
-    libvips reports one line per layer. The first is pyvips' own summary, which is dropped when
-    others follow.
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(dict.fromkeys(lines[1:] or lines))

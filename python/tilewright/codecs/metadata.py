@@ -1,83 +1,133 @@
-"""Metadata other than the colour space: resolution, Exif and XMP."""
+"""Metadata other than the colour space: resolution, Exif, XMP, IPTC and text."""
 
 from __future__ import annotations
 
-import math
+import struct
 from typing import Any, NamedTuple
-from xml.dom import minidom
-from xml.parsers.expat import ExpatError
+
+from tilewright.codecs import iptc, xmp
+from tilewright.codecs.png_text import PngText, is_usual
+from tilewright.picture import NOTHING_LEFT_OUT, LeftOut, TextEntry
 
 Resolution = tuple[float, float]
 
+# Pixels per inch: from 2.5 m to 2.5 nm per pixel. All formats can store these.
+_LOWEST_RESOLUTION, _HIGHEST_RESOLUTION = 1e-2, 1e7
+
 # Tags of Exif 2.32 and TIFF 6 that are only true of the source file: size, orientation, resolution,
-# storage of the pixels, and tags that hold pictures or repeat other metadata.
+# storage of the pixels, and tags that hold pictures, repeat other metadata, or announce a video.
 _STALE = frozenset(
     (
         0x00FE, 0x0100, 0x0101, 0x0102, 0x0103, 0x0106, 0x0111, 0x0112, 0x0115, 0x0116, 0x0117, 0x011A, 0x011B, 0x011C,
-        0x0128, 0x014A, 0x0201, 0x0202, 0x0211, 0x0212, 0x0213, 0x02BC, 0x8649, 0x8773,
+        0x0128, 0x014A, 0x0201, 0x0202, 0x0211, 0x0212, 0x0213, 0x02BC, 0x83BB, 0x8649, 0x8773, 0x8897,
     )
 )  # fmt: skip
-# Tags of the Exif IFD: width, height and the maker note. The maker note has an unknown layout, often
-# contains a preview, and its offsets become invalid when it is moved.
-_STALE_EXIF = frozenset((0xA002, 0xA003, 0x927C))
+# Tags of the Exif IFD: storage of the pixels, width, height and the maker note. The maker note has
+# an unknown layout, often contains a preview, and its offsets become invalid when it is moved.
+_STALE_EXIF = frozenset((0x8897, 0x9101, 0x9102, 0xA002, 0xA003, 0x927C))
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _EXIF_IFD = 0x011A, 0x011B, 0x0128, 0x8769
+_GPS_IFD = 0x8825
+_MAX_TAGS = 1000  # in a directory; Exif defines about 300
+# Tags of the Exif IFD in pixels: SubjectArea and SubjectLocation are positions and sizes, the others
+# pixels per unit of length on the sensor, horizontal and vertical.
+_POSITIONS = (0x9214, 0xA214)
+_FOCAL_PLANE = {0xA20E: 0, 0xA20F: 1}
+_MAX_SHORT, _MAX_FOCAL_PLANE = 2**16 - 1, 1e6
 
 ORIENTATION = 0x0112
 """Exif tag of the orientation, 1 to 8."""
 
-# Properties of XMP that are only true of the source file or hold pictures, by namespace. None: all
-# properties of the namespace.
-_STALE_XMP: dict[str, frozenset[str] | None] = {
-    "http://ns.adobe.com/tiff/1.0/": frozenset(
-        (
-            "Orientation", "ImageWidth", "ImageLength", "BitsPerSample", "Compression", "PhotometricInterpretation",
-            "SamplesPerPixel", "PlanarConfiguration", "XResolution", "YResolution", "ResolutionUnit",
-            "YCbCrSubSampling", "YCbCrPositioning", "NativeDigest",
-        )
-    ),
-    "http://ns.adobe.com/exif/1.0/": frozenset(("PixelXDimension", "PixelYDimension", "NativeDigest")),
-    "http://ns.adobe.com/xap/1.0/": frozenset(("Thumbnails",)),
-    "http://ns.adobe.com/xap/1.0/g/img/": None,
-    "http://ns.google.com/photos/1.0/image/": None,
-    "http://ns.google.com/photos/1.0/depthmap/": None,
-    "http://ns.adobe.com/xmp/note/": None,  # refers to extended XMP, which is not kept
-}  # fmt: skip
+_USER_COMMENT = 0x9286
+_UNICODE = b"UNICODE\0"  # precedes text in UTF-16
+_ENTRY_BYTES = 32  # of a tag without its value, with its share of the directory
+# Exif tags of the first IFD for the keywords that the PNG specification defines.
+_KEYWORD_TAGS = {"Author": 0x013B, "Copyright": 0x8298, "Description": 0x010E, "Software": 0x0131}
+# Keywords for which the comment is used, best first. Image generators write "parameters".
+_COMMENT_KEYWORDS = ("parameters", "Comment")
 
-# Packets are typically a few kilobytes; the parsed tree takes about 50 times the packet's size.
-_MAX_XMP_BYTES = 1 << 20
+# What JPEG files contain besides the picture, by bytes that only its headers have.
+_MARKERS = {
+    b"urn:iso:std:iso:ts:21496:-1\0": "the gain map",
+    b"urn:com:apple:photo:2020:aux:hdrgainmap": "the gain map",
+    b"http://ns.apple.com/HDRGainMap/1.0/": "the gain map",
+    b"MotionPhoto_Data": "the motion video",
+}
+_MOTION = "the motion video"
+_VIDEO = b"ftyp"  # the first box of every MP4 file
+
+
+class FileMetadata(NamedTuple):
+    """Metadata as a decoder reports it. Anything but bytes counts as none.
+
+    Attributes:
+        exif: Exif data as TIFF, with or without the 6-byte prefix of JPEG files.
+        xmp: XMP packet.
+        iptc: IPTC metadata, see `tilewright.codecs.iptc.filter_iptc`.
+        text: Text of a PNG file.
+    """
+
+    exif: object = None
+    xmp: object = None
+    iptc: object = None
+    text: PngText = PngText()
 
 
 class Metadata(NamedTuple):
-    """Metadata that can be carried to another file.
+    """Metadata that can be carried to another file. For the attributes, see `Picture`."""
 
-    Attributes:
-        exif: Exif data as TIFF, without the 6-byte prefix of JPEG files; None if there is none.
-        xmp: XMP packet; None if there is none.
-    """
-
-    exif: bytes | None
-    xmp: bytes | None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    text: tuple[TextEntry, ...] = ()
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
 
-def filter_metadata(exif: object, xmp: object, *, keep: bool) -> Metadata:
+NO_METADATA = Metadata()
+
+
+def filter_metadata(found: FileMetadata, data: bytes, *, keep: bool, rotated: bool) -> Metadata:
     """Returns the metadata without entries that are only true of the source file.
 
     Args:
-        exif: Exif data as reported by a decoder. Anything but bytes counts as none.
-        xmp: XMP packet as reported by a decoder. Anything but bytes counts as none.
-        keep: Whether metadata is wanted at all; if False, both fields are None.
+        found: Metadata as the decoder reports it.
+        data: The whole file, in which images and videos besides the picture are looked for.
+        keep: Whether metadata is wanted at all.
+        rotated: Whether the pixels have been rotated or mirrored, so that positions become false.
     """
+    packet = found.xmp.strip(b"\0 \t\r\n") if isinstance(found.xmp, bytes) else b""
+    filtered_xmp = xmp.filter_xmp(packet, rotated=rotated) if keep else xmp.FilteredXmp(None, xmp.promises(packet))
+    filtered_iptc = iptc.filter_iptc(found.iptc) if isinstance(found.iptc, bytes) else None
+    content = {phrase for phrase in filtered_xmp.promised if phrase != _MOTION or _VIDEO in data}
+    content |= {phrase for marker, phrase in _MARKERS.items() if data.startswith(b"\xff\xd8") and marker in data}
+    left_out = sorted(content)
+    if not keep:
+        count = found.text.skipped + sum(not is_usual(entry) for entry in found.text.entries)
+        metadata = [text_entries(count)] * (count > 0) + ["the IPTC data"] * (filtered_iptc is not None)
+        return Metadata(left_out=LeftOut(tuple(left_out), tuple(metadata)))
+    if packet and filtered_xmp.packet is None:
+        left_out.append("an XMP packet that cannot be read")
+    if found.text.skipped:
+        left_out.append(f"{text_entries(found.text.skipped)} (damaged or over 4 MiB)")
     return Metadata(
-        exif=filter_exif(exif) if keep and isinstance(exif, bytes) and exif else None,
-        xmp=filter_xmp(xmp) if keep and isinstance(xmp, bytes) else None,
+        exif=filter_exif(found.exif, rotated=rotated) if isinstance(found.exif, bytes) and found.exif else None,
+        xmp=filtered_xmp.packet,
+        iptc=filtered_iptc,
+        text=found.text.entries,
+        left_out=LeftOut(tuple(left_out)),
     )
 
 
-def filter_exif(exif: bytes) -> bytes | None:
+def text_entries(count: int) -> str:
+    """Returns a number of text entries in words."""
+    return f"{count} text {'entry' if count == 1 else 'entries'}"
+
+
+def filter_exif(exif: bytes, *, rotated: bool = False) -> bytes | None:
     """Returns Exif data without tags that are only true of the source file.
 
     Args:
         exif: Exif data as TIFF, with or without the 6-byte prefix of JPEG files.
+        rotated: Whether positions in the picture are removed too.
 
     Returns:
         Exif data as TIFF without the prefix; None if it cannot be parsed or no tags remain.
@@ -88,33 +138,72 @@ def filter_exif(exif: bytes) -> bytes | None:
             del tags[tag]
         if _EXIF_IFD in tags:
             exif_ifd = tags.get_ifd(_EXIF_IFD)
-            for tag in _STALE_EXIF & exif_ifd.keys():
+            for tag in _STALE_EXIF.union(_POSITIONS if rotated else ()) & exif_ifd.keys():
                 del exif_ifd[tag]
         # Pillow drops the second directory, which describes the thumbnail.
-        return tags.tobytes().removeprefix(b"Exif\0\0") if len(tags) else None
+        return _exif_bytes(tags) if len(tags) else None
     except Exception:  # Pillow raises many types of exception for malformed data
         return None
 
 
-def filter_xmp(packet: bytes) -> bytes | None:
-    """Returns an XMP packet without properties that are only true of the source file.
+def scale_exif(exif: bytes, scale: tuple[float, float]) -> bytes | None:
+    """Multiplies positions and resolutions in pixels by the factors of an enlargement.
+
+    Args:
+        exif: Exif data from `filter_exif`.
+        scale: Horizontal and vertical factor.
 
     Returns:
-        The packet; None if it is longer than 1 MiB, declares entities or cannot be parsed.
+        Exif data as TIFF without prefix; None if it cannot be parsed.
     """
-    if len(packet) > _MAX_XMP_BYTES or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
-        return None
     try:
-        tree = minidom.parseString(packet.strip(b"\0 \t\r\n"))
-        for element in tree.getElementsByTagName("*"):
-            for attribute in list(element.attributes.values()):
-                if _is_stale(attribute):
-                    element.removeAttributeNode(attribute)
-            if element.parentNode is not None and _is_stale(element):
-                element.parentNode.removeChild(element)
-        return tree.documentElement.toxml("utf-8") if tree.documentElement is not None else None
-    except (ExpatError, ValueError, LookupError, RecursionError):  # RecursionError: deeply nested elements
+        tags = _parse_exif(exif)
+        exif_ifd = tags.get_ifd(_EXIF_IFD) if _EXIF_IFD in tags else {}
+        changed = exif_ifd.keys() & {*_POSITIONS, *_FOCAL_PLANE}
+        if scale == (1, 1) or not changed:
+            return exif
+        for tag in changed:
+            if (value := _scaled(tag, exif_ifd.pop(tag), scale)) is not None:
+                exif_ifd[tag] = value
+        return _exif_bytes(tags)
+    except Exception:  # Pillow raises many types of exception for malformed data
         return None
+
+
+def text_to_exif(
+    exif: bytes | None, text: tuple[TextEntry, ...], longest: int
+) -> tuple[bytes | None, tuple[TextEntry, ...]]:
+    """Adds the text of a PNG file to Exif data, for formats without text.
+
+    The generation parameters of image generators become the comment, where AUTOMATIC1111 and others
+    look for them in JPG and WEBP files. Author, copyright, description and software have tags of
+    their own. A tag that exists is kept.
+
+    Args:
+        exif: Exif data from `filter_exif`; None if there is none.
+        text: The text.
+        longest: Bytes that the format can hold. Entries for which there is no room are left out.
+
+    Returns:
+        Exif data as TIFF without prefix, and the entries that are left out.
+    """
+    by_keyword = {entry.keyword: entry for entry in reversed(text)}
+    tags = _parse_exif(exif) if exif is not None else _new_exif()
+    exif_ifd = tags.get_ifd(_EXIF_IFD)
+    comment = next((by_keyword[keyword] for keyword in _COMMENT_KEYWORDS if keyword in by_keyword), None)
+    candidates = [(exif_ifd, _USER_COMMENT, comment)]
+    candidates += [(tags, tag, by_keyword.get(keyword)) for keyword, tag in _KEYWORD_TAGS.items()]
+    room, added = longest - len(exif or b""), set()
+    for directory, tag, entry in candidates:
+        if entry is None or tag in directory:
+            continue
+        is_comment = tag == _USER_COMMENT
+        value = _UNICODE + entry.text.encode("utf-16-be", "replace") if is_comment else entry.text.encode()
+        if len(value) + _ENTRY_BYTES <= room:
+            directory[tag] = value
+            room -= len(value) + _ENTRY_BYTES
+            added.add(entry)
+    return (_exif_bytes(tags) if added else exif), tuple(entry for entry in text if entry not in added)
 
 
 def exif_resolution(exif: bytes) -> Resolution | None:
@@ -136,24 +225,57 @@ def resolution(x: float, y: float, units_per_inch: float | None) -> Resolution |
         units_per_inch: Units per inch; None if the values are a ratio without a unit.
 
     Returns:
-        Horizontal and vertical pixels per inch; None if there is no unit, or a value is not
-        positive and finite.
+        Horizontal and vertical pixels per inch; None if there is no unit, or a value is not from
+        0.01 to 10⁷.
     """
-    if units_per_inch is None or not (0 < x < math.inf and 0 < y < math.inf):
+    if units_per_inch is None:
         return None
-    return x * units_per_inch, y * units_per_inch
+    dpi = x * units_per_inch, y * units_per_inch
+    return dpi if all(_LOWEST_RESOLUTION <= each <= _HIGHEST_RESOLUTION for each in dpi) else None
+
+
+def _scaled(tag: int, value: Any, scale: tuple[float, float]) -> Any:
+    """Returns the value of a tag at another size; None if it is invalid, or does not fit its type."""
+    from PIL.TiffImagePlugin import IFDRational
+
+    try:
+        if tag in _FOCAL_PLANE:
+            resolution = float(value) * scale[_FOCAL_PLANE[tag]]
+            return IFDRational(round(resolution * 1000), 1000) if 0 < resolution < _MAX_FOCAL_PLANE else None
+        # x and y, then nothing, a diameter, or width and height
+        area = tuple(round(each * scale[axis % 2]) for axis, each in enumerate(value))
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    return area if 2 <= len(area) <= 4 and min(area) >= 0 and max(area) <= _MAX_SHORT else None
+
+
+def _new_exif() -> Any:
+    from PIL import Image
+
+    return Image.Exif()
 
 
 def _parse_exif(exif: bytes) -> Any:
-    from PIL import Image
-
-    tags = Image.Exif()
+    _check_tag_counts(exif.removeprefix(b"Exif\0\0"))
+    tags = _new_exif()
     tags.load(exif)
     return tags
 
 
-def _is_stale(node: Any) -> bool:
-    if node.namespaceURI not in _STALE_XMP:
-        return False
-    names = _STALE_XMP[node.namespaceURI]
-    return names is None or node.localName in names
+def _check_tag_counts(tiff: bytes) -> None:
+    """Raises ValueError for more tags than files have. Pillow warns of each that it cannot use."""
+    order = "<" if tiff[:2] == b"II" else ">"
+    directories = [struct.unpack_from(f"{order}I", tiff, 4)[0]]
+    for at in directories:
+        (count,) = struct.unpack_from(f"{order}H", tiff, at)
+        if count > _MAX_TAGS or len(directories) > _MAX_TAGS:
+            raise ValueError("too many Exif tags")
+        for entry in range(at + 2, min(at + 2 + 12 * count, len(tiff) - 11), 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHII", tiff, entry)
+            if tag in (_EXIF_IFD, _GPS_IFD) and at == directories[0]:
+                directories.append(value)
+
+
+def _exif_bytes(tags: Any) -> bytes:
+    data: bytes = tags.tobytes()
+    return data.removeprefix(b"Exif\0\0")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -22,6 +21,12 @@ _METRES_PER_INCH = 0.0254
 # Chunks that are read here; libvips reads the others. None of them is longer than 32 bytes.
 _READ = frozenset((b"acTL", b"cHRM", b"cICP", b"gAMA", b"pHYs", b"sRGB"))
 _MAX_READ_BYTES = 32
+
+# Samples of a pixel by colour type.
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+# Chunks whose checksums are checked to find what is wrong with a file. A file can have millions.
+_MAX_CHECKED = 10_000
 
 
 def chunk(kind: bytes, data: bytes | memoryview) -> bytes:
@@ -65,7 +70,48 @@ def leading_chunks(data: bytes) -> dict[bytes, bytes]:
     return chunks
 
 
-def read_resolution(chunks: dict[bytes, bytes]) -> Resolution | None:
+def read_header(data: bytes) -> tuple[int, int, int] | None:
+    """Returns width, height and bits per pixel from the chunk IHDR.
+
+    Args:
+        data: The whole file.
+
+    Returns:
+        The three numbers as the file claims them; None if the chunk is not in its place.
+    """
+    if data[12:16] != b"IHDR" or len(data) < 26:
+        return None
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    return width, height, depth * _CHANNELS.get(colour, 1)
+
+
+def find_damage(data: bytes) -> str | None:
+    """Describes the first chunk that is incomplete, or has a wrong checksum.
+
+    Args:
+        data: The whole file.
+
+    Returns:
+        What is wrong; None if the chunks are sound.
+    """
+    at = len(SIGNATURE)
+    for _ in range(_MAX_CHECKED):
+        if at + 12 > len(data):
+            return "it ends before its chunk IEND"
+        length, kind = struct.unpack_from(">I4s", data, at)
+        name = kind.decode("ascii", "replace") if kind.isalpha() else kind.hex(" ")
+        end = at + 12 + length
+        if end > len(data):
+            return f"it ends inside its chunk {name}"
+        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+            return f"the checksum of its chunk {name} is wrong"
+        if kind == b"IEND":
+            break
+        at = end
+    return None
+
+
+def read_resolution(chunks: dict[bytes, bytes]) -> tuple[float, float] | None:
     """Returns the resolution from the chunk pHYs, in pixels per inch.
 
     Args:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.codecs.metadata import NO_METADATA, Metadata
 from tilewright.picture import Picture
 
 if TYPE_CHECKING:
@@ -29,18 +30,18 @@ class SourceInfo:
         cicp: See `Picture`.
         orientation: EXIF orientation, 1 to 8; any other value counts as 1.
         dpi: Pixels per inch, horizontal and vertical, before `orientation` is applied.
-        exif: See `Picture`.
-        xmp: See `Picture`.
+        metadata: Metadata that is carried.
         source_format: See `Picture`.
+        lossless: See `Picture`.
     """
 
     icc: bytes | None = None
     cicp: bytes | None = None
     orientation: int = 1
     dpi: tuple[float, float] | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
+    metadata: Metadata = NO_METADATA
     source_format: str = "array"
+    lossless: bool = False
 
 
 def picture_from_samples(samples: Pixels, info: SourceInfo | None = None) -> Picture:
@@ -64,9 +65,13 @@ def picture_from_samples(samples: Pixels, info: SourceInfo | None = None) -> Pic
         icc=info.icc if info.icc is not None and info.icc[16:20] == colour_model else None,
         cicp=info.cicp,
         dpi=dpi,
-        exif=info.exif,
-        xmp=info.xmp,
+        exif=info.metadata.exif,
+        xmp=info.metadata.xmp,
         source_format=info.source_format,
+        iptc=info.metadata.iptc,
+        text=info.metadata.text,
+        lossless=info.lossless,
+        left_out=info.metadata.left_out,
     )
 
 

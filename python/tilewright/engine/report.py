@@ -41,6 +41,8 @@ class Report:
         tiles: Number of tiles, including those of an alpha channel.
         redundancy: Computed pixels / needed pixels, by the plan.
         repeated_tiles: Tiles that were run again in float32 because their result was not finite.
+        left_out: What the picture's file contains and the result does not, such as
+            ``"the gain map"``; Exif and XMP that are not kept are not listed.
         peak_memory: Peak resident memory of the process in bytes, up to the end of the last stage;
             None where the platform does not report it.
     """
@@ -54,6 +56,7 @@ class Report:
     tiles: int = 0
     redundancy: float = 1.0
     repeated_tiles: int = 0
+    left_out: tuple[str, ...] = ()
     peak_memory: int | None = None
     _began: float = field(default_factory=time.perf_counter, repr=False)
 
@@ -93,6 +96,7 @@ class Report:
             "repeatedTiles": self.repeated_tiles,
             "seconds": {stage: round(seconds, 6) for stage, seconds in self.seconds.items()},
             "totalSeconds": round(self.total_seconds, 6),
+            "leftOut": list(self.left_out),
             "peakMemory": self.peak_memory,
         }
 

@@ -15,7 +15,8 @@ from tilewright.codecs.decode import decode_any
 from tilewright.codecs.encode import encode
 from tilewright.codecs.formats import extension
 from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
-from tilewright.errors import DecodeError, SourceError, StoreError, TilewrightError
+from tilewright.codecs.messages import error_text
+from tilewright.errors import CancelledError, DecodeError, SourceError, StoreError, TilewrightError
 from tilewright.inputs.forms import base64_problem, data_uri_payload, form_problem, is_pillow_image
 from tilewright.inputs.url import is_remote_url
 from tilewright.limits import UNLIMITED, InputLimits
@@ -23,6 +24,7 @@ from tilewright.picture import Animation, Picture
 from tilewright.store import ImageStore, is_uuid4
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
 
     from tilewright.literals import ImageParameter
@@ -51,6 +53,7 @@ def read_picture(
     keep_metadata: bool = False,
     parameter: ImageParameter = "inputImage",
     fetcher: Callable[[str], bytes] | None = None,
+    stop: threading.Event | None = None,
 ) -> InputPicture:
     """Reads a picture in any of the accepted forms.
 
@@ -60,12 +63,14 @@ def read_picture(
             `picture_from_array`) or Pillow image; with a `fetcher` also an http or https URL.
         store: Store that UUIDs are looked up in.
         limits: Limits of the picture and its file. No more of a file is read than they allow.
-        keep_metadata: Whether Exif and XMP are kept, see `tilewright.codecs.decode.decode`.
+        keep_metadata: Whether metadata is kept, see `tilewright.codecs.decode.decode`.
         parameter: Request parameter that the value came in, for errors.
         fetcher: Returns the bytes at a URL, as `tilewright.inputs.fetch.fetch` does; None to refuse
             URLs.
+        stop: Event that cancels the decoding.
 
     Raises:
+        CancelledError: `stop` was set.
         SourceError: An unknown UUID, a form that is not accepted, or a file or URL that cannot be
             read.
         DecodeError: The bytes are not a picture, or are corrupt.
@@ -82,7 +87,8 @@ def read_picture(
             return InputPicture(picture, None, None)
         image_uuid = value.lower() if isinstance(value, str) and is_uuid4(value) else None
         data = store.get(image_uuid) if image_uuid is not None else _read(value, fetcher, limits)
-        return InputPicture(decode_any(data, limits=limits, keep_metadata=keep_metadata), data, image_uuid)
+        decoded = decode_any(data, limits=limits, keep_metadata=keep_metadata, stop=stop)
+        return InputPicture(decoded, data, image_uuid)
 
 
 def store_input(source: InputPicture, store: ImageStore) -> str:
@@ -109,7 +115,7 @@ def error_context(parameter: ImageParameter) -> Iterator[None]:
     """Adds to errors about a picture the request parameter that it came in."""
     try:
         yield
-    except StoreError:  # not about the picture
+    except (CancelledError, StoreError):  # not about the picture
         raise
     except TilewrightError as error:
         code = "invalidImage" if parameter == "image" and error.code == "invalidInputImage" else None
@@ -150,7 +156,7 @@ def _read(value: Any, fetcher: Callable[[str], bytes] | None, limits: InputLimit
     except TilewrightError:
         raise
     except Exception as error:  # a caller's object may raise anything
-        raise SourceError(f"the file object {value!r} cannot be read: {error}") from error
+        raise SourceError(f"the file object ({type(value).__name__}) cannot be read: {error_text(error)}") from error
 
 
 def _decode_base64(text: str, limits: InputLimits) -> bytes:

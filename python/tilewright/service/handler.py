@@ -115,7 +115,7 @@ class RequestHandler:
         model = request.model or pictures.model
         pictures.find(model, request.upscale_factor)  # fails before the picture is read
         with report.stage("decode"):
-            source = self._read(request.input_image, request.image_parameter)
+            source = self._read(request.input_image, request.image_parameter, stop)
             picture = source.picture
             enlargement = pictures.resolve(
                 picture.width, picture.height, request.upscale_factor, model=model, frames=frame_count(picture)
@@ -148,7 +148,7 @@ class RequestHandler:
             ),
         )
 
-    def _read(self, image: object, parameter: ImageParameter) -> InputPicture:
+    def _read(self, image: object, parameter: ImageParameter, stop: threading.Event | None = None) -> InputPicture:
         return read_picture(
             image,
             self._store.get(),
@@ -156,6 +156,7 @@ class RequestHandler:
             keep_metadata=self._settings.keep_metadata,
             parameter=parameter,
             fetcher=self.fetcher,
+            stop=stop,
         )
 
     def _store_input(self, source: InputPicture, rollback: contextlib.ExitStack) -> str:

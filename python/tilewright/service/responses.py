@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tilewright.codecs.formats import media_type
+from tilewright.codecs.messages import error_text
 from tilewright.errors import InvalidTaskError, ParameterError, TaskError, TilewrightError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _error_item(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]
     if isinstance(error, MemoryError):
         error = TilewrightError(f"out of memory: {error}; a smaller picture or factor needs less")
     elif not isinstance(error, TilewrightError):
-        error = TilewrightError(f"unexpected failure: {type(error).__name__}: {error}")
+        error = TilewrightError(f"unexpected failure: {type(error).__name__}: {error_text(error)}")
     item: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.parameter is not None:
         item["parameter"] = error.parameter

@@ -1,0 +1,28 @@
+"""What a result of `tilewright upscale` keeps of its picture, and what it leaves out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tilewright.codecs.carried import left_out
+
+if TYPE_CHECKING:
+    from tilewright.literals import Format
+    from tilewright.picture import Animation, Picture
+
+
+def left_out_line(picture: Picture | Animation, file_format: Format) -> str | None:
+    """Returns one line about what the picture's file contains and the result does not; None if nothing."""
+    phrases = left_out(picture, file_format)
+    if not phrases:
+        return None
+    *first, last = phrases
+    listed = f"{', '.join(first)} and {last}" if first else last
+    is_plural = bool(first) or "entries" in last
+    hint = " (--keep-metadata keeps text and IPTC)" if picture.left_out.metadata else ""
+    return f"{listed} {'are' if is_plural else 'is'} left out{hint}"
+
+
+def stays_lossless(picture: Picture | Animation, file_format: Format, quality: int | None) -> bool | None:
+    """Returns True for lossless WEBP that stays WEBP, unless a quality is asked for; else None."""
+    return True if picture.lossless and file_format == "WEBP" and quality is None else None
