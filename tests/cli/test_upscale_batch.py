@@ -54,7 +54,9 @@ def test_folder_yields_its_own_pictures_sorted(capsys):
     Path("in/notes.txt").write_text("not a picture")
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
     assert files_in("out") == ["a.jpg", *(f"{letter}.png" for letter in "bcdefgh")]
-    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["in/a.JPG", *sorted(names)]
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == "in: left out 1 other file (notes.txt) and 1 subfolder (use -r)"
+    assert [line.split()[0] for line in lines] == ["in/a.JPG", *sorted(names)]
 
 
 @pytest.mark.usefixtures("nearest_neighbour")
@@ -105,7 +107,7 @@ def test_unexpanded_patterns(working_folder):
     for name in ("b.png", "a.png", "c.jpg", "sub/d.png"):
         write_picture(name)
     assert main(["upscale", "*.png", f"{working_folder}/su*/d.png", "-o", "out", "-x", "2"]) == 0
-    assert files_in("out") == ["a.png", "b.png", "d.png"]
+    assert files_in("out") == ["a.png", "b.png", "sub/d.png"]
 
 
 @pytest.mark.usefixtures("nearest_neighbour")

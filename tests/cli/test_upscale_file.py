@@ -197,3 +197,35 @@ def test_overwrite_replaces_an_existing_result():
 
 def test_every_output_format_has_an_extension():
     assert set(files._FORMAT_OF_SUFFIX.values()) == set(files.FORMATS)
+
+
+@pytest.mark.parametrize(("verdict", "note"), [(True, ", NSFW content"), (False, "")])
+@pytest.mark.usefixtures("nearest_neighbour")
+def test_results_are_checked_if_the_settings_ask_for_it(verdict, note, monkeypatch, capsys):
+    checked = []
+
+    def is_nsfw(_, picture):
+        checked.append((picture.width, picture.height))
+        return verdict
+
+    monkeypatch.setattr("tilewright.nsfw.nsfw_problem", lambda: None)
+    monkeypatch.setattr("tilewright.nsfw.NsfwClassifier.is_nsfw", is_nsfw)
+    write_picture("a.png")
+    assert main(["upscale", "a.png", "-o", "1.png", "-x", "2", "--report", "-q"]) == 0
+    assert "NSFWContent" not in json.loads(capsys.readouterr().out)
+    assert checked == []
+    monkeypatch.setenv("TILEWRIGHT_CHECK_NSFW", "on")
+    assert main(["upscale", "a.png", "-o", "2.png", "-x", "2", "--report"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["NSFWContent"] is verdict
+    assert re.fullmatch(rf"a\.png -> 2\.png 48x32 in [0-9.]+ s{note}\n", err)
+    assert checked == [(48, 32)]
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_missing_classifier_is_one_error(monkeypatch, capsys):
+    monkeypatch.setattr("tilewright.nsfw.nsfw_problem", lambda: "no classifier is installed")
+    monkeypatch.setenv("TILEWRIGHT_CHECK_NSFW", "on")
+    write_picture("a.png")
+    assert main(["upscale", "a.png", "-o", "b.png", "-x", "2"]) == 2
+    assert capsys.readouterr().err == "tilewright: TILEWRIGHT_CHECK_NSFW is on, and no classifier is installed\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tilewright.engine.memory import default_memory_budget, peak_memory
+from tilewright.engine.memory import default_memory_budget, extended_memory_budget, peak_memory
 
 
 def test_peak_memory_never_falls():
@@ -20,3 +20,5 @@ def test_peak_memory_never_falls():
 def test_default_budget_is_a_modest_part_of_the_memory():
     assert 2**27 <= default_memory_budget() <= 2**32
     assert math.isfinite(default_memory_budget())
+    assert default_memory_budget() <= extended_memory_budget() * 1.1, "free memory changes between the calls"
+    assert extended_memory_budget() <= 2**34

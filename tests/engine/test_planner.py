@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilewright._core import TilePlan
+from tilewright.engine import planner
 from tilewright.engine.planner import Demand, plan_tiles
 from tilewright.errors import ModelError, TilewrightError
 from tilewright.models.spec import ModelSpec
@@ -149,3 +151,54 @@ def test_narrow_picture_takes_no_more_memory_than_a_wider_one(width, height):
     plan = plan_tiles(width, height, SHALLOW, demand=demand, memory_budget=2**32)
     assert demand.bytes_for(plan.tile_width, plan.tile_height, width, 4) <= 448 * 2**20
     assert len(plan) * plan.tile_width * plan.tile_height <= 1.1 * max(width, 16) * max(height, 16)
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    """Sets the default and the extended memory budget, in MB."""
+
+    def set_budgets(default, extended):
+        monkeypatch.setattr(planner, "default_memory_budget", lambda: default * 10**6)
+        monkeypatch.setattr(planner, "extended_memory_budget", lambda: extended * 10**6)
+
+    return set_budgets
+
+
+def test_a_deep_network_takes_more_of_the_free_memory(memory):
+    memory(1000, 1000)
+    assert plan_tiles(1920, 1080, DEEP).redundancy > 2.5
+    memory(1000, 16_000)
+    plan = plan_tiles(1920, 1080, DEEP)
+    assert plan.redundancy <= 1.25
+    assert plan.tile_width * plan.tile_height * DEEP.bytes_per_pixel < 0.7 * 16e9, "no more memory than it takes"
+    memory(1000, 4000)
+    assert 1.25 < plan_tiles(1920, 1080, DEEP).redundancy < 1.6
+
+
+def test_only_plans_of_high_redundancy_take_more_memory(memory):
+    memory(450, 16_000)
+    plan, same = plan_tiles(5312, 2988, SHALLOW), plan_tiles(5312, 2988, SHALLOW, memory_budget=450 * 10**6)
+    assert (plan.tile_width, plan.tile_height) == (same.tile_width, same.tile_height)
+
+
+def test_a_budget_from_the_caller_is_never_extended(memory):
+    memory(1000, 16_000)
+    plan = plan_tiles(1920, 1080, DEEP, memory_budget=10**9)
+    assert plan.tile_width * plan.tile_height * DEEP.bytes_per_pixel <= 10**9
+
+
+@pytest.mark.parametrize(("tile", "raised"), [(1, True), (200, False)])
+def test_a_tile_that_multiplies_the_work_is_worth_a_warning(tile, raised):
+    plan = plan_tiles(2000, 1000, DEEP, tile=tile)
+    warning = planner.tile_warning(plan, DEEP, tile)
+    assert f"tiles of {plan.tile_width} x {plan.tile_height} pixels" in warning
+    assert f"compute {plan.redundancy:.1f} pixels for each one needed" in warning
+    assert ("is less than the network takes" in warning) == raised
+    better = int(re.search("choose ([0-9]+) or more", warning)[1])
+    assert planner.tile_warning(plan_tiles(2000, 1000, DEEP, tile=better), DEEP, better) is None
+
+
+def test_other_tiles_are_worth_no_warning():
+    assert planner.tile_warning(plan_tiles(2000, 1000, SHALLOW, tile=100), SHALLOW, 100) is None
+    assert planner.tile_warning(plan_tiles(20, 10, DEEP, tile=1), DEEP, 1) is None, "one tile holds the picture"
+    assert planner.tile_warning(plan_tiles(2000, 1000, DEEP, memory_budget=1), DEEP, None) is None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from tilewright.cli.parser import parser
+from tilewright.cli.signals import StopSignals, stop_status
+from tilewright.cli.streams import with_checked_streams
 from tilewright.cli.terminal import error_console, log_records, print_error
 from tilewright.errors import TilewrightError
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-_OK, _FAILED, _UNUSABLE, _INTERRUPTED = 0, 1, 2, 130
+_OK, _UNUSABLE = 0, 2
 
 
+@with_checked_streams
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 on success; 1 if something failed; 2 if the command line is invalid or
-        impossible, with nothing written; 130 if stopped with Ctrl-C.
+        impossible, with nothing written; 130 if stopped with Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
     """
     try:
         arguments = parser().parse_args(argv)
@@ -35,22 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _OK if stop.code is None else int(stop.code)
     console = error_console()
     try:
-        with log_records(console, _log_level(arguments)):
+        with log_records(console, _log_level(arguments)), StopSignals(console) as signals:
             command = importlib.import_module(f"tilewright.cli.{arguments.command}")
-            status = int(command.run(arguments, console))
-            sys.stdout.flush()  # here, where a closed pipe can still be handled
-            return status
+            return int(command.run(arguments, console, signals))
     except TilewrightError as error:
         print_error(console, error.message)
         return _UNUSABLE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print_error(console, "stopped; finished files are kept, and none is incomplete")
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader of stdout has closed it. Without this, Python would fail again when it flushes
-        # stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILED
+        return stop_status(stop)
 
 
 def _log_level(arguments: argparse.Namespace) -> int:

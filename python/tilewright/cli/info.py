@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilewright._core import available_isas, default_isa
 from tilewright.errors import DeviceError, TilewrightError
+from tilewright.folders import fallback_folder, is_writable, user_folder
 from tilewright.runtimes import import_runtime
 from tilewright.settings import Settings
 
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tilewright.cli.signals import StopSignals
 
-def run(arguments: argparse.Namespace, _console: Console) -> int:
+
+def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals) -> int:
     """Prints the facts on stdout and returns the exit status.
 
     Raises:
@@ -29,7 +33,7 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     if arguments.plan is not None:
         from tilewright.cli.plan import plan_facts, plan_lines
 
-        facts = plan_facts(arguments.plan, arguments.factor, arguments.model, arguments.denoise)
+        facts = plan_facts(arguments.plan, arguments.factor, arguments.model, arguments.denoise, arguments.tile)
         lines = plan_lines(facts)
     else:
         facts = gather_facts(Settings.from_environment())
@@ -96,7 +100,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "availableISAs": available_isas(),
         "model": settings.model,
         "autoModel": DEFAULT,
-        "memoryBudget": settings.memory_budget or _default_budget(on_device=device == "cuda" and not kernels_problem),
+        **_budgets(settings, on_device=device == "cuda" and not kernels_problem),
         "maxInputPixels": settings.max_input_pixels,
         "cacheDir": str(settings.cache_dir),
         "store": settings.store,
@@ -104,7 +108,6 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
 
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    budget = facts["memoryBudget"] / 2**20
     return [
         ("tilewright", facts["tilewright"]),
         ("Python", f"{facts['python']} on {facts['platform']}"),
@@ -122,10 +125,10 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Threads", str(facts["threads"])),
         ("Kernels", f"{facts['isa']} (available: {', '.join(facts['availableISAs'])})"),
         ("Model", _model_line(facts)),
-        ("Memory budget", f"{budget:.0f} MiB per picture"),
+        ("Memory budget", _budget_line(facts)),
         ("Largest picture", f"{facts['maxInputPixels'] / 1e6:g} megapixels"),
-        ("Cache", facts["cacheDir"]),
-        ("Store", facts["store"]),
+        ("Cache", _cache_line(Path(facts["cacheDir"]))),
+        ("Store", _store_line(facts["store"])),
     ]
 
 
@@ -159,6 +162,22 @@ def _precision_line(facts: Mapping[str, Any]) -> str:
     if not facts["bf16"]:
         return "fp32; this CPU has no bf16"
     return "bf16 for networks whose result agrees with fp32 when opened, else fp32"
+
+
+def _budget_line(facts: Mapping[str, Any]) -> str:
+    usual, most = (round(facts[name] / 2**20) for name in ("memoryBudget", "extendedMemoryBudget"))
+    return f"{usual} MiB per picture" + (f", up to {most} MiB for deep networks" if most > usual else "")
+
+
+def _cache_line(folder: Path) -> str:
+    fallback = fallback_folder("cache")
+    return str(folder) if is_writable(folder) else f"{fallback} ({folder} cannot be written)"
+
+
+def _store_line(store: str) -> str:
+    if store != str(user_folder("images")) or is_writable(Path(store)):
+        return store
+    return f"{fallback_folder('images')} ({store} cannot be written)"
 
 
 def _model_line(facts: Mapping[str, Any]) -> str:
@@ -200,12 +219,18 @@ def _kernels_problem() -> str | None:
     return kernels_problem()
 
 
-def _default_budget(*, on_device: bool) -> int:
+def _budgets(settings: Settings, *, on_device: bool) -> dict[str, int]:
     from tilewright.engine.cuda.planner import default_device_budget
-    from tilewright.engine.memory import default_memory_budget
+    from tilewright.engine.memory import default_memory_budget, extended_memory_budget
     from tilewright.engine.sessions.cuda_check import cuda_kernels
 
-    return default_device_budget(cuda_kernels()) if on_device else default_memory_budget()
+    if settings.memory_budget is not None:
+        usual = most = settings.memory_budget
+    elif on_device:
+        usual = most = default_device_budget(cuda_kernels())
+    else:
+        usual, most = default_memory_budget(), extended_memory_budget()
+    return {"memoryBudget": usual, "extendedMemoryBudget": most}
 
 
 def _has_bf16() -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tilewright.literals import INPUT_FORMATS
 
 if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    _Commands = argparse._SubParsersAction["_Parser"]
 
 _EPILOG = """\
 examples:
@@ -19,7 +19,7 @@ examples:
   tilewright info
 
 exit status: 0 success; 1 something failed; 2 invalid or impossible command line,
-nothing was written; 130 stopped with Ctrl-C.
+nothing was written; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
 """
 
 _UPSCALE_EPILOG = """\
@@ -31,6 +31,7 @@ examples:
   tilewright upscale scan.png -o scan4.png -x 4 --model my-network.onnx
   tilewright upscale drawing.jpg -o drawing2.png -x 2 --model realcugan-pro --denoise 3
   tilewright upscale *.png -o screens/ --size 3840x2160
+  tilewright upscale - -o - -x 2 < photo.jpg > large.jpg
 
 A picture that fails is reported on stderr, and the others are still upscaled. Results
 are written atomically. Options override the TILEWRIGHT_ environment variables.
@@ -47,12 +48,18 @@ A task:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Reports a mistake on one line. The usage would be many lines, with the message below them."""
+        self.exit(2, f"tilewright: {message}; see `{self.prog} --help`\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the whole command line.
 
     Its result has ``command``, ``verbose``, ``quiet`` and the arguments of that command.
     """
-    result = argparse.ArgumentParser(
+    result = _Parser(
         prog="tilewright",
         description="Upscales pictures with a super-resolution network.",
         epilog=_EPILOG,
@@ -104,14 +111,15 @@ def _add_files_and_size(command: argparse.ArgumentParser) -> None:
         "inputs",
         metavar="IN",
         nargs="+",
-        help=f"{INPUT_FORMATS} files, animations included; folders of pictures; patterns such as '*.png'",
+        help=f"{INPUT_FORMATS} files, animations included; folders of pictures; patterns such as '*.png'; - for stdin",
     )
     command.add_argument(
         "-o",
         "--out",
         metavar="OUT",
         required=True,
-        help="output file; or output folder, if it exists, ends with a slash, or IN can be several pictures",
+        help="output file; or output folder, if it exists, ends with a slash, or IN can be several pictures; "
+        "- for stdout",
     )
     scale = command.add_mutually_exclusive_group(required=True)
     scale.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), help="upscaling factor")
@@ -145,7 +153,7 @@ def _add_format(command: argparse.ArgumentParser) -> None:
         "--format",
         type=_format,
         choices=("png", "jpg", "webp"),
-        help="output format (default: from the extension of OUT; in a folder, each input's own, else PNG)",
+        help="output format (default: from the extension of OUT; in a folder or to stdout, each input's own, else PNG)",
     )
     command.add_argument(
         "--quality",
@@ -213,6 +221,7 @@ def _add_info(commands: _Commands) -> None:
     )
     command.add_argument("--model", metavar="NAME|FILE", help="with --plan: as for upscale")
     command.add_argument("--denoise", metavar="LEVEL", help="with --plan: as for upscale")
+    command.add_argument("--tile", metavar="N", type=_positive, help="with --plan: as for upscale")
     command.add_argument(
         "-x", "--factor", type=int, choices=(2, 3, 4), default=4, help="with --plan: upscaling factor (default: 4)"
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tilewright.cli.durations import roughly
 from tilewright.upscaler import Upscaler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def plan_facts(size: tuple[int, int], factor: int, model: str | None, denoise: str | None) -> dict[str, Any]:
+def plan_facts(
+    size: tuple[int, int], factor: int, model: str | None, denoise: str | None, tile: int | None
+) -> dict[str, Any]:
     """Returns what ``tilewright info --plan --json`` prints.
 
     Returns:
@@ -20,7 +23,7 @@ def plan_facts(size: tuple[int, int], factor: int, model: str | None, denoise: s
         TilewrightError: The network cannot be opened, or does not offer the factor.
     """
     width, height = size
-    with Upscaler(model=model, denoise=denoise) as upscaler:
+    with Upscaler(model=model, denoise=denoise, tile=tile) as upscaler:
         session = upscaler.session(factor=factor)
         found = upscaler.estimate(width, height, factor)
     plan, spec = found.plan, session.spec
@@ -56,7 +59,7 @@ def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Halo", f"{facts['halo']} pixels, feather {facts['feather']}; {_seams(facts)}"),
         ("Redundancy", f"{facts['redundancy']:.3f} pixels computed for each one needed"),
         ("Memory", f"{facts['memory'] / 2**20:.0f} MiB beyond the loaded network, written as PNG"),
-        ("Time", f"{facts['seconds']:.3g} s in the network, estimated from a small patch"),
+        ("Time", f"{roughly(facts['seconds'])} in the network, estimated from a small patch"),
     ]
 
 

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from tilewright.errors import TilewrightError
 from tilewright.settings import Settings
-from tilewright.upscaler import open_store
+from tilewright.store.opening import open_store
 
 if TYPE_CHECKING:
     import argparse
 
     from rich.console import Console
 
+    from tilewright.cli.signals import StopSignals
+
 _DAY = 24 * 3600
 
 
-def run(arguments: argparse.Namespace, _console: Console) -> int:
+def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals) -> int:
     """Prints the store's location and contents, or the number of removed images, on stdout.
 
     Returns:
@@ -29,7 +31,7 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
         TilewrightError: ``--unused-for`` without ``clean``.
     """
     settings = Settings.from_environment()
-    store = open_store(settings.store, settings)
+    store = open_store(settings.store, ttl=settings.store_ttl, shared=settings.store_shared)
     if arguments.action == "clean":
         days = arguments.unused_for
         removed = store.expire() if days is None else store.clean(unused_for=days * _DAY)

@@ -5,44 +5,56 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tilewright.cli.durations import told
+from tilewright.cli.existing import differences_line, find_different, network_description
 from tilewright.cli.fidelity import left_out_line, stays_lossless
-from tilewright.cli.files import existing_problem, plan_jobs
+from tilewright.cli.files import own_format, plan_jobs
+from tilewright.cli.forecast import forecast
+from tilewright.cli.output import check_absent, open_output, read_input, remove_leftovers
 from tilewright.cli.progress import ProgressBar
+from tilewright.cli.sharing import Elsewhere
+from tilewright.cli.sizes import without_impossible
+from tilewright.cli.streams import has_lost_reader
 from tilewright.cli.terminal import print_error, print_line
 from tilewright.codecs.decode import decode_any
 from tilewright.codecs.formats import DEFAULT_OPTIONS
 from tilewright.engine.enlargement import frame_count
-from tilewright.errors import SourceError, StoreError, TilewrightError
-from tilewright.inputs.resolve import read_file
+from tilewright.errors import SourceError, TilewrightError
+from tilewright.nsfw import classifier_of
 from tilewright.options import new_picture_upscaler
 from tilewright.settings import Settings
-from tilewright.store.atomic import atomic_write
 
 if TYPE_CHECKING:
     import argparse
 
     from rich.console import Console
 
-    from tilewright.cli.files import FileJob
+    from tilewright.cli.job import FileJob
+    from tilewright.cli.signals import StopSignals
     from tilewright.engine.report import Report
+    from tilewright.nsfw import NsfwClassifier
     from tilewright.picture_upscaler import PictureUpscaler
+
+_OK, _FAILED, _UNUSABLE = 0, 1, 2
 
 _log = logging.getLogger("tilewright")
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -> int:
     """Upscales all files.
 
     Returns:
-        1 if a file failed, else 0.
+        1 if a file failed, 2 if results would overwrite inputs or each other, else 0.
 
     Raises:
         TilewrightError: The command cannot be carried out; nothing was written.
     """
+    settings = Settings.from_environment()
+    made_with = network_description(arguments, settings)
     plan = plan_jobs(
         arguments.inputs,
         arguments.out,
@@ -50,24 +62,60 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         recursive=arguments.recursive,
         overwrite=arguments.overwrite,
     )
-    for name, problem in plan.problems:
+    for line in plan.conflicts:
+        print_error(console, line)
+    if plan.conflicts:
+        return _UNUSABLE
+    jobs, too_large = without_impossible(plan.jobs, arguments)
+    problems = [*plan.problems, *too_large]
+    for name, problem in problems:
         print_error(console, f"{name}: {problem}")
-    if plan.done and not arguments.quiet:
-        print_line(console, f"{len(plan.done)} skipped because their results exist; use --overwrite to replace them")
-    failed = len(plan.problems)
-    if plan.jobs:
-        failed += _run_jobs(plan.jobs, arguments, console)
-    total = len(plan.jobs) + len(plan.problems)
+    different = find_different(plan.existing, arguments, made_with)
+    if different:
+        print_error(console, differences_line(different))
+    if not arguments.quiet:
+        for line in plan.notes:
+            print_line(console, line)
+        if skipped := len(plan.existing) - len(different):
+            print_line(console, f"{skipped} skipped because their results exist; use --overwrite to replace them")
+    failed = len(problems) + len(different)
+    total = len(jobs) + failed
+    if jobs:
+        remove_leftovers(jobs)
+        failed += _run_jobs(jobs, _Command(arguments, settings, console, signals, made_with, classifier_of(settings)))
+    if arguments.report and has_lost_reader():
+        print_error(console, "stdout was closed by its reader, so reports are missing")
     if failed and total > 1:
         print_error(console, f"{failed} of {total} failed")
-    return 1 if failed else 0
+    return _FAILED if failed else _OK
 
 
-def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Console) -> int:
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """What holds for all files of one command.
+
+    Attributes:
+        arguments: Parsed command line.
+        settings: Settings from the environment.
+        console: Console on stderr.
+        signals: Handler of Ctrl-C and other signals.
+        made_with: What the results are made with, see `network_description`.
+        classifier: Checks the results; None if they are not checked.
+    """
+
+    arguments: argparse.Namespace
+    settings: Settings
+    console: Console
+    signals: StopSignals
+    made_with: str
+    classifier: NsfwClassifier | None
+
+
+def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
     """Upscales the files and returns how many failed."""
-    settings = Settings.from_environment()
+    arguments, console = command.arguments, command.console
     pictures = new_picture_upscaler(
-        settings,
+        command.settings,
         {
             "model": arguments.model,
             "denoise": arguments.denoise,
@@ -79,6 +127,7 @@ def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Conso
         },
     )
     failed = 0
+    elsewhere = Elsewhere()
     with (
         contextlib.closing(pictures),
         ProgressBar(console, files=len(jobs), quiet=arguments.quiet) as bar,
@@ -90,44 +139,68 @@ def _run_jobs(jobs: list[FileJob], arguments: argparse.Namespace, console: Conso
             pictures.networks.factors(pictures.model)
         else:
             pictures.session(factor=arguments.factor)
-        for job in jobs:
-            bar.start_file(job.source.name)
+        bar.wait("estimating the time")
+        expected = forecast([job.source for job in jobs], arguments, pictures)
+        bar.expect(expected.weights, expected.seconds)
+        if expected.announcement is not None and not arguments.quiet:
+            print_line(console, f"tilewright: {expected.announcement}")
+        for job in elsewhere.with_postponed(jobs):
+            bar.start_file(job.label)
             began = time.monotonic()
             try:
-                report = _upscale_file(job, arguments, settings, pictures, bar, console)
+                report, nsfw = _upscale_file(job, command, pictures, bar)
             except Exception as error:  # no failure of one file may stop the others
-                print_error(console, _failure(job, error))
-                failed += 1
+                if not elsewhere.takes(job, error):
+                    print_error(console, _failure(job, error))
+                    failed += 1
                 continue
             if arguments.report:
-                print(json.dumps({"file": str(job.target), **report.facts()}))
+                _print_report(job, report, nsfw, console)
             if not arguments.quiet:
-                took = time.monotonic() - began
+                took = told(time.monotonic() - began)
                 width, height = report.output_size
-                print_line(console, f"{job.source} -> {job.target} {width}x{height} in {took:.1f} s")
+                note = ", NSFW content" if nsfw else ""
+                print_line(console, f"{job.source_name} -> {job.target_name} {width}x{height} in {took}{note}")
+    if not arguments.quiet:
+        for line in elsewhere.lines():
+            print_line(console, line)
     return failed
 
 
+def _print_report(job: FileJob, report: Report, nsfw: bool | None, console: Console) -> None:
+    """Prints a report on stdout, or on stderr if the picture goes to stdout."""
+    verdict = {} if nsfw is None else {"NSFWContent": nsfw}
+    line = json.dumps({"file": job.target_name, **report.facts(), **verdict})
+    if job.target is None:
+        print_line(console, line)
+    else:
+        print(line, flush=True)
+
+
 def _upscale_file(
-    job: FileJob,
-    arguments: argparse.Namespace,
-    settings: Settings,
-    pictures: PictureUpscaler,
-    bar: ProgressBar,
-    console: Console,
-) -> Report:
-    """Upscales one file and returns its report.
+    job: FileJob, command: _Command, pictures: PictureUpscaler, bar: ProgressBar
+) -> tuple[Report, bool | None]:
+    """Upscales one file.
+
+    Returns:
+        Its report, and whether the result is likely not safe for work; None if that is not checked.
 
     Raises:
+        ResultExistsError: The result exists by now.
+        BusyError: Another process is making the result.
         TilewrightError: The file cannot be upscaled; nothing was written.
     """
+    arguments, settings = command.arguments, command.settings
+    check_absent(job, overwrite=arguments.overwrite)
     report = pictures.new_report()
     with report.stage("decode"):
-        data = read_file(job.source, settings.limits)
+        data = read_input(job, settings.limits)
         keep_metadata = arguments.keep_metadata or settings.keep_metadata
-        picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata)
-    if not arguments.quiet and (line := left_out_line(picture, job.file_format)):
-        print_line(console, f"{job.source}: {line}")
+        with command.signals.postponed():  # libvips calls Python while it decodes
+            picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata)
+    file_format = job.file_format or own_format(data)
+    if not arguments.quiet and (line := left_out_line(picture, file_format)):
+        print_line(command.console, f"{job.source_name}: {line}")
     with report.stage("open"):
         enlargement = pictures.resolve(
             picture.width,
@@ -137,29 +210,26 @@ def _upscale_file(
             fit=arguments.fit,
             frames=frame_count(picture),
         )
-    try:
-        with report.stage("store"), atomic_write(job.target) as file:
-            pictures.write(
-                picture,
-                enlargement,
-                file,
-                job.file_format,
-                pictures.encode_options(
-                    quality=arguments.quality or DEFAULT_OPTIONS.quality,
-                    compression=arguments.compression,
-                    progressive=arguments.progressive,
-                    lossless=arguments.lossless or stays_lossless(picture, job.file_format, arguments.quality),
-                ),
-                on_progress=bar.tiles(enlargement.width * enlargement.height),
-                check_result=None,
-                report=report,
-            )
-            # Another program may have written the target while the network ran.
-            if not arguments.overwrite and os.path.lexists(job.target):
-                raise StoreError(existing_problem(job.target))
-    except OSError as error:
-        raise StoreError(f"{job.target} cannot be written: {error.strerror or error}") from error
-    return report
+    with (
+        report.stage("store"),
+        open_output(job, overwrite=arguments.overwrite, made_with=command.made_with) as file,
+    ):
+        nsfw = pictures.write(
+            picture,
+            enlargement,
+            file,
+            file_format,
+            pictures.encode_options(
+                quality=arguments.quality or DEFAULT_OPTIONS.quality,
+                compression=arguments.compression,
+                progressive=arguments.progressive,
+                lossless=arguments.lossless or stays_lossless(picture, file_format, arguments.quality),
+            ),
+            on_progress=bar.tiles(enlargement.width * enlargement.height, frame_count(picture)),
+            check_result=None if command.classifier is None else command.classifier.is_nsfw,
+            report=report,
+        )
+    return report, nsfw
 
 
 def _failure(job: FileJob, error: Exception) -> str:
@@ -167,6 +237,6 @@ def _failure(job: FileJob, error: Exception) -> str:
     if isinstance(error, SourceError):  # its message names the file
         return error.message
     if isinstance(error, TilewrightError):
-        return f"{job.source}: {error.message}"
+        return f"{job.source_name}: {error.message}"
     _log.info("unexpected failure", exc_info=error)
-    return f"{job.source}: unexpected failure: {type(error).__name__}: {error}"
+    return f"{job.source_name}: unexpected failure: {type(error).__name__}: {error}"

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _LOADERS = {"PNG": "pngload_buffer", "JPG": "jpegload_buffer", "WEBP": "webpload_buffer", "GIF": "gifload_buffer"}
 
+SNIFF_BYTES = 256
+"""Bytes from the beginning of a file that `sniff` needs."""
+
 _BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 
 # Unsupported formats by their first bytes, so that the error message can name them.

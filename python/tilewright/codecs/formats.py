@@ -74,7 +74,7 @@ def check_encodable(picture: Picture | Animation, width: int, height: int, file_
             cannot store, or is an animation and the format holds still pictures only.
             ``allowed_values`` lists the formats that would work.
     """
-    _check_size(width, height, file_format)
+    check_size(width, height, file_format)
     _check_colour_space(picture, file_format)
     if isinstance(picture, Animation):
         check_animation(picture, file_format)
@@ -95,7 +95,12 @@ def check_animation(animation: Animation, file_format: Format) -> None:
         )
 
 
-def _check_size(width: int, height: int, file_format: Format) -> None:
+def check_size(width: int, height: int, file_format: Format) -> None:
+    """Checks that a format can hold a picture of a size in pixels.
+
+    Raises:
+        EncodeError: The picture is too large for the format.
+    """
     longest = max(width, height)
     if longest > _LONGEST_SIDE[file_format]:
         allowed = [name for name in FORMATS if longest <= _LONGEST_SIDE[name]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codecs.metadata import NO_METADATA, Metadata
+from tilewright.errors import TilewrightError
 from tilewright.picture import Picture
 
 if TYPE_CHECKING:
@@ -42,6 +43,27 @@ class SourceInfo:
     metadata: Metadata = NO_METADATA
     source_format: str = "array"
     lossless: bool = False
+
+
+def checked_array(pixels: Pixels) -> Pixels:
+    """Returns an array ``[H, W, C]`` in native byte order, C-contiguous and aligned.
+
+    Raises:
+        TypeError: Not a uint8 or uint16 array.
+        TilewrightError: A shape that is not a picture.
+    """
+    if not isinstance(pixels, np.ndarray) or pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}; scale and convert it first")
+    shape = pixels.shape if pixels.ndim != 2 else (*pixels.shape, 1)
+    if len(shape) != 3 or shape[2] not in (1, 2, 3, 4) or 0 in shape:
+        raise TilewrightError(
+            f"pixels must be [height, width] or [height, width, 1 to 4 channels] and not empty, "
+            f"not {list(pixels.shape)}",
+            parameter="pixels",
+        )
+    native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    return np.require(native, requirements=["C", "A"]).reshape(shape)
 
 
 def picture_from_samples(samples: Pixels, info: SourceInfo | None = None) -> Picture:

@@ -11,13 +11,16 @@ from tilewright.models.probe import probe_batch
 
 if TYPE_CHECKING:
     from tilewright._core import TilePlan
-    from tilewright.engine.executor import Executor
+    from tilewright.engine.execute import Executors
     from tilewright.engine.job import TileLimits
     from tilewright.engine.sessions.base import Session
 
 # Large enough to reach the network's usual speed, small enough to be quick: 0.1 s for the fast
-# networks on two cores.
-_PROBE_SIDE = 128
+# networks on two cores. Deep networks reach it with fewer pixels.
+_PROBE_SIDES = (32, 64, 128)
+
+# A run of so many seconds is long enough to be measured.
+_ENOUGH = 0.2
 
 _RGB_BYTES = 3
 
@@ -38,27 +41,34 @@ class Estimate:
     seconds: float
 
 
-def estimate(session: Session, executor: Executor, width: int, height: int, limits: TileLimits) -> Estimate:
+def estimate(session: Session, executors: Executors, width: int, height: int, limits: TileLimits) -> Estimate:
     """Estimates an RGB picture of 8 bits that is written as PNG.
 
     Runs the network briefly to measure its speed.
 
     Args:
         session: Session that would run the network.
-        executor: Executor for the session.
+        executors: Plans the tiles.
         width: Width of the picture in pixels.
         height: Height of the picture in pixels.
         limits: Limits for tiles.
     """
     shape = PictureShape(width, height, pixel_bytes=_RGB_BYTES, band_pixel_bytes=_RGB_BYTES)
-    plan = executor.plan(shape, session, limits)
+    plan = executors.plan(shape, session, limits)
     pixels = len(plan) * plan.tile_width * plan.tile_height
-    return Estimate(plan, executor.memory(shape, session, plan), pixels * _seconds_per_pixel(session))
+    return Estimate(
+        plan, executors.for_session(session).memory(shape, session, plan), pixels * _seconds_per_pixel(session)
+    )
 
 
 def _seconds_per_pixel(session: Session) -> float:
-    batch = probe_batch(session.spec, _PROBE_SIDE)
-    session.run(batch)  # the first run of a shape includes preparation
-    began = time.perf_counter()
-    session.run(batch)
-    return (time.perf_counter() - began) / float(batch.shape[2] * batch.shape[3])
+    # On a device, the network is opened once for each shape, which takes longer than the run.
+    for side in _PROBE_SIDES if session.tensor_memory == "host" else _PROBE_SIDES[-1:]:
+        batch = probe_batch(session.spec, side)
+        session.run(batch)  # the first run of a shape includes preparation
+        began = time.perf_counter()
+        session.run(batch)
+        seconds = time.perf_counter() - began
+        if seconds > _ENOUGH:
+            break
+    return seconds / float(batch.shape[2] * batch.shape[3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from tilewright.engine.alpha import bleed_colour
@@ -9,10 +10,12 @@ from tilewright.engine.cuda.executor import CudaExecutor
 from tilewright.engine.host.executor import HostExecutor
 from tilewright.engine.job import Job, PictureShape
 from tilewright.engine.layers import picture_layers
+from tilewright.engine.planner import tile_warning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tilewright._core import TilePlan
     from tilewright.engine.executor import Executor
     from tilewright.engine.job import TileLimits
     from tilewright.engine.networks import Lease
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from tilewright.engine.sessions.base import Session
     from tilewright.engine.sinks import RowSink
     from tilewright.picture import Pixels
+
+
+_log = logging.getLogger("tilewright")
 
 
 class Executors:
@@ -32,10 +38,23 @@ class Executors:
     def __init__(self) -> None:
         """Makes the executors; they take no memory yet."""
         self._executors: Mapping[str, Executor] = {"host": HostExecutor(), "cuda": CudaExecutor()}
+        self._warned: set[tuple[str, int | None]] = set()
 
     def for_session(self, session: Session) -> Executor:
         """Returns the executor for the memory that a session's tensors are in."""
         return self._executors[session.tensor_memory]
+
+    def plan(self, shape: PictureShape, session: Session, limits: TileLimits) -> TilePlan:
+        """Cuts a picture into tiles; see `Executor.plan`.
+
+        Logs a warning, once for each network, if the caller's tile multiplies the work.
+        """
+        plan = self.for_session(session).plan(shape, session, limits)
+        warning, key = tile_warning(plan, session.spec, limits.tile), (session.spec.name, limits.tile)
+        if warning is not None and key not in self._warned:
+            self._warned.add(key)
+            _log.warning("%s: %s", session.spec.name, warning)
+        return plan
 
     def release_buffers(self) -> None:
         """Frees the buffers that are kept between pictures."""
@@ -84,7 +103,6 @@ def execute(
         on_progress=on_progress,
         report=report,
     )
-    executor = executors.for_session(session)
-    plan = executor.plan(job.shape, session, limits)
+    plan = executors.plan(job.shape, session, limits)
     report.describe(plan, session)
-    executor.run(job, plan)
+    executors.for_session(session).run(job, plan)

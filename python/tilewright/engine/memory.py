@@ -10,6 +10,9 @@ from pathlib import Path
 # A program that upscales rarely has its machine to itself. Users can ask for more.
 _LARGEST_DEFAULT_BUDGET = 4 * 2**30
 
+# For pictures that would take much longer with less.
+_LARGEST_EXTENDED_BUDGET = 16 * 2**30
+
 
 def peak_memory() -> int | None:
     """Returns the peak resident memory of this process in bytes; None if it is unknown."""
@@ -30,6 +33,20 @@ def default_memory_budget() -> int:
     It is a quarter of the machine's memory, half of what is available, or 4 GiB, whichever is
     least.
     """
+    return min(_LARGEST_DEFAULT_BUDGET, _share_of_memory())
+
+
+def extended_memory_budget() -> int:
+    """Returns the budget in bytes of a picture that would take much longer within the default.
+
+    It is a quarter of the machine's memory, half of what is available, or 16 GiB, whichever is
+    least.
+    """
+    return min(_LARGEST_EXTENDED_BUDGET, _share_of_memory())
+
+
+def _share_of_memory() -> int:
+    """Returns a quarter of the machine's memory or half of what is available, in bytes."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this platform
@@ -38,10 +55,10 @@ def default_memory_budget() -> int:
     # "max" means none.
     with contextlib.suppress(OSError, ValueError):
         memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    budget = min(_LARGEST_DEFAULT_BUDGET, memory // 4)
+    share = memory // 4
     with contextlib.suppress(OSError, ValueError, StopIteration):
-        budget = min(budget, _kibibytes("/proc/meminfo", "MemAvailable:") // 2)
-    return budget
+        share = min(share, _kibibytes("/proc/meminfo", "MemAvailable:") // 2)
+    return share
 
 
 def _kibibytes(file: str, name: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tilewright._core import TilePlan
-from tilewright.engine.memory import default_memory_budget
+from tilewright.engine.memory import default_memory_budget, extended_memory_budget
 from tilewright.errors import ModelError, TilewrightError
 from tilewright.limits import NARROWEST
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 # with ten times the memory, 3 % more.
 _MODEST_MEMORY = 448 * 2**20
 _SLIGHT_REDUNDANCY = 1.10
+
+# Above this redundancy, a plan without a budget from the caller may take the extended budget. Deep
+# networks have a halo of up to 96 and take 15 kB for each pixel, so within 4 GiB their tiles are
+# mostly halo.
+_HIGH_REDUNDANCY = 1.25
+
+# From this redundancy on, a tile that the caller has chosen is worth a warning.
+_WASTEFUL_REDUNDANCY = 3.0
 
 # Fixed cost of a tile (calls, thread synchronisation), expressed in pixels.
 _PIXELS_PER_RUN = 1000
@@ -89,8 +97,9 @@ def plan_tiles(
         spec: Spec of the network.
         demand: Memory to count; None for ``spec.bytes_per_pixel``.
         tile: Width and height of tiles, raised to the network's minimum; None to choose.
-        memory_budget: Bytes that `demand` may add up to; None for `default_memory_budget`. If even
-            the smallest tile takes more, the smallest tile is chosen.
+        memory_budget: Bytes that `demand` may add up to; None for `default_memory_budget`, and up to
+            `extended_memory_budget` if the plan would be much faster with it. If even the smallest
+            tile takes more, the smallest tile is chosen.
 
     Raises:
         ModelError: The network has a fixed input size that is too small for its own halo.
@@ -105,9 +114,30 @@ def plan_tiles(
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
     candidates = _candidates(width, height, spec, demand)
     pixels = max(width, NARROWEST) * max(height, NARROWEST)
-    enough = int(_SLIGHT_REDUNDANCY * pixels)
-    best = _best(candidates, memory_budget or default_memory_budget(), enough, spec)
+    best = _best(candidates, memory_budget or default_memory_budget(), int(_SLIGHT_REDUNDANCY * pixels), spec)
+    if memory_budget is None and best.computed > _HIGH_REDUNDANCY * pixels:
+        best = _best(candidates, extended_memory_budget(), int(_HIGH_REDUNDANCY * pixels), spec)
     return _plan(width, height, spec, best.tile_width, best.tile_height)
+
+
+def tile_warning(plan: TilePlan, spec: ModelSpec, tile: int | None) -> str | None:
+    """Returns a warning if the tile that a caller chose multiplies the work; None if it does not.
+
+    Args:
+        plan: From `plan_tiles`.
+        spec: Spec of the network.
+        tile: Width and height of tiles that the caller asked for; None if the planner chose.
+    """
+    if tile is None or spec.fixed_size is not None or plan.redundancy < _WASTEFUL_REDUNDANCY:
+        return None
+    raised = f" ({tile} is less than the network takes)" if tile < min(plan.tile_width, plan.tile_height) else ""
+    # A tile of this side computes `_WASTEFUL_REDUNDANCY` times the pixels that it owns.
+    overlap = 2 * spec.halo + spec.feather
+    better = _round_up(math.ceil(overlap / (1 - _WASTEFUL_REDUNDANCY**-0.5)), 16)
+    return (
+        f"tiles of {plan.tile_width} x {plan.tile_height} pixels{raised} compute {plan.redundancy:.1f} pixels for each "
+        f"one needed, and take as many times as long; choose {better} or more, or none"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import time
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
-from tilewright.store.atomic import atomic_write, remove_partial_files
+from tilewright.folders import fallback_folder, is_own, make_fallback
+from tilewright.store.atomic import LEFTOVER_SECONDS, atomic_write, remove_partial_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGITS = 16
 
-# Age from which a partial file that no writer holds counts as one of a crashed writer.
-_PARTIAL_SECONDS = 3600
+_log = logging.getLogger("tilewright")
 
 
 def find(folder: Path, key: str, sha256: str) -> Path | None:
@@ -40,12 +41,18 @@ def find(folder: Path, key: str, sha256: str) -> Path | None:
     Returns:
         The path, or None if there is no such file.
     """
-    path = _path(folder, key, sha256)
-    return path if _has_content(path, sha256) else None
+    folders = [folder]
+    if is_own(fallback := fallback_folder("cache")):
+        folders.append(fallback)
+    paths = [_path(each, key, sha256) for each in folders]
+    return next((path for path in paths if _has_content(path, sha256)), None)
 
 
 def store(folder: Path, key: str, content: bytes) -> Path:
     """Writes a file, unless it exists; other processes may write the same key at the same time.
+
+    If the folder cannot be written, the file goes to `fallback_folder`, and a warning is logged. Files
+    that crashed writers have left in it are removed.
 
     Args:
         folder: The cache folder; it is created if it does not exist.
@@ -56,22 +63,31 @@ def store(folder: Path, key: str, content: bytes) -> Path:
         The path of the file.
 
     Raises:
-        StoreError: The folder cannot be created or written.
+        StoreError: Neither folder can be created or written.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     if (found := find(folder, key, sha256)) is not None:
         return found
-    path = _path(folder, key, sha256)
+    fallback = fallback_folder("cache")
     try:
-        with contextlib.suppress(OSError):
-            remove_partial_files(folder, older_than=time.time() - _PARTIAL_SECONDS)
-        with atomic_write(path) as file:
-            file.write(content)
+        if folder != fallback:
+            return _write(_path(folder, key, sha256), content)
+        reason = "this user has no home folder"
     except OSError as error:
-        raise StoreError(
-            f"cannot write the converted network to the cache folder {folder}: {error}; "
-            "choose another folder with TILEWRIGHT_CACHE_DIR"
-        ) from error
+        reason = f"cannot write the converted network to the cache folder {folder}: {error}"
+    try:
+        path = _write(_path(make_fallback("cache"), key, sha256), content)
+    except OSError as error:
+        raise StoreError(f"{reason}, nor to {fallback}: {error}; choose a folder with TILEWRIGHT_CACHE_DIR") from error
+    _log.warning("%s; using %s; choose another folder with TILEWRIGHT_CACHE_DIR", reason, fallback)
+    return path
+
+
+def _write(path: Path, content: bytes) -> Path:
+    with contextlib.suppress(OSError):  # reported when the file is written
+        remove_partial_files(path.parent, older_than=time.time() - LEFTOVER_SECONDS)
+    with atomic_write(path) as file:
+        file.write(content)
     return path
 
 

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
+_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.(partial|claim)")
+
+LEFTOVER_SECONDS = 3600.0
+"""Age from which a partial file is taken for one that a crash has left."""
+
+unfinished: set[Path] = set()
+"""The hidden files of this process that have to be removed if it ends now."""
 
 # Additional age of a partial file that counts as abandoned where files cannot be locked.
 _UNLOCKED_SECONDS = 24 * 3600
@@ -47,9 +53,14 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     # Not the tempfile module: it creates files with mode 0600, whether they are private or not.
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
     mode = 0o600 if private else 0o666
-    file = open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
+    unfinished.add(partial)
     try:
-        _lock(file)
+        file = open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
+        lock(file.fileno())  # shows that the file is in use, see `remove_partial_files`
+    except BaseException:
+        unfinished.discard(partial)
+        raise
+    try:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -65,6 +76,15 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+    finally:
+        unfinished.discard(partial)
+
+
+def remove_unfinished() -> None:
+    """Removes the files that `atomic_write` is writing now, for a process that is about to end."""
+    for partial in tuple(unfinished):
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def remove_partial_files(folder: Path, *, older_than: float) -> None:
@@ -76,7 +96,8 @@ def remove_partial_files(folder: Path, *, older_than: float) -> None:
     Args:
         folder: Folder to clean. It may be missing.
         older_than: Only files last modified before this time are removed, in seconds since 1970.
-            Where files cannot be locked, they must be a day older than that.
+            Newer ones may belong to a running writer, and so do locked ones. Where files cannot be
+            locked, they must be a day older than that.
 
     Raises:
         OSError: The folder cannot be listed.
@@ -91,11 +112,22 @@ def remove_partial_files(folder: Path, *, older_than: float) -> None:
                         (folder / entry.name).unlink()
 
 
-def _lock(file: BinaryIO) -> None:
-    """Locks a file until it is closed, if its file system can do that. The end of a process unlocks it."""
-    if fcntl is not None:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def lock(descriptor: int) -> bool:
+    """Locks a file until it is closed or the process ends, however it ends.
+
+    Returns:
+        False if another process has locked the file. True also where files cannot be locked: on
+        Windows, and on some network file systems.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _is_abandoned(path: Path, modified: float, older_than: float) -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 
 from tilewright.engine.buffers import BufferPool
 from tilewright.engine.host.tile_loop import SLOTS, Slot, TileLoop
-from tilewright.engine.memory import default_memory_budget
 from tilewright.engine.planner import Demand, plan_tiles
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class HostExecutor:
             session.spec,
             demand=_demand(session, shape),
             tile=limits.tile,
-            memory_budget=limits.memory_budget or default_memory_budget(),
+            memory_budget=limits.memory_budget,
         )
 
     def memory(self, shape: PictureShape, session: Session, plan: TilePlan) -> int:
@@ -52,6 +51,8 @@ class HostExecutor:
             slots.append(Slot(session, np.empty(shape, np.float32), session.new_result(shape)))
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="tilewright-network") as network:
+                # Starts the thread. If Ctrl-C came while it starts with a tile, nobody would wait for it.
+                network.submit(int).result()
                 loop.run(network, slots)
         finally:
             self._slots.keep(slots)

@@ -1,0 +1,92 @@
+"""Recognises existing results that were made with another size or network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tilewright.cli.sizes import expected_sizes
+from tilewright.codecs.header import stored_size
+from tilewright.errors import TilewrightError
+from tilewright.models.catalog import ALIASES, CATALOG, DEFAULT
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from tilewright.cli.job import FileJob
+    from tilewright.settings import Settings
+
+# Extended attribute of result files. It leaves their bytes as they are and follows them when they
+# are moved.
+_ATTRIBUTE = "user.tilewright.network"
+
+# Results that are named in a message.
+_NAMED = 3
+
+
+def network_description(arguments: argparse.Namespace, settings: Settings) -> str:
+    """Returns the network and the options that change its results, such as ``"realcugan-pro, denoise 3"``."""
+    name = str(arguments.model or settings.model)
+    name = DEFAULT if name == "auto" else ALIASES.get(name, name)
+    entry = CATALOG.get(name)
+    denoise = arguments.denoise
+    if entry is not None and entry.denoise and denoise is None:
+        with contextlib.suppress(TilewrightError):  # reported when the network is opened
+            factor = arguments.factor if arguments.factor in entry.factors else max(entry.factors)
+            denoise = entry.network(factor).denoise
+    parts = [Path(name).name if entry is None else name]
+    parts += [f"denoise {denoise}"] if denoise is not None else []
+    parts += ["self-ensemble"] if _either(arguments.tta, settings.tta) else []
+    parts += ["true colour"] if _either(arguments.true_colour, settings.true_colour) else []
+    return ", ".join(parts)
+
+
+def record_network(file: BinaryIO, description: str) -> None:
+    """Records what a result was made with, if the file system has extended attributes."""
+    if hasattr(os, "setxattr"):
+        with contextlib.suppress(OSError):
+            os.setxattr(file.fileno(), _ATTRIBUTE, description.encode("utf-8", "surrogateescape"))
+
+
+def recorded_network(path: Path) -> str | None:
+    """Returns what a result was made with; None if that is not recorded."""
+    if hasattr(os, "getxattr"):
+        with contextlib.suppress(OSError):
+            return os.getxattr(path, _ATTRIBUTE).decode("utf-8", "surrogateescape")
+    return None
+
+
+def find_different(existing: Sequence[FileJob], arguments: argparse.Namespace, description: str) -> list[str]:
+    """Returns a line for each existing result that is not what the command line asks for.
+
+    The sizes are compared, and the networks where they are recorded. A file whose size cannot be
+    read is taken for the result.
+    """
+    lines = []
+    for job in existing:
+        assert job.source is not None
+        assert job.target is not None
+        expected = expected_sizes(job.source, arguments)
+        found = stored_size(job.target) if expected else None
+        network = recorded_network(job.target)
+        if found is not None and found not in expected:
+            wanted = "x".join(map(str, expected[0]))
+            lines.append(f"{job.target} is {found[0]}x{found[1]}, not {wanted}")
+        elif network is not None and network != description:
+            lines.append(f"{job.target} was made with {network}, not {description}")
+    return lines
+
+
+def differences_line(lines: Sequence[str]) -> str:
+    """Joins lines of `find_different` into one message."""
+    some = "; ".join(lines[:_NAMED]) + (" …" if len(lines) > _NAMED else "")
+    count = "1 result exists but differs" if len(lines) == 1 else f"{len(lines)} results exist but differ"
+    return f"{count}: {some}; use --overwrite to replace, or another folder"
+
+
+def _either(option: bool | None, setting: bool) -> bool:
+    return setting if option is None else option

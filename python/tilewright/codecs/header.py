@@ -1,0 +1,60 @@
+"""Size of a picture file, without decoding it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from tilewright.codecs.decode import SNIFF_BYTES, sniff
+from tilewright.codecs.libvips import vips
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOADERS = {
+    "PNG": "pngload",
+    "JPG": "jpegload",
+    "WEBP": "webpload",
+    "GIF": "gifload",
+    "TIFF": "tiffload",
+    "AVIF": "heifload",
+}
+
+
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Returns width and height in pixels as the header claims; None if they cannot be read.
+
+    An orientation in Exif is not applied: the upright picture may have both exchanged.
+
+    Args:
+        path: A file. Of anything but a regular file, None is returned and nothing is read.
+    """
+    image = _opened(path)
+    return None if image is None else (int(image.width), int(image.height))
+
+
+def pixel_count(path: Path) -> int | None:
+    """Returns width times height times frames as the header claims; None if it cannot be read.
+
+    An animated PNG counts as one frame.
+
+    Args:
+        path: A file. Of anything but a regular file, None is returned and nothing is read.
+    """
+    image = _opened(path)
+    if image is None:
+        return None
+    frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+    return int(image.width) * int(image.height) * max(1, frames)
+
+
+def _opened(path: Path) -> Any | None:
+    """Returns the image with its header read; None if that fails."""
+    with contextlib.suppress(OSError, vips().Error):
+        if not path.is_file():  # bytes read from a pipe would be lost
+            return None
+        with path.open("rb") as file:
+            kind = sniff(file.read(SNIFF_BYTES))
+        if kind in _LOADERS:
+            return vips().Operation.call(_LOADERS[kind], str(path), access="sequential")
+    return None

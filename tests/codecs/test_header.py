@@ -1,0 +1,35 @@
+"""Sizes of pictures from the headers of their files."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from tilewright.codecs.header import pixel_count, stored_size
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.gif", "a [page=1].png"])
+def test_size_is_read_from_a_header_alone(name, tmp_path):
+    path = tmp_path / name
+    Image.effect_noise((1001, 607), 200).save(path)
+    if path.suffix != ".webp":  # its header counts the bytes
+        path.write_bytes(path.read_bytes()[:1200])
+    assert stored_size(path) == (1001, 607)
+    assert pixel_count(path) == 1001 * 607
+
+
+def test_frames_count(tmp_path):
+    path = tmp_path / "a.gif"
+    frames = [Image.new("L", (20, 10), value) for value in (0, 100, 200)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert stored_size(path) == (20, 10)
+    assert pixel_count(path) == 600
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"%!PS-Adobe-3.0\n"])
+def test_what_is_no_picture_has_no_size(content, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    for each in (path, tmp_path / "missing.png", tmp_path):
+        assert stored_size(each) is None
+        assert pixel_count(each) is None
