@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.paths import DOCS
+from tilewright import settings
 from tilewright.errors import ERROR_CODES, SettingsError
 from tilewright.limits import InputLimits
 from tilewright.settings import Settings
@@ -140,3 +141,26 @@ def test_every_error_code_occurs_in_the_package():
 def test_scheme_of_the_public_url_becomes_lower_case():
     settings = Settings.from_environment({"TILEWRIGHT_STORE_PUBLIC_URL": "HTTPS://Img.example.org/A"})
     assert settings.store_public_url == "https://Img.example.org/A"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("TILEWRIGHT_MEMORY_BUGDET", "; did you mean TILEWRIGHT_MEMORY_BUDGET?"),
+        ("tilewright_device", "; did you mean TILEWRIGHT_DEVICE?"),
+        ("TILEWRIGHT_QQ", ""),
+    ],
+)
+def test_an_unknown_variable_is_warned_about_once(name, hint, caplog):
+    settings._warn_once.cache_clear()
+    for _ in range(2):
+        assert Settings.from_environment({name: "1G"}) == Settings()
+    assert [record.message for record in caplog.records] == [
+        f"the environment variable {name} is unknown and has no effect{hint}"
+    ]
+
+
+def test_known_variables_are_not_warned_about(caplog):
+    names = [f"TILEWRIGHT_{field.name.upper()}" for field in dataclasses.fields(Settings)]
+    Settings.from_environment(dict.fromkeys([*names, "TILEWRIGHT_ISA", "TILEWRIGHTING_DEVICE", "HOME"], ""))
+    assert caplog.records == []

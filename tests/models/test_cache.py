@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -83,20 +84,55 @@ def test_two_processes_can_convert_at_once(tmp_path: Path) -> None:
     onnx.checker.check_model(onnx.load(paths.pop()), full_check=True)
 
 
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.usefixtures("temporary")
 def test_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="No space left on device"):
-        load_model(FAST, 4, cache_dir=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        load_model(FAST, 4, cache_dir=tmp_path / "cache")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_unwritable_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_unwritable_folder_is_replaced_with_a_warning(
+    tmp_path: Path, temporary: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"cache folder .*file"):
-        load_model(FAST, 4, cache_dir=tmp_path / "file" / "cache")
+    unwritable = tmp_path / "file" / "cache"
+    path = load_model(FAST, 4, cache_dir=unwritable).path
+    assert path.is_relative_to(temporary)
+    (record,) = caplog.records
+    assert f"cache folder {unwritable}" in record.message
+    assert "TILEWRIGHT_CACHE_DIR" in record.message
+    assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
+    monkeypatch.setattr(CatalogEntry, "read", lambda *_: pytest.fail("weights were read again"))
+    assert load_model(FAST, 4, cache_dir=unwritable).path == path
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("trap", ["open to others", "link"])
+def test_networks_that_others_may_have_written_are_not_used(trap: str, tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / "file").touch()
+    unwritable = tmp_path / "file" / "cache"
+    path = load_model(FAST, 4, cache_dir=unwritable).path
+    folder = path.parent.parent
+    if trap == "link":
+        folder = folder.rename(temporary / "elsewhere")
+        (temporary / path.parent.parent.name).symlink_to(folder)
+    else:
+        folder.chmod(0o777)
+    with pytest.raises(StoreError, match=r"cache folder .*file.* nor to .*belongs to another user or is open"):
+        load_model(FAST, 4, cache_dir=unwritable)
 
 
 def test_leftovers_of_crashed_writers_are_removed(tmp_path: Path) -> None:

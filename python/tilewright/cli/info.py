@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilewright._core import available_isas, default_isa
 from tilewright.errors import DeviceError, TilewrightError
+from tilewright.folders import fallback_folder, is_writable, user_folder
 from tilewright.runtimes import import_runtime
 from tilewright.settings import Settings
 
@@ -125,8 +127,8 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Model", _model_line(facts)),
         ("Memory budget", _budget_line(facts)),
         ("Largest picture", f"{facts['maxInputPixels'] / 1e6:g} megapixels"),
-        ("Cache", facts["cacheDir"]),
-        ("Store", facts["store"]),
+        ("Cache", _cache_line(Path(facts["cacheDir"]))),
+        ("Store", _store_line(facts["store"])),
     ]
 
 
@@ -165,6 +167,17 @@ def _precision_line(facts: Mapping[str, Any]) -> str:
 def _budget_line(facts: Mapping[str, Any]) -> str:
     usual, most = (round(facts[name] / 2**20) for name in ("memoryBudget", "extendedMemoryBudget"))
     return f"{usual} MiB per picture" + (f", up to {most} MiB for deep networks" if most > usual else "")
+
+
+def _cache_line(folder: Path) -> str:
+    fallback = fallback_folder("cache")
+    return str(folder) if is_writable(folder) else f"{fallback} ({folder} cannot be written)"
+
+
+def _store_line(store: str) -> str:
+    if store != str(user_folder("images")) or is_writable(Path(store)):
+        return store
+    return f"{fallback_folder('images')} ({store} cannot be written)"
 
 
 def _model_line(facts: Mapping[str, Any]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    _Commands = argparse._SubParsersAction["_Parser"]
 
 _EPILOG = """\
 examples:
@@ -46,12 +46,18 @@ A task:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Reports a mistake on one line. The usage would be many lines, with the message below them."""
+        self.exit(2, f"tilewright: {message}; see `{self.prog} --help`\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the whole command line.
 
     Its result has ``command``, ``verbose``, ``quiet`` and the arguments of that command.
     """
-    result = argparse.ArgumentParser(
+    result = _Parser(
         prog="tilewright",
         description="Upscales pictures with a super-resolution network.",
         epilog=_EPILOG,

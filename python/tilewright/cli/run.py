@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tilewright.cli.terminal import print_line
 from tilewright.errors import TilewrightError
+from tilewright.inputs.forms import for_json
 from tilewright.upscaler import Upscaler
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from rich.console import Console
 
     from tilewright.cli.signals import StopSignals
 
 
-def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals) -> int:
+def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) -> int:
     """Prints the envelope on stdout.
 
     Returns:
@@ -28,14 +32,28 @@ def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals)
         TilewrightError: The tasks cannot be read, or a setting in the environment is invalid.
     """
     tasks = _read_tasks(arguments.tasks)
+    if any(map(_is_async, tasks)):
+        print_line(console, "tilewright: waiting for the results of async tasks, which nobody could ask for later")
     with Upscaler() as upscaler:
-        response = upscaler.run(tasks)
+        # Through asyncio, so that a signal cancels the tasks, and never comes while this thread decodes.
+        response = asyncio.run(upscaler.arun([_waited_for(task) for task in tasks]))
+    for error in response.get("errors", []):
+        error["message"] = for_json(error["message"])
     # json.dumps escapes non-ASCII characters: stdout may be a pipe of any encoding.
     print(json.dumps(response, indent=2))
     return 1 if "errors" in response else 0
 
 
-def _read_tasks(name: str) -> Any:
+def _is_async(task: Mapping[str, Any]) -> bool:
+    return task.get("deliveryMethod") == "async"
+
+
+def _waited_for(task: Mapping[str, Any]) -> Any:
+    """Returns the task, but not async: its result would be known to this process only."""
+    return {**task, "deliveryMethod": "sync"} if _is_async(task) else task
+
+
+def _read_tasks(name: str) -> list[Any]:
     source = "stdin" if name == "-" else name
     if name == "-" and sys.stdin is None:
         raise TilewrightError("stdin cannot be read: it is closed")
@@ -48,7 +66,7 @@ def _read_tasks(name: str) -> Any:
     except (ValueError, RecursionError) as error:  # ValueError: invalid JSON or encoding
         raise TilewrightError(f"{source} is not JSON: {error}") from error
     if isinstance(tasks, dict):
-        return tasks
+        return [tasks]
     if isinstance(tasks, list):
         for index, task in enumerate(tasks):
             if not isinstance(task, dict):

@@ -128,9 +128,11 @@ class StopSignals:
         first = _next_signal(reader)
         if first is None or self._ended.wait(_UNNOTICED):
             return
-        again = "press Ctrl-C again to stop now" if first == signal.SIGINT else f"within {_GRACE:.0f} s"
+        again = (
+            "; press Ctrl-C again to stop now" if first == signal.SIGINT else f", or in {_GRACE:.0f} s at the latest"
+        )
         with contextlib.suppress(OSError, ValueError):  # after SIGHUP the terminal is gone
-            print_error(self._console, f"stopping after this tile; {again}")
+            print_error(self._console, f"stopping after this tile{again}")
         reader.settimeout(None if first == signal.SIGINT else _GRACE)
         try:
             second = _next_signal(reader)

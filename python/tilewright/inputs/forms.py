@@ -13,10 +13,15 @@ import numpy as np
 from tilewright.inputs.url import is_remote_url, redacted_url
 from tilewright.store import is_uuid4
 
+# Advice that is of use only to Python programs begins like this and ends its message.
+_IN_PYTHON = "; in Python "
+
 ACCEPTED_FORMS = (
-    "the UUID of a stored image, a data URI or base64 text; in Python also pathlib.Path, bytes, a file object opened "
+    f"the UUID of a stored image, a data URI or base64 text{_IN_PYTHON}also pathlib.Path, bytes, a file object opened "
     "in binary mode, a NumPy array or a Pillow image"
 )
+
+_SEND_CONTENT = "send its content as a data URI or base64, or the UUID of a stored image"
 
 _DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w.+-]+=[^;,]*)*;base64,", re.IGNORECASE | re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
@@ -49,6 +54,11 @@ def form_problem(value: object, *, urls: bool = False) -> str | None:
     if isinstance(value, uuid.UUID):
         return "the UUID of a stored image must be text; convert it with str()"
     return f"a picture cannot be given as {type(value).__name__}; give {ACCEPTED_FORMS}"
+
+
+def for_json(message: str) -> str:
+    """Returns a message without the advice for Python programs."""
+    return message.partition(_IN_PYTHON)[0]
 
 
 def is_pillow_image(value: Any) -> bool:
@@ -88,7 +98,7 @@ def _text_problem(text: str) -> str | None:
     if text and (problem := base64_problem(text)) is None:
         return None
     if len(text) <= _PREFIX_LENGTH and _FILE_NAME.fullmatch(text):
-        return f"{shown} looks like a file name; pass pathlib.Path({shown}) to read the file"
+        return f"{shown} looks like a file name; {_SEND_CONTENT}{_IN_PYTHON}pathlib.Path({shown}) reads the file"
     if text and len(text) > _MAX_TEXT_LENGTH:
         return f"the text {shown} is not base64: {problem}"
     return f"{shown} is not a picture; give {ACCEPTED_FORMS}"
@@ -105,5 +115,5 @@ def _url_problem(text: str, shown: str) -> str | None:
             f"(TILEWRIGHT_FETCH_URLS=public enables it); give {ACCEPTED_FORMS}"
         )
     if text[:7].lower() == "file://":
-        return f"{shown} is a file URL; pass the image's UUID, or pathlib.Path for a file"
+        return f"{shown} is a file URL; {_SEND_CONTENT}{_IN_PYTHON}pathlib.Path reads a file"
     return None

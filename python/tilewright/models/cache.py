@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import time
 from typing import TYPE_CHECKING
 
 from tilewright.errors import StoreError
+from tilewright.folders import fallback_folder, is_own, make_fallback
 from tilewright.store.atomic import LEFTOVER_SECONDS, atomic_write, remove_partial_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGITS = 16
+
+_log = logging.getLogger("tilewright")
 
 
 def find(folder: Path, key: str) -> Path | None:
@@ -35,7 +39,8 @@ def find(folder: Path, key: str) -> Path | None:
     Returns:
         The path, or None if there is no undamaged file.
     """
-    for path in sorted(folder.glob(f"{key}-{'[0-9a-f]' * _DIGITS}.onnx")):
+    pattern = f"{key}-{'[0-9a-f]' * _DIGITS}.onnx"
+    for path in _matches(folder, pattern):
         try:
             if path.stem.endswith(_checksum(path.read_bytes())):
                 return path
@@ -44,10 +49,21 @@ def find(folder: Path, key: str) -> Path | None:
     return None
 
 
+def _matches(folder: Path, pattern: str) -> list[Path]:
+    """Returns the files of a pattern in the cache folder, and in the one that may take its place."""
+    paths = []
+    with contextlib.suppress(OSError):  # a folder of another user
+        paths += sorted(folder.glob(pattern))
+    if is_own(fallback := fallback_folder("cache")):
+        paths += sorted(fallback.glob(pattern))
+    return paths
+
+
 def store(folder: Path, key: str, content: bytes) -> Path:
     """Writes a file; other processes may write the same key at the same time.
 
-    Files that crashed writers have left in the folder are removed.
+    If the folder cannot be written, the file goes to `fallback_folder`, and a warning is logged.
+    Files that crashed writers have left in its folder are removed.
 
     Args:
         folder: The cache folder; it is created if it does not exist.
@@ -58,19 +74,28 @@ def store(folder: Path, key: str, content: bytes) -> Path:
         The path of the file.
 
     Raises:
-        StoreError: The folder cannot be created or written.
+        StoreError: Neither folder can be created or written.
     """
-    path = folder / f"{key}-{_checksum(content)}.onnx"
-    with contextlib.suppress(OSError):  # reported when the file is written
-        remove_partial_files(folder, older_than=time.time() - LEFTOVER_SECONDS)
+    name, fallback = f"{key}-{_checksum(content)}.onnx", fallback_folder("cache")
     try:
-        with atomic_write(path) as file:
-            file.write(content)
+        if folder != fallback:
+            return _write(folder / name, content)
+        reason = "this user has no home folder"
     except OSError as error:
-        raise StoreError(
-            f"cannot write the converted network to the cache folder {folder}: {error}; "
-            "choose another folder with TILEWRIGHT_CACHE_DIR"
-        ) from error
+        reason = f"cannot write the converted network to the cache folder {folder}: {error}"
+    try:
+        path = _write(make_fallback("cache") / name, content)
+    except OSError as error:
+        raise StoreError(f"{reason}, nor to {fallback}: {error}; choose a folder with TILEWRIGHT_CACHE_DIR") from error
+    _log.warning("%s; using %s; choose another folder with TILEWRIGHT_CACHE_DIR", reason, fallback)
+    return path
+
+
+def _write(path: Path, content: bytes) -> Path:
+    with contextlib.suppress(OSError):  # reported when the file is written
+        remove_partial_files(path.parent, older_than=time.time() - LEFTOVER_SECONDS)
+    with atomic_write(path) as file:
+        file.write(content)
     return path
 
 

@@ -128,8 +128,8 @@ def check_name(name: str, factor: int | None) -> None:
         return
     if name.endswith(".onnx"):
         raise ModelError(
-            f"model {short_repr(name)} looks like a file name; tasks accept catalog names only, "
-            "pass your own file to Upscaler(model=...)",
+            f"model {short_repr(name)} looks like a file name; tasks accept catalog names only"
+            "; in Python pass your own file to Upscaler(model=...)",
             parameter="model",
         )
     entry = _find_entry(ALIASES.get(name, name))

@@ -51,6 +51,8 @@ class HostExecutor:
             slots.append(Slot(session, np.empty(shape, np.float32), session.new_result(shape)))
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="tilewright-network") as network:
+                # Starts the thread. If Ctrl-C came while it starts with a tile, nobody would wait for it.
+                network.submit(int).result()
                 loop.run(network, slots)
         finally:
             self._slots.keep(slots)
