@@ -159,10 +159,10 @@ def test_other_files_and_subfolders_of_a_folder_are_counted_and_named(capsys):
     for name in ("d.psd", "c.txt", "e.mov", "f.pdf", "g", ".hidden"):
         Path("in", name).write_text("not a picture")
     assert upscale("in", "-o", "out") == 0
-    line = "in: left out 5 other files (c.txt, d.heic, e.mov and 2 more) and 1 subfolder (use -r)"
+    line = "in: left out 5 other files (c.txt, d.psd, e.mov and 2 more) and 1 subfolder (use -r)"
     assert line in capsys.readouterr().err.splitlines()
     assert upscale("in", "-o", "out", "-r") == 0
-    assert "in: left out 5 other files (c.txt, d.heic, e.mov and 2 more)" in capsys.readouterr().err.splitlines()
+    assert "in: left out 5 other files (c.txt, d.psd, e.mov and 2 more)" in capsys.readouterr().err.splitlines()
     assert upscale("in", "-o", "out", "-r", "-q") == 0
     assert capsys.readouterr().err == ""
 
