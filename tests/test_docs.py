@@ -68,3 +68,10 @@ def heading_anchors(page):
     """Returns the anchors that GitHub derives from the headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_tests_that_pages_name_exist():
+    for page in PAGES:
+        for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text("utf-8")):
+            source = (ROOT / file).read_text("utf-8")
+            assert f"def {name}(" in source, f"{page.name} names {file}::{name}"
