@@ -100,7 +100,6 @@ def decode_any(
         ImageTooLargeError: Over a limit.
     """
     limits.check_bytes(len(data))
-    vips()  # before the lock, which another thread may have held when this process was forked
     kind = sniff(data)
     if kind is None:
         raise DecodeError(f"not a picture that can be read: {_describe(data)}; send {INPUT_FORMATS}")
