@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from tilewright.codecs.decode import SNIFF_BYTES, sniff
@@ -56,5 +57,5 @@ def _opened(path: Path) -> Any | None:
         with path.open("rb") as file:
             kind = sniff(file.read(SNIFF_BYTES))
         if kind in _LOADERS:
-            return vips().Operation.call(_LOADERS[kind], str(path), access="sequential")
+            return vips().Operation.call(_LOADERS[kind], os.fsencode(path), access="sequential")
     return None
