@@ -199,3 +199,29 @@ def test_too_large_size_fails_only_its_picture(capsys):
     assert main(["upscale", "small.png", "large.png", "-o", "out/", "--size", "200x200"]) == 1
     assert "small.png: size 200 x 133 is more than 4 times 24 x 16" in capsys.readouterr().err
     assert files_in("out") == ["large.png"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.usefixtures("nearest_neighbour")
+def test_full_disk_stops_the_batch(number, monkeypatch, capsys):
+    for name in ("a", "b", "c", "d"):
+        write_picture(f"in/{name}.png")
+    flushes = []
+
+    def flush(descriptor):
+        flushes.append(descriptor)
+        if len(flushes) > 1:
+            raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", flush)
+        assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 1
+    assert files_in("out") == ["a.png"]
+    assert len(flushes) == 2, "the others are not computed"
+    assert capsys.readouterr().err.splitlines()[-3:] == [
+        f"tilewright: in/b.png: out/b.png cannot be written: {os.strerror(number)}",
+        "tilewright: stopped, 2 not tried; free some space and repeat the command",
+        "tilewright: 1 of 4 failed",
+    ]
+    assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
+    assert files_in("out") == ["a.png", "b.png", "c.png", "d.png"]
