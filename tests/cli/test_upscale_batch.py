@@ -139,13 +139,14 @@ def test_repeated_run_upscales_only_missing_results(capsys):
     write_picture("in/a.png")
     write_picture("in/b.png")
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
-    Path("out/a.png").write_text("existing")
+    existing = Path("out/a.png").read_bytes() + b"existing"
+    Path("out/a.png").write_bytes(existing)
     Path("out/b.png").unlink()
     capsys.readouterr()
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
     err = capsys.readouterr().err
     assert "1 skipped because their results exist; use --overwrite to replace them" in err
-    assert Path("out/a.png").read_text() == "existing"
+    assert Path("out/a.png").read_bytes() == existing
     assert format_and_size("out/b.png") == ("PNG", (48, 32))
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0, "a run with nothing left to do succeeds"
 

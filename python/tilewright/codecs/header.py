@@ -1,4 +1,4 @@
-"""Size of a picture file, without decoding it."""
+"""Size and completeness of a picture file, without decoding it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ _LOADERS = {
     "TIFF": "tiffload",
     "AVIF": "heifload",
 }
+
+# Programs may append a few bytes to a PNG file, and pictures or videos to a JPG file.
+_TAIL_BYTES = 2**16
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:
@@ -47,6 +50,34 @@ def pixel_count(path: Path) -> int | None:
         return None
     frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
     return int(image.width) * int(image.height) * max(1, frames)
+
+
+def is_cut_short(path: Path) -> bool:
+    """Returns whether a file is no picture, or the end of a PNG, JPG or WEBP file is missing.
+
+    A power failure or an interrupted copy leaves such files: empty, too short or with zeros at the end.
+
+    Args:
+        path: A file. For anything but a regular file, and for one that cannot be read, False is returned.
+    """
+    try:
+        if not path.is_file():
+            return False
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(SNIFF_BYTES)
+            file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read()
+    except OSError:
+        return False
+    kind = sniff(head)
+    if kind == "PNG":
+        return b"IEND" not in tail
+    if kind == "JPG":
+        return b"\xff\xd9" not in tail
+    if kind == "WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 > size
+    return kind is None
 
 
 def _opened(path: Path) -> Any | None:
