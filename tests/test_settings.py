@@ -11,6 +11,7 @@ import pytest
 
 from support.paths import DOCS
 from tilewright import settings
+from tilewright.cgroups import cpu_limit
 from tilewright.errors import ERROR_CODES, SettingsError
 from tilewright.limits import InputLimits
 from tilewright.settings import Settings
@@ -33,7 +34,12 @@ def test_defaults():
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no CPU affinity on this system")
 def test_threads_default_to_the_cpus_this_process_may_use():
-    assert Settings.from_environment({}).threads == len(os.sched_getaffinity(0))
+    assert Settings.from_environment({}).threads == min(len(os.sched_getaffinity(0)), cpu_limit() or 10**9)
+
+
+def test_threads_default_to_the_limit_of_a_container(monkeypatch):
+    monkeypatch.setattr("tilewright.settings.cpu_limit", lambda: 1)
+    assert Settings.from_environment({}).threads == 1
 
 
 def test_every_variable_is_read(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from tilewright._core import default_isa
+from tilewright.cgroups import cpu_limit
 from tilewright.errors import SettingsError
 from tilewright.folders import user_folder
 from tilewright.limits import InputLimits
@@ -34,10 +35,9 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def _usable_cpus() -> int:
-    """Returns how many CPUs this process may use, which a container or taskset can limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Returns how many CPUs this process may use, which a container, a service or taskset can limit."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cpus, cpu_limit() or cpus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

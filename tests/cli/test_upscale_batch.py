@@ -139,13 +139,14 @@ def test_repeated_run_upscales_only_missing_results(capsys):
     write_picture("in/a.png")
     write_picture("in/b.png")
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
-    Path("out/a.png").write_text("existing")
+    existing = Path("out/a.png").read_bytes() + b"existing"
+    Path("out/a.png").write_bytes(existing)
     Path("out/b.png").unlink()
     capsys.readouterr()
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
     err = capsys.readouterr().err
     assert "1 skipped because their results exist; use --overwrite to replace them" in err
-    assert Path("out/a.png").read_text() == "existing"
+    assert Path("out/a.png").read_bytes() == existing
     assert format_and_size("out/b.png") == ("PNG", (48, 32))
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0, "a run with nothing left to do succeeds"
 
@@ -199,3 +200,29 @@ def test_too_large_size_fails_only_its_picture(capsys):
     assert main(["upscale", "small.png", "large.png", "-o", "out/", "--size", "200x200"]) == 1
     assert "small.png: size 200 x 133 is more than 4 times 24 x 16" in capsys.readouterr().err
     assert files_in("out") == ["large.png"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.usefixtures("nearest_neighbour")
+def test_full_disk_stops_the_batch(number, monkeypatch, capsys):
+    for name in ("a", "b", "c", "d"):
+        write_picture(f"in/{name}.png")
+    flushes = []
+
+    def flush(descriptor):
+        flushes.append(descriptor)
+        if len(flushes) > 1:
+            raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", flush)
+        assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 1
+    assert files_in("out") == ["a.png"]
+    assert len(flushes) == 2, "the others are not computed"
+    assert capsys.readouterr().err.splitlines()[-3:] == [
+        f"tilewright: in/b.png: out/b.png cannot be written: {os.strerror(number)}",
+        "tilewright: stopped, 2 not tried; free some space and repeat the command",
+        "tilewright: 1 of 4 failed",
+    ]
+    assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0
+    assert files_in("out") == ["a.png", "b.png", "c.png", "d.png"]

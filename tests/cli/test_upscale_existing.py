@@ -55,6 +55,27 @@ def test_results_of_the_requested_size_are_skipped_even_if_turned(capsys):
     assert main([*fit, "--fit", "exact"]) == 1
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
+def test_results_that_were_cut_short_are_named_and_fail(ending, capsys):
+    """A power failure or an interrupted copy leaves them."""
+    names = [f"{name}.{ending}" for name in ("cut", "empty", "sound", "zeros")]
+    for name in names:
+        write_picture(name)
+    assert upscale(*names) == 0
+    result = Path(f"out/cut.{ending}").read_bytes()
+    Path(f"out/cut.{ending}").write_bytes(result[:-30])
+    Path(f"out/empty.{ending}").write_bytes(b"")
+    Path(f"out/zeros.{ending}").write_bytes(bytes(len(result)))
+    capsys.readouterr()
+    assert upscale(*names) == 1
+    err = capsys.readouterr().err
+    for name in ("cut", "empty", "zeros"):
+        assert f"out/{name}.{ending} is incomplete or damaged" in err
+    assert "1 skipped because their results exist" in err
+    assert upscale(*names, "--overwrite") == 0
+    assert upscale(*names) == 0
+
+
 @needs_attributes
 @pytest.mark.parametrize(
     ("first", "second", "message"),

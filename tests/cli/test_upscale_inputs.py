@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,28 @@ def test_home_folder_is_expanded(monkeypatch, working_folder):
     write_picture("~/b.png")
     assert upscale("~/b.png", "-o", "./~/c.png") == 0, "a name that exists is taken literally"
     assert files_in("~") == ["b.png", "c.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="all names are Unicode there")
+def test_names_of_any_bytes_are_names(capsys):
+    write_picture("in/plain.png")
+    picture = Path("in/plain.png").read_bytes()
+    names = [
+        b"caf\xe9.png",
+        b"two\nlines.png",
+        b"-o.png",
+        b" .png",
+        b"\x1b[31m.png",
+        b"a[b]*?.png",
+        "漢字.png".encode(),
+    ]
+    for name in names:
+        try:
+            Path("in", os.fsdecode(name)).write_bytes(picture)
+        except OSError:
+            pytest.skip("this file system takes Unicode only")
+    assert upscale("in", "-o", "out") == 0
+    assert sorted(os.listdir(b"out")) == sorted([b"plain.png", *names])  # noqa: PTH208
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(names) + 1
+    assert all(line.isprintable() for line in lines)

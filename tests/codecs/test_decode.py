@@ -167,7 +167,12 @@ def test_cmyk_without_profile_converts_as_plain_complement():
         (b"BM" + bytes(60), "begin with 42 4d"),
         (bytes(4) + b"ftypisom" + bytes(60), "it is a video file"),
         (bytes(range(1, 60)), "begin with 01 02"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "looks like text"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "it is an SVG drawing"),
+        (b"<?xml version='1.0'?>\n<!-- a drawing -->\n<svg/>", "it is an SVG drawing"),
+        (b"<!DOCTYPE html>", "looks like text, beginning with '<!DOCTYPE html>'"),
+        (bytes(500), "its 500 bytes are all zero"),
+        (bytes(500) + b"1", "begin with 00 00"),
+        (bytes.fromhex("0005160700020000") + b"Mac OS X        ", "it is an AppleDouble file"),
     ],
 )
 def test_unsupported_data_is_described(data, hint):

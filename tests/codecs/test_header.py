@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from PIL import Image
 
@@ -16,6 +18,17 @@ def test_size_is_read_from_a_header_alone(name, tmp_path):
         path.write_bytes(path.read_bytes()[:1200])
     assert stored_size(path) == (1001, 607)
     assert pixel_count(path) == 1001 * 607
+
+
+@pytest.mark.skipif(os.name == "nt", reason="all names are Unicode there")
+def test_size_is_read_from_a_file_whose_name_is_not_utf_8(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    try:
+        Image.new("L", (20, 10)).save(path)
+    except OSError:
+        pytest.skip("this file system takes Unicode only")
+    assert stored_size(path) == (20, 10)
+    assert pixel_count(path) == 200
 
 
 def test_frames_count(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from support.networks import REPEAT, natural_batch, network, resize, run
+from tilewright.engine.sessions.prepare import prepare
 from tilewright.errors import ModelError
 from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
 from tilewright.models.loader import load_model
@@ -204,3 +206,15 @@ def test_unusable_files_are_errors(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=message) as caught:
             load_model(path, 2, cache_dir=tmp_path / "cache")
         assert caught.value.parameter == "model"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="all names are Unicode there")
+def test_file_whose_name_is_not_utf_8_is_given_to_runtimes_as_its_content(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.onnx")
+    try:
+        save(path, [enlarge(2)], SCALES)
+    except OSError:
+        pytest.skip("this file system takes Unicode only")
+    model = load_model(path, 2, cache_dir=tmp_path / "cache")
+    assert model.spec.scale == 2
+    assert prepare(model).network == path.read_bytes()

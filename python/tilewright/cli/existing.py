@@ -1,4 +1,4 @@
-"""Recognises existing results that were made with another size or network."""
+"""Recognises existing results that are incomplete, or were made with another size or network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright.cli.sizes import expected_sizes
-from tilewright.codecs.header import stored_size
+from tilewright.codecs.header import is_cut_short, stored_size
 from tilewright.errors import TilewrightError
 from tilewright.models.catalog import ALIASES, CATALOG, DEFAULT
 
@@ -63,8 +63,8 @@ def recorded_network(path: Path) -> str | None:
 def find_different(existing: Sequence[FileJob], arguments: argparse.Namespace, description: str) -> list[str]:
     """Returns a line for each existing result that is not what the command line asks for.
 
-    The sizes are compared, and the networks where they are recorded. A file whose size cannot be
-    read is taken for the result.
+    The sizes are compared, and the networks where they are recorded. A file that was cut short is
+    none. Otherwise, a file whose size cannot be read is taken for the result.
     """
     lines = []
     for job in existing:
@@ -73,7 +73,9 @@ def find_different(existing: Sequence[FileJob], arguments: argparse.Namespace, d
         expected = expected_sizes(job.source, arguments)
         found = stored_size(job.target) if expected else None
         network = recorded_network(job.target)
-        if found is not None and found not in expected:
+        if is_cut_short(job.target):
+            lines.append(f"{job.target} is incomplete or damaged")
+        elif found is not None and found not in expected:
             wanted = "x".join(map(str, expected[0]))
             lines.append(f"{job.target} is {found[0]}x{found[1]}, not {wanted}")
         elif network is not None and network != description:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import sys
 import tempfile
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 # temporary file.
 _IN_MEMORY = 2**26
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class ResultExistsError(StoreError):
     """Another process has made the result."""
@@ -36,6 +39,10 @@ class ResultExistsError(StoreError):
 
 class BusyError(StoreError):
     """Another process is making the result."""
+
+
+class DiskFullError(StoreError):
+    """No space is left for the result, or the user's quota is used up."""
 
 
 @contextlib.contextmanager
@@ -56,7 +63,8 @@ def open_output(job: FileJob, *, overwrite: bool, made_with: str) -> Iterator[Bi
     Raises:
         ResultExistsError: The file exists by now and `overwrite` is false.
         BusyError: Another process is writing it.
-        StoreError: The output cannot be written.
+        DiskFullError: No space is left.
+        StoreError: The output cannot be written for another reason.
     """
     try:
         if job.target is not None and not is_stream(job.target):
@@ -75,7 +83,8 @@ def open_output(job: FileJob, *, overwrite: bool, made_with: str) -> Iterator[Bi
             buffer.seek(0)
             _copy(cast("BinaryIO", buffer), job.target)
     except OSError as error:
-        raise StoreError(f"{job.target_name} cannot be written: {error.strerror or error}") from error
+        kind = DiskFullError if error.errno in _FULL else StoreError
+        raise kind(f"{job.target_name} cannot be written: {error.strerror or error}") from error
 
 
 def read_input(job: FileJob, limits: InputLimits) -> bytes:

@@ -14,7 +14,7 @@ from tilewright.cli.existing import differences_line, find_different, network_de
 from tilewright.cli.fidelity import left_out_line, stays_lossless
 from tilewright.cli.files import own_format, plan_jobs
 from tilewright.cli.forecast import forecast
-from tilewright.cli.output import check_absent, open_output, read_input, remove_leftovers
+from tilewright.cli.output import DiskFullError, check_absent, open_output, read_input, remove_leftovers
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.sharing import Elsewhere
 from tilewright.cli.sizes import without_impossible
@@ -132,19 +132,8 @@ def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
         contextlib.closing(pictures),
         ProgressBar(console, files=len(jobs), quiet=arguments.quiet) as bar,
     ):
-        bar.wait("opening the network")
-        # Reports an unknown network once, not once per file. With --size, the factor depends on the
-        # file.
-        if arguments.factor is None:
-            pictures.networks.factors(pictures.model)
-        else:
-            pictures.session(factor=arguments.factor)
-        bar.wait("estimating the time")
-        expected = forecast([job.source for job in jobs], arguments, pictures)
-        bar.expect(expected.weights, expected.seconds)
-        if expected.announcement is not None and not arguments.quiet:
-            print_line(console, f"tilewright: {expected.announcement}")
-        for job in elsewhere.with_postponed(jobs):
+        _prepare(jobs, command, pictures, bar)
+        for count, job in enumerate(elsewhere.with_postponed(jobs), 1):
             bar.start_file(job.label)
             began = time.monotonic()
             try:
@@ -153,6 +142,9 @@ def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
                 if not elsewhere.takes(job, error):
                     print_error(console, _failure(job, error))
                     failed += 1
+                if isinstance(error, DiskFullError):  # the others would be computed for nothing
+                    _print_untried(len(jobs) - count, console)
+                    break
                 continue
             if arguments.report:
                 _print_report(job, report, nsfw, console)
@@ -165,6 +157,31 @@ def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
         for line in elsewhere.lines():
             print_line(console, line)
     return failed
+
+
+def _prepare(jobs: list[FileJob], command: _Command, pictures: PictureUpscaler, bar: ProgressBar) -> None:
+    """Opens the network, and announces the time that the work will take.
+
+    Raises:
+        TilewrightError: The network cannot be opened. It is reported once, not once per file.
+    """
+    arguments = command.arguments
+    bar.wait("opening the network")
+    if arguments.factor is None:  # with --size, the factor depends on the file
+        pictures.networks.factors(pictures.model)
+    else:
+        pictures.session(factor=arguments.factor)
+    bar.wait("estimating the time")
+    expected = forecast([job.source for job in jobs], arguments, pictures)
+    bar.expect(expected.weights, expected.seconds)
+    if expected.announcement is not None and not arguments.quiet:
+        print_line(command.console, f"tilewright: {expected.announcement}")
+
+
+def _print_untried(count: int, console: Console) -> None:
+    """Says that the disk is full and how many pictures were not tried."""
+    if count > 0:
+        print_error(console, f"stopped, {count} not tried; free some space and repeat the command")
 
 
 def _print_report(job: FileJob, report: Report, nsfw: bool | None, console: Console) -> None:

@@ -47,6 +47,9 @@ _UNSUPPORTED = (
     (b"\0\0\0\x0cJXL ", "a JPEG XL file"),
     (b"\xff\x0a", "a JPEG XL file"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
+    (b"\0\0\1\0", "an icon"),
+    (b"\0\5\x16\7", "an AppleDouble file, in which macOS keeps attributes of another file"),
+    (b"PK\3\4", "a ZIP archive"),
 )
 
 
@@ -179,6 +182,10 @@ def _describe(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         return "it is a video file, or a picture of a kind related to HEIC"
     head = data[:64]
+    if b"<svg" in data[:1024]:
+        return "it is an SVG drawing"
+    if not any(head) and not data.strip(b"\0"):
+        return f"its {len(data)} bytes are all zero, as after an interrupted copy"
     if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
         return f"it looks like text, beginning with {head[:24].decode('utf-8', 'replace')!r}"
     return f"its {len(data)} bytes begin with {data[:8].hex(' ')}"

@@ -1,8 +1,9 @@
-"""Size of a picture file, without decoding it."""
+"""Size and completeness of a picture file, without decoding it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from tilewright.codecs.decode import SNIFF_BYTES, sniff
@@ -19,6 +20,9 @@ _LOADERS = {
     "TIFF": "tiffload",
     "AVIF": "heifload",
 }
+
+# Programs may append a few bytes to a PNG file, and pictures or videos to a JPG file.
+_TAIL_BYTES = 2**16
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:
@@ -48,6 +52,34 @@ def pixel_count(path: Path) -> int | None:
     return int(image.width) * int(image.height) * max(1, frames)
 
 
+def is_cut_short(path: Path) -> bool:
+    """Returns whether a file is no picture, or the end of a PNG, JPG or WEBP file is missing.
+
+    A power failure or an interrupted copy leaves such files: empty, too short or with zeros at the end.
+
+    Args:
+        path: A file. For anything but a regular file, and for one that cannot be read, False is returned.
+    """
+    try:
+        if not path.is_file():
+            return False
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(SNIFF_BYTES)
+            file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read()
+    except OSError:
+        return False
+    kind = sniff(head)
+    if kind == "PNG":
+        return b"IEND" not in tail
+    if kind == "JPG":
+        return b"\xff\xd9" not in tail
+    if kind == "WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 > size
+    return kind is None
+
+
 def _opened(path: Path) -> Any | None:
     """Returns the image with its header read; None if that fails."""
     with contextlib.suppress(OSError, vips().Error):
@@ -56,5 +88,5 @@ def _opened(path: Path) -> Any | None:
         with path.open("rb") as file:
             kind = sniff(file.read(SNIFF_BYTES))
         if kind in _LOADERS:
-            return vips().Operation.call(_LOADERS[kind], str(path), access="sequential")
+            return vips().Operation.call(_LOADERS[kind], os.fsencode(path), access="sequential")
     return None

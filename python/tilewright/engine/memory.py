@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from tilewright.cgroups import memory_limit
+
 # A program that upscales rarely has its machine to itself. Users can ask for more.
 _LARGEST_DEFAULT_BUDGET = 4 * 2**30
 
@@ -51,11 +53,7 @@ def _share_of_memory() -> int:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this platform
         return _LARGEST_DEFAULT_BUDGET // 2
-    # A container may have less than the machine. This is the limit of control groups version 2;
-    # "max" means none.
-    with contextlib.suppress(OSError, ValueError):
-        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    share = memory // 4
+    share = min(memory, memory_limit() or memory) // 4
     with contextlib.suppress(OSError, ValueError, StopIteration):
         share = min(share, _kibibytes("/proc/meminfo", "MemAvailable:") // 2)
     return share

@@ -76,6 +76,19 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     return model
 
 
+def runtime_source(path: Path) -> str | bytes:
+    """Returns what a runtime opens: the path of an ONNX file, or its content if the path is not Unicode.
+
+    Runtimes take paths as text. They find external data by the path only.
+    """
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return text
+
+
 def inspect_onnx(path: Path, model: onnx.ModelProto, overrides: Mapping[str, object]) -> ModelSpec:
     """Detects the facts about a network that are not given.
 
@@ -176,7 +189,7 @@ class _Probe:
 
     def __init__(self, path: Path, spec: ModelSpec) -> None:
         try:
-            self._session = open_onnx(str(path), onnxruntime_options())
+            self._session = open_onnx(runtime_source(path), onnxruntime_options())
         except Exception as error:  # the runtime's exceptions share no base class
             raise ModelError(f"onnxruntime cannot open {path}: {error}", parameter="model") from error
         self._input = self._session.get_inputs()[0].name

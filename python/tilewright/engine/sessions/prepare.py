@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.models.graph.cost import bytes_per_pixel
 from tilewright.models.graph.tail import cut_tail
-from tilewright.models.inspect import load_onnx
+from tilewright.models.inspect import load_onnx, runtime_source
 
 if TYPE_CHECKING:
     import onnx
@@ -41,7 +41,7 @@ def prepare(model: Model) -> RuntimeInput:
     """
     head, tail = split_tail(model)
     if tail is None:
-        return RuntimeInput(str(model.path), None, model.spec.bytes_per_pixel, len(head.graph.node))
+        return RuntimeInput(runtime_source(model.path), None, model.spec.bytes_per_pixel, len(head.graph.node))
     return RuntimeInput(head.SerializeToString(), tail, bytes_per_pixel(head), len(head.graph.node))
 
 
