@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tilewright.cli.terminal import print_error
-from tilewright.store.atomic import remove_unfinished
+from tilewright.unfinished import remove_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
