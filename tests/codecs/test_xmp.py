@@ -15,7 +15,7 @@ from support.paths import ROOT
 from support.picture_files import opened, photo_image, saved
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
-from tilewright.codecs.metadata import filter_exif
+from tilewright.codecs.metadata import FileMetadata, filter_exif, filter_metadata
 from tilewright.codecs.xmp import DC, PHOTOSHOP, add_to_xmp, filter_xmp, promises, scale_xmp
 from tilewright.literals import FORMATS
 
@@ -177,3 +177,12 @@ def test_properties_are_added_unless_they_exist():
     assert b"Ulm" in add_to_xmp(None, properties)
     assert add_to_xmp(None, {}) is None
     assert opened(saved(photo_image(), "JPG", xmp=added)).getxmp()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xff\xfe", b"\xfe\xff"])
+def test_packets_in_utf_16_are_kept(mark):
+    encoding = "utf-16-be" if mark == b"\xfe\xff" else "utf-16-le"
+    found = FileMetadata(xmp=mark + packet("", REGIONS).decode().encode(encoding))
+    filtered = filter_metadata(found, b"", keep=True, rotated=False)
+    assert b"AppliedToDimensions" in filtered.xmp
+    assert filtered.left_out.content == ()
