@@ -46,17 +46,17 @@ def test_a_mistake_in_the_options_gives_one_line(arguments, command, message, ca
 
 
 def test_help_loads_no_runtime_and_no_codec():
-    heavy = "{'rich', 'onnx', 'onnxruntime', 'openvino', 'pyvips', 'PIL'}"
+    heavy = "{'rich', 'onnx', 'onnxruntime', 'openvino', 'pyvips', 'PIL', 'tilewright.store'}"
     code = f"import sys, tilewright.cli; tilewright.cli.main(['--help']); assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_every_option_is_documented(capsys):
     manual = (DOCS / "cli.md").read_text(encoding="utf-8")
-    for command in ("upscale", "run", "models", "info"):
+    for command in ("upscale", "run", "models", "info", "store"):
         assert main([command, "--help"]) == 0
-        for option in set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}:
-            assert f"`{option}" in manual, f"{command} {option}"
+        for option in set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out)) - {"--help"}:
+            assert re.search(rf"`[^`\n]*{option}\b", manual), f"{command} {option}"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pipe whose reader is closed")

@@ -219,6 +219,24 @@ def test_durations_in_words(seconds, exact, rough):
     assert (durations.told(seconds), durations.roughly(seconds)) == (exact, rough)
 
 
+def test_bar_of_a_large_batch_sums_the_work_of_all_files_once(drawing):
+    """A sum at every tile would take longer than the tile."""
+    sums = []
+
+    class Weights(list):
+        def __iter__(self):
+            sums.append(len(self))
+            return super().__iter__()
+
+    with progress.ProgressBar(drawing[0], files=50, quiet=False) as bar:
+        bar.expect(Weights([1.0] * 50), 10.0)
+        expected = len(sums)
+        for _ in range(50):
+            bar.start_file("a.png")
+            bar.tiles(1_000_000)(Progress(done=1, total=1, rows=0, pixels=0))
+    assert len(sums) == expected <= 2
+
+
 def test_bar_of_a_batch_in_which_a_file_is_started_twice(drawing):
     """That happens with a file that another process is busy with."""
     console, last_line = drawing

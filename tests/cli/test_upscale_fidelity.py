@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from support.cli import load
+from support.cli import load, run_module
 from support.metadata_files import PARAMETERS, captioned, generated
 from support.paths import SHARED_DATA
 from support.picture_files import photo_image, saved
@@ -88,3 +90,15 @@ def test_field_cases(capsys):
     assert b"My title" in Path("i.jpg").read_bytes()
     lines_of(capsys, str(field / "09_lossless.webp"), "-o", "l/")
     assert decode(Path("l/09_lossless.webp").read_bytes()).lossless
+
+
+def test_damaged_exif_tags_are_no_reason_for_messages(working_folder):
+    """In a process of its own, because pytest handles warnings itself."""
+    count = 20
+    tags = b"".join(struct.pack("<HHII", 0x011A + index, 5, 1000, 99_999) for index in range(count))
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", count) + tags + bytes(4)
+    Image.new("RGB", (8, 8)).save("a.jpg", exif=exif)
+    done = run_module("upscale", "a.jpg", "-o", "large.jpg", "-x", "2", "--keep-metadata", text=True)
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == 1
+    assert (working_folder / "large.jpg").exists()

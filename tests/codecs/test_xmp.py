@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 import tomllib
 import warnings
 
@@ -15,7 +14,7 @@ from support.paths import ROOT
 from support.picture_files import opened, photo_image, saved
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
-from tilewright.codecs.metadata import filter_exif
+from tilewright.codecs.metadata import FileMetadata, filter_exif, filter_metadata
 from tilewright.codecs.xmp import DC, PHOTOSHOP, add_to_xmp, filter_xmp, promises, scale_xmp
 from tilewright.literals import FORMATS
 
@@ -51,12 +50,10 @@ def test_a_file_with_entities_gets_no_xmp():
     assert picture.left_out.content == ("an XMP packet that cannot be read",)
 
 
-def test_removing_many_elements_takes_time_in_proportion_to_their_number():
-    count = 30_000
+def test_removing_very_many_elements_ends():
+    count = 200_000  # minutes, if each removal searches all elements
     hostile = b'<x xmlns:a="http://ns.adobe.com/xap/1.0/g/img/">' + b"<b/>" * count + b"<a:b/>" * count + b"</x>"
-    began = time.process_time()
     filtered = filter_xmp(hostile).packet
-    assert time.process_time() - began < 6  # takes 0.4 s; 15 s if each removal searches all elements
     assert (filtered.count(b"<b/>"), filtered.count(b"<a:b/>")) == (count, 0)
 
 
@@ -177,3 +174,12 @@ def test_properties_are_added_unless_they_exist():
     assert b"Ulm" in add_to_xmp(None, properties)
     assert add_to_xmp(None, {}) is None
     assert opened(saved(photo_image(), "JPG", xmp=added)).getxmp()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xff\xfe", b"\xfe\xff"])
+def test_packets_in_utf_16_are_kept(mark):
+    encoding = "utf-16-be" if mark == b"\xfe\xff" else "utf-16-le"
+    found = FileMetadata(xmp=mark + packet("", REGIONS).decode().encode(encoding))
+    filtered = filter_metadata(found, b"", keep=True, rotated=False)
+    assert b"AppliedToDimensions" in filtered.xmp
+    assert filtered.left_out.content == ()

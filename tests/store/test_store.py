@@ -17,6 +17,7 @@ from support.store import set_age, stored_files
 from tilewright.errors import SourceError, StoreError
 from tilewright.store import ImageStore, is_uuid4
 from tilewright.store.backends import LocalFolder
+from tilewright.store.identifiers import file_names
 
 ABSENT = "28ac6f2a-708c-4e19-8016-885cefcca55c"
 NOT_VERSION_4 = "e9f7fa64-ec8e-11f1-97a6-02fc00000001"
@@ -160,3 +161,9 @@ def test_location_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "images").write_bytes(b"")
     with pytest.raises(StoreError, match="cannot be written"):
         ImageStore(tmp_path / "images").put(b"x", "png")
+
+
+def test_results_in_the_default_format_are_looked_up_first():
+    """In an object store, each look-up is a request."""
+    image_uuid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
+    assert file_names(image_uuid)[:2] == [f"{image_uuid}.jpg", f"temporary-{image_uuid}.jpg"]

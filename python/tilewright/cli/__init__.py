@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
+import warnings
 from typing import TYPE_CHECKING
 
 from tilewright.cli.parser import parser
@@ -14,7 +16,7 @@ from tilewright.errors import TilewrightError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _OK, _UNUSABLE = 0, 2
 
@@ -36,7 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _OK if stop.code is None else int(stop.code)
     console = error_console()
     try:
-        with log_records(console, _log_level(arguments)), StopSignals(console) as signals:
+        with (
+            _without_warnings_about_files(),
+            log_records(console, _log_level(arguments)),
+            StopSignals(console) as signals,
+        ):
             command = importlib.import_module(f"tilewright.cli.{arguments.command}")
             return int(command.run(arguments, console, signals))
     except TilewrightError as error:
@@ -45,6 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print_error(console, "stopped; finished files are kept, and none is incomplete")
         return stop_status(stop)
+
+
+@contextlib.contextmanager
+def _without_warnings_about_files() -> Iterator[None]:
+    """Hides Pillow's warnings, which are meant for programmers: two lines for each damaged Exif tag."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 def _log_level(arguments: argparse.Namespace) -> int:

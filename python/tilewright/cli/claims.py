@@ -7,7 +7,8 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from tilewright.store.atomic import lock, unfinished
+from tilewright.store.atomic import lock
+from tilewright.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

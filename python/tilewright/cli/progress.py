@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ class ProgressBar:
     def __init__(self, console: Console, *, files: int, quiet: bool) -> None:
         self._files = files
         self._started = 0
-        self._weights: Sequence[float] = [1.0] * files
+        self._ends = _cumulative([1.0] * files)
         self._expected: float | None = None
         self._task: TaskID | None = None
         self._batch: TaskID | None = None
@@ -106,7 +107,7 @@ class ProgressBar:
             weights: Work of each file, in any unit.
             seconds: Estimated seconds for all of them; None if unknown.
         """
-        self._weights, self._expected = weights, seconds
+        self._ends, self._expected = _cumulative(weights), seconds
 
     def wait(self, text: str) -> None:
         """Shows a step of unknown duration, such as opening the network."""
@@ -133,7 +134,7 @@ class ProgressBar:
         """
         task, started = self._task, self._bar.get_time()
         assert task is not None
-        expected = None if self._expected is None else self._expected * self._weight_share(self._started - 1) or None
+        expected = None if self._expected is None else self._expected * self._share(self._started - 1) or None
         frame = 0
 
         def update(progress: Progress) -> None:
@@ -161,8 +162,7 @@ class ProgressBar:
             measured: Whether a tile of this file is finished.
         """
         now = self._bar.get_time()
-        file = self._weight_share(self._started - 1)
-        before = sum(map(self._weight_share, range(self._started - 1)))
+        file, before = self._share(self._started - 1), self._ends[min(self._started - 1, self._files)]
         share = before + file * done
         seconds = self._expected
         if share > 0 and (measured or seconds is None or before > 0):
@@ -173,9 +173,10 @@ class ProgressBar:
             self._batch = self._bar.add_task("all files", pace=pace, count=count, rate=None)
         self._bar.update(self._batch, pace=pace, count=count)
 
-    def _weight_share(self, index: int) -> float:
+    def _share(self, index: int) -> float:
+        """Returns the share of a file in the work of all files."""
         # A file that another process was busy with is started again after the others.
-        return self._weights[index] / sum(self._weights) if index < self._files else 0.0
+        return self._ends[index + 1] - self._ends[index] if index < self._files else 0.0
 
     def _show(self, text: str) -> None:
         pace = _Pace(0.0, self._bar.get_time())
@@ -183,6 +184,15 @@ class ProgressBar:
             self._task = self._bar.add_task(printable(text), total=None, pace=pace, count="", rate=None)
         else:
             self._bar.reset(self._task, total=None, description=printable(text), pace=pace, count="", rate=None)
+
+
+def _cumulative(weights: Sequence[float]) -> list[float]:
+    """Returns the share of the work that lies before each file, and 1 as the last value.
+
+    It is computed once: a sum at every tile would take longer than the tile if there are thousands of files.
+    """
+    total = sum(weights)
+    return [end / total for end in itertools.accumulate(weights, initial=0.0)]
 
 
 def _right(typical: str) -> Column:

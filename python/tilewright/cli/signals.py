@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tilewright.cli.terminal import print_error
-from tilewright.store.atomic import remove_unfinished
+from tilewright.unfinished import remove_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,9 @@ class StopSignals:
     tile that is in the network. A thread says so, because the main thread may be busy in native
     code. A second signal, or `_GRACE` seconds after SIGTERM or SIGHUP, ends the process at once.
     Signals that were ignored before, as nohup does, stay ignored.
+
+    Attributes:
+        stop: Set at the first signal, also while the main thread is in native code.
     """
 
     def __init__(self, console: Console) -> None:
@@ -63,6 +66,7 @@ class StopSignals:
         Args:
             console: Console on stderr.
         """
+        self.stop = threading.Event()
         self._console = console
         self._received: int | None = None
         self._raised = False
@@ -85,7 +89,7 @@ class StopSignals:
 
     @contextlib.contextmanager
     def postponed(self) -> Iterator[None]:
-        """Raises `StoppedError` only at the end of the block.
+        """Raises `StoppedError` only at the end of the block, instead of an exception in the block.
 
         For native code that calls Python: cffi discards exceptions that are raised there.
         """
@@ -94,7 +98,7 @@ class StopSignals:
             yield
         finally:
             self._postponed = False
-        self._raise_once()
+            self._raise_once()
 
     def _install(self) -> None:
         reader, writer = socket.socketpair()
@@ -126,6 +130,8 @@ class StopSignals:
 
     def _watch(self, reader: socket.socket) -> None:
         first = _next_signal(reader)
+        if first is not None:
+            self.stop.set()
         if first is None or self._ended.wait(_UNNOTICED):
             return
         again = (

@@ -214,7 +214,8 @@ def _upscale_file(
         data = read_input(job, settings.limits)
         keep_metadata = arguments.keep_metadata or settings.keep_metadata
         with command.signals.postponed():  # libvips calls Python while it decodes
-            picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata)
+            stop = command.signals.stop
+            picture = decode_any(data, limits=settings.limits, keep_metadata=keep_metadata, stop=stop)
     file_format = job.file_format or own_format(data)
     if not arguments.quiet and (line := left_out_line(picture, file_format)):
         print_line(command.console, f"{job.source_name}: {line}")

@@ -103,7 +103,7 @@ def filter_metadata(found: FileMetadata, data: bytes, *, keep: bool, rotated: bo
         keep: Whether metadata is wanted at all.
         rotated: Whether the pixels have been rotated or mirrored, so that positions become false.
     """
-    packet = found.xmp.strip(b"\0 \t\r\n") if isinstance(found.xmp, bytes) else b""
+    packet = found.xmp if isinstance(found.xmp, bytes) and found.xmp.strip(b"\0 \t\r\n") else b""
     filtered_xmp = xmp.filter_xmp(packet, rotated=rotated) if keep else xmp.FilteredXmp(None, xmp.promises(packet))
     filtered_iptc = iptc.filter_iptc(found.iptc) if isinstance(found.iptc, bytes) else None
     content = {phrase for phrase in filtered_xmp.promised if phrase != _MOTION or _VIDEO in data}

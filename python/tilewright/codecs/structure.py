@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.codecs import animated_png, animated_webp, gif
+from tilewright.codecs import animated_png, gif, webp
 
 if TYPE_CHECKING:
     from tilewright.codecs.animated_png import PngAnimation
@@ -75,7 +75,7 @@ def read_structure(data: bytes, kind: str) -> Structure:
         # per side.
         return Structure(data, frames, screen=(width, height), frame=first)
     if kind == "WEBP":
-        return Structure(data, animated_webp.count_frames(data))
+        return Structure(data, webp.count_frames(data))
     if kind == "PNG" and (animation := animated_png.read_animation(data)) is not None:
         screen = animation.width, animation.height
         if len(animation.frames) > 1:

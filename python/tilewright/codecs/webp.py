@@ -1,4 +1,7 @@
-"""WEBP support that libvips lacks: grey in lossy files, and whether a file is lossless (RFC 9649)."""
+"""WEBP support that libvips lacks: frames before decoding, lossless or not, grey in lossy files.
+
+Layouts follow the WebP container specification (RFC 9649).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tilewright.errors import DecodeError
+from tilewright.limits import MAX_CHUNKS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tilewright.picture import Pixels
 
+_ANIMATION_FLAG = 0x02
 _FRAME_HEADER = 16  # bytes of ANMF before the chunks of the frame
-_MAX_CHUNKS = 1 << 16  # an animation of 1000 frames has 3000
 
 
 def with_exact_grey(samples: Pixels, data: bytes) -> Pixels:
@@ -46,18 +52,47 @@ def is_lossless(data: bytes) -> bool:
 
     Args:
         data: The whole file.
+
+    Raises:
+        DecodeError: The file has more chunks than `tilewright.limits.MAX_CHUNKS`.
     """
-    kinds = {kind for kind in _image_chunks(data) if kind in (b"VP8 ", b"VP8L")}
+    kinds = {kind for kind, _ in chunk_positions(data, inside_frames=True) if kind in (b"VP8 ", b"VP8L")}
     return kinds == {b"VP8L"}
 
 
-def _image_chunks(data: bytes) -> Iterator[bytes]:
-    """Yields the names of the chunks, those inside frames included."""
-    at = 12
-    for _ in range(_MAX_CHUNKS):
-        if at + 8 > len(data):
-            break
-        kind, length = struct.unpack_from("<4sI", data, at)
-        yield kind
-        # A frame is entered; its chunks are followed by the next frame.
-        at += 8 + (_FRAME_HEADER if kind == b"ANMF" else length + length % 2)
+def count_frames(data: bytes) -> int:
+    """Returns the number of frames; 1 for a still picture.
+
+    The decoder needs time that grows with the square of this number.
+
+    Args:
+        data: The whole file. It may be corrupt or cut short, which the decoder reports.
+
+    Raises:
+        DecodeError: The file has more chunks than `tilewright.limits.MAX_CHUNKS`.
+    """
+    if data[12:16] != b"VP8X" or len(data) < 21:
+        return 1
+    frames = sum(kind == b"ANMF" for kind, _ in chunk_positions(data))
+    return frames if data[20] & _ANIMATION_FLAG else 1
+
+
+def chunk_positions(data: bytes, *, inside_frames: bool = False) -> Iterator[tuple[bytes, int]]:
+    """Yields the name of every chunk and the position of its data.
+
+    Args:
+        data: The whole file. The last chunk may end beyond it.
+        inside_frames: Whether the chunks of frames are yielded too, each after its frame.
+
+    Raises:
+        DecodeError: The file has more chunks than `tilewright.limits.MAX_CHUNKS`.
+    """
+    at, last = 12, len(data) - 8
+    header = struct.Struct("<4sI").unpack_from
+    for _ in range(MAX_CHUNKS):
+        if at > last:
+            return
+        kind, length = header(data, at)
+        yield kind, at + 8
+        at += 8 + (_FRAME_HEADER if inside_frames and kind == b"ANMF" else length + length % 2)
+    raise DecodeError(f"the WEBP file has more than {MAX_CHUNKS} chunks; save it again with a common program")

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Packets are typically a few kilobytes.
 _MAX_BYTES = 1 << 20
 
+# A byte order mark, or a "<" without one.
+_UTF_16_BEGINS = (b"\xfe\xff", b"\xff\xfe", b"\0<", b"<\0")
+
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _PANORAMA = "http://ns.google.com/photos/1.0/panorama/"
 _REGIONS = "http://www.metadataworkinggroup.com/schemas/regions/"
@@ -183,8 +186,8 @@ def _rewritten(packet: bytes, rewriter: _Rewriter) -> bytes | None:
     parser.forbid_dtd = True
     parser.setContentHandler(rewriter)
     try:
-        # A UTF-16 packet must keep its last byte.
-        parser.parse(io.BytesIO(packet.strip(b"\0 \t\r\n") if packet[:1] not in (b"\xfe", b"\xff") else packet))
+        # Padding at both ends. In UTF-16, a NUL is half a character.
+        parser.parse(io.BytesIO(packet if packet.startswith(_UTF_16_BEGINS) else packet.strip(b"\0 \t\r\n")))
     except (SAXException, DefusedXmlException, ValueError, LookupError):
         return None
     return rewriter.result()

@@ -296,7 +296,10 @@ def _cached(cache_dir: Path, key: str, make: Callable[[], onnx.ModelProto]) -> t
     if path is not None:
         return path, onnx.load(path)
     model = make()
-    return cache.store(cache_dir, key, _serialised(model)), model
+    content = _serialised(model)
+    if checksum is not None and hashlib.sha256(content).hexdigest() != checksum:
+        _log.info("%s: the converted network differs from the tested one, and is converted at every start", key)
+    return cache.store(cache_dir, key, content), model
 
 
 def _serialised(model: onnx.ModelProto) -> bytes:

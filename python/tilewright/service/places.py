@@ -24,7 +24,7 @@ encoded. More would only take memory.
 MAX_FETCHES = 8
 """Pictures that are fetched at the same time."""
 
-# Longest wait in seconds for another fetch before cancellation is noticed.
+# Longest wait in seconds for another picture or fetch before cancellation is noticed.
 _PATIENCE = 0.2
 
 
@@ -47,25 +47,30 @@ class Places:
 
         Args:
             request: The request.
-            stop: Cancels the fetch once it is set.
+            stop: Cancels the wait and the fetch once it is set.
 
         Raises:
             TilewrightError: The picture cannot be fetched.
             CancelledError: `stop` was set.
         """
         if request.needs_fetch:
-            while not self._fetches.acquire(timeout=_PATIENCE):
-                raise_if_cancelled(stop)
+            _acquire(self._fetches, stop)
             try:
                 raise_if_cancelled(stop)
                 request = self._handler.fetch(request, stop)
-                self._pictures.acquire()
+                _acquire(self._pictures, stop)
             finally:
                 self._fetches.release()
         else:
-            self._pictures.acquire()
+            _acquire(self._pictures, stop)
         try:
             raise_if_cancelled(stop)
             yield request
         finally:
             self._pictures.release()
+
+
+def _acquire(semaphore: threading.Semaphore, stop: threading.Event) -> None:
+    """Waits for a semaphore. Other calls may hold it for minutes, so cancellation ends the wait."""
+    while not semaphore.acquire(timeout=_PATIENCE):
+        raise_if_cancelled(stop)

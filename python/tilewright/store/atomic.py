@@ -13,6 +13,8 @@ try:
 except ImportError:  # Windows, where an open file cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
+from tilewright.unfinished import unfinished
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -22,9 +24,6 @@ _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.(partial|claim)")
 
 LEFTOVER_SECONDS = 3600.0
 """Age from which a partial file is taken for one that a crash has left."""
-
-unfinished: set[Path] = set()
-"""The hidden files of this process that have to be removed if it ends now."""
 
 # Additional age of a partial file that counts as abandoned where files cannot be locked.
 _UNLOCKED_SECONDS = 24 * 3600
@@ -78,13 +77,6 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         raise
     finally:
         unfinished.discard(partial)
-
-
-def remove_unfinished() -> None:
-    """Removes the files that `atomic_write` is writing now, for a process that is about to end."""
-    for partial in tuple(unfinished):
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def remove_partial_files(folder: Path, *, older_than: float) -> None:

@@ -40,8 +40,8 @@ def file_names(image_uuid: str) -> list[str]:
     """
     return [
         file_name(image_uuid.lower(), extension, temporary=temporary)
+        for extension in EXTENSIONS  # results are JPG by default, and each look-up may be a request
         for temporary in (False, True)
-        for extension in EXTENSIONS
     ]
 
 
