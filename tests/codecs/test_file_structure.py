@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from support.animated_png import header, png, still_pixels
-from tilewright.codecs import animated_webp, colour, decode, gif, png_chunks
+from tilewright.codecs import colour, decode, gif, png_chunks, webp
 from tilewright.codecs.decode import decode_any
 from tilewright.codecs.png_chunks import chunk
 from tilewright.errors import DecodeError, ImageTooLargeError
@@ -115,12 +115,12 @@ def test_frames_are_counted_before_a_decoder_sees_the_file(kind, monkeypatch):
 
 
 def test_many_frames_of_a_webp_file_are_counted():
-    assert animated_webp.count_frames(webp_file(160_000)) == 160_000
-    assert animated_webp.count_frames(webp_file(3, flags=0)) == 1, "no animation, according to the header"
+    assert webp.count_frames(webp_file(160_000)) == 160_000
+    assert webp.count_frames(webp_file(3, flags=0)) == 1, "no animation, according to the header"
 
 
 def test_chunks_of_a_webp_file_are_limited(monkeypatch):
-    monkeypatch.setattr(animated_webp, "MAX_CHUNKS", 1000)
+    monkeypatch.setattr(webp, "MAX_CHUNKS", 1000)
     with pytest.raises(DecodeError, match="more than 1000 chunks"):
         decode_any(webp_file(1, extra=riff(b"none", b"") * 1000))
 

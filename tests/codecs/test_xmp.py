@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import tomllib
 import warnings
 
@@ -51,9 +52,12 @@ def test_a_file_with_entities_gets_no_xmp():
 
 
 def test_removing_very_many_elements_ends():
-    count = 200_000  # minutes, if each removal searches all elements
+    count = 30_000
     hostile = b'<x xmlns:a="http://ns.adobe.com/xap/1.0/g/img/">' + b"<b/>" * count + b"<a:b/>" * count + b"</x>"
+    began = time.process_time()
     filtered = filter_xmp(hostile).packet
+    # A guard against hours for larger packets: this takes 0.4 s, or 15 s if each removal searches all elements.
+    assert time.process_time() - began < 6
     assert (filtered.count(b"<b/>"), filtered.count(b"<a:b/>")) == (count, 0)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ CONVERTER_VERSION = 2
 
 # No network has a name this long. Comparing very long names needs very much memory.
 _MAX_NAME_LENGTH = 100
+
+
+_log = logging.getLogger("tilewright")
 
 
 def load_model(
