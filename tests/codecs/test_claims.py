@@ -72,6 +72,46 @@ def test_jpeg_that_is_too_short_for_its_size_is_refused(mode, progressive):
         decode(data, limits=InputLimits(pixels=1_000_000))
 
 
+def with_segments(data, segments):
+    """Returns a JPEG file with segments after its first marker."""
+    return data[:2] + segments + data[2:]
+
+
+@pytest.mark.usefixtures("no_decoder")
+@pytest.mark.parametrize("segment", [b"\xff\xfe\0\0", b"\xff\xfe\0\1", b"\xff\xe5\0\0"])
+def test_segments_that_claim_no_length_hide_nothing(segment):
+    """Decoders take a length below 2 for an empty segment, and go on."""
+    short = with_jpeg_size(saved(Image.new("CMYK", (64, 64)), "JPEG", progressive=True), 60_000, 3000)
+    with pytest.raises(DecodeError, match=r"need at least \d+ bytes"):
+        decode(with_segments(short, segment))
+    many = with_scans(saved(Image.fromarray(noise(64, 64, 3)), "JPEG", progressive=True), MAX_SCANS + 1)
+    scan = many.index(b"\xff\xda")
+    for data in (with_segments(many, segment), many[:scan] + segment + many[scan:]):
+        with pytest.raises(ImageTooLargeError, match=f"{MAX_SCANS + 1} scans"):
+            decode(data)
+
+
+def test_segments_that_claim_no_length_do_no_harm():
+    data = saved(Image.fromarray(noise(64, 64, 3)), "JPEG")
+    assert np.array_equal(decode(with_segments(data, b"\xff\xfe\0\0")).pixels, decode(data).pixels)
+
+
+@pytest.mark.usefixtures("no_decoder")
+def test_jpeg_of_very_many_segments_is_refused():
+    data = with_segments(saved(Image.new("L", (64, 64)), "JPEG"), b"\xff\xfe\0\2" * 10_001)
+    with pytest.raises(DecodeError, match="more than 10000 segments"):
+        decode(data)
+
+
+@pytest.mark.usefixtures("no_decoder")
+@pytest.mark.parametrize(("progressive", "frame"), [(False, 0xC9), (True, 0xCA)])
+def test_large_arithmetic_jpeg_of_few_bytes_is_refused(progressive, frame):
+    data = with_jpeg_size(saved(Image.new("CMYK", (64, 64)), "JPEG", progressive=progressive), 60_000, 3000)
+    at = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2")) + 1
+    with pytest.raises(DecodeError, match=r"60000 x 3000 pixels need at least \d+ bytes"):
+        decode(data[:at] + bytes([frame]) + data[at + 1 :])
+
+
 @pytest.mark.usefixtures("no_decoder")
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "I;16"])
 def test_png_that_is_too_short_for_its_size_is_refused(mode):
