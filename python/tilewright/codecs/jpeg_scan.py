@@ -123,7 +123,9 @@ def read_structure(data: bytes) -> Structure:
     at, segments = 2, 0
     while (begin := _find(_MARKER, data, at)) is not None:
         if (segments := segments + 1) > _MAX_SEGMENTS:  # scans beyond the last one would not be counted
-            raise DecodeError(f"the JPG file has more than {_MAX_SEGMENTS} segments; save it again with a common program")
+            raise DecodeError(
+                f"the JPG file has more than {_MAX_SEGMENTS} segments; save it again with a common program"
+            )
         if data[at:begin].strip(b"\xff"):  # FF bytes before a marker are allowed
             found.stray.append((at, begin))
         marker, at = data[begin + 1], begin + 2
