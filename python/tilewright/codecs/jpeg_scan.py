@@ -24,6 +24,7 @@ _SEQUENTIAL = (0xC0, 0xC1, 0xC9)
 _PROGRESSIVE = (0xC2, 0xCA)
 _HUFFMAN = (0xC0, 0xC1, 0xC2)
 
+_END = bytes((0xFF, _EOI))
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 # Within a scan, FF 00 stands for a byte FF, and restart markers do not end it.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -137,6 +138,7 @@ def read_structure(data: bytes) -> Structure:
         # The length includes its own two bytes. Decoders take 0 and 1 for an empty segment.
         length = max(2, int.from_bytes(data[at : at + 2], "big"))
         if at + length > len(data):
+            found.ended = data.find(_END, at) >= 0
             break
         at = _read_segment(found, marker, data, at + 2, at + length)
     return found
