@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -143,3 +144,24 @@ def test_header_of_png_gives_bits_per_pixel():
         mode: read_header(saved(Image.new(mode, (4, 4)), "PNG"))[2] for mode in ("1", "L", "LA", "RGB", "RGBA", "P")
     }
     assert bits == {"1": 1, "L": 8, "LA": 16, "RGB": 24, "RGBA": 32, "P": 1}
+
+
+def test_decoder_does_not_see_a_thousand_texts(monkeypatch):
+    """libpng would decompress and keep them all: gigabytes from a few megabytes."""
+    data = saved(Image.fromarray(noise(8, 8, 3)), "PNG")
+    xmp = chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + b"<a>text</a>")
+    texts = [chunk(b"zTXt", b"key\0\0" + zlib.compress(b"1" * 1000)) for _ in range(1000)]
+    given, call = [], decode_module.vips().Operation.call
+
+    def recorded(name, source, **options):
+        given.append(source)
+        return call(name, source, **options)
+
+    monkeypatch.setattr(decode_module.vips().Operation, "call", recorded)
+    picture = decode(data[:33] + b"".join([*texts[:500], xmp, *texts[500:]]) + data[33:], keep_metadata=True)
+    assert given == [data[:33] + xmp + data[33:]]
+    assert (len(picture.text), picture.xmp) == (1000, b"<a>text</a>")
+    assert np.array_equal(picture.pixels, decode(data).pixels)
+    few = data[:33] + texts[0] + xmp + data[33:]
+    assert decode(few).width == 8
+    assert given[-1] is few
