@@ -11,6 +11,7 @@ from PIL import Image
 
 from support.picture_files import noise, saved
 from tilewright.codecs import decode as decode_module
+from tilewright.codecs import png_text
 from tilewright.codecs.decode import decode
 from tilewright.codecs.jpeg import MAX_SCANS
 from tilewright.codecs.jpeg_scan import read_structure
@@ -165,3 +166,16 @@ def test_decoder_does_not_see_a_thousand_texts(monkeypatch):
     few = data[:33] + texts[0] + xmp + data[33:]
     assert decode(few).width == 8
     assert given[-1] is few
+
+
+def test_texts_beyond_the_limit_are_counted_and_not_read(monkeypatch):
+    checked, check = [], png_text.has_valid_checksum
+
+    def counted(*where):
+        checked.append(where)
+        return check(*where)
+
+    monkeypatch.setattr(png_text, "has_valid_checksum", counted)
+    data = saved(Image.new("L", (8, 8)), "PNG")
+    text = png_text.read_text(data[:33] + chunk(b"tEXt", b"key\0text") * 5000 + data[33:])
+    assert (len(text.entries), text.skipped, len(checked)) == (1000, 4000, 1000)
