@@ -82,6 +82,7 @@ def test_truncated_files_are_refused():
     [
         (bmp(b"", 14_000, 14_000, 24), "cut short"),
         (bmp(bytes(99), 9_000, 9_000, 8, compression=1, extra=bytes(1024)), "compressed and has 81000000 pixels"),
+        (bmp(bytes(2 << 20), 1, 1, 8, compression=1, extra=bytes(1024)), "more compressed data than its pixels"),
         (bmp(bytes(99), 4, 4, 24, compression=5), "not supported; convert it to PNG"),
         (bmp(bytes(99), 0, 4, 24), "corrupt"),
     ],

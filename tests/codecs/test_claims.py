@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from support.picture_files import noise, saved
 from tilewright.codecs import decode as decode_module
+from tilewright.codecs import png_text
 from tilewright.codecs.decode import decode
 from tilewright.codecs.jpeg import MAX_SCANS
 from tilewright.codecs.jpeg_scan import read_structure
@@ -72,6 +74,46 @@ def test_jpeg_that_is_too_short_for_its_size_is_refused(mode, progressive):
         decode(data, limits=InputLimits(pixels=1_000_000))
 
 
+def with_segments(data, segments):
+    """Returns a JPEG file with segments after its first marker."""
+    return data[:2] + segments + data[2:]
+
+
+@pytest.mark.usefixtures("no_decoder")
+@pytest.mark.parametrize("segment", [b"\xff\xfe\0\0", b"\xff\xfe\0\1", b"\xff\xe5\0\0"])
+def test_segments_that_claim_no_length_hide_nothing(segment):
+    """Decoders take a length below 2 for an empty segment, and go on."""
+    short = with_jpeg_size(saved(Image.new("CMYK", (64, 64)), "JPEG", progressive=True), 60_000, 3000)
+    with pytest.raises(DecodeError, match=r"need at least \d+ bytes"):
+        decode(with_segments(short, segment))
+    many = with_scans(saved(Image.fromarray(noise(64, 64, 3)), "JPEG", progressive=True), MAX_SCANS + 1)
+    scan = many.index(b"\xff\xda")
+    for data in (with_segments(many, segment), many[:scan] + segment + many[scan:]):
+        with pytest.raises(ImageTooLargeError, match=f"{MAX_SCANS + 1} scans"):
+            decode(data)
+
+
+def test_segments_that_claim_no_length_do_no_harm():
+    data = saved(Image.fromarray(noise(64, 64, 3)), "JPEG")
+    assert np.array_equal(decode(with_segments(data, b"\xff\xfe\0\0")).pixels, decode(data).pixels)
+
+
+@pytest.mark.usefixtures("no_decoder")
+def test_jpeg_of_very_many_segments_is_refused():
+    data = with_segments(saved(Image.new("L", (64, 64)), "JPEG"), b"\xff\xfe\0\2" * 10_001)
+    with pytest.raises(DecodeError, match="more than 10000 segments"):
+        decode(data)
+
+
+@pytest.mark.usefixtures("no_decoder")
+@pytest.mark.parametrize(("progressive", "frame"), [(False, 0xC9), (True, 0xCA)])
+def test_large_arithmetic_jpeg_of_few_bytes_is_refused(progressive, frame):
+    data = with_jpeg_size(saved(Image.new("CMYK", (64, 64)), "JPEG", progressive=progressive), 60_000, 3000)
+    at = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2")) + 1
+    with pytest.raises(DecodeError, match=r"60000 x 3000 pixels need at least \d+ bytes"):
+        decode(data[:at] + bytes([frame]) + data[at + 1 :])
+
+
 @pytest.mark.usefixtures("no_decoder")
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "I;16"])
 def test_png_that_is_too_short_for_its_size_is_refused(mode):
@@ -103,3 +145,37 @@ def test_header_of_png_gives_bits_per_pixel():
         mode: read_header(saved(Image.new(mode, (4, 4)), "PNG"))[2] for mode in ("1", "L", "LA", "RGB", "RGBA", "P")
     }
     assert bits == {"1": 1, "L": 8, "LA": 16, "RGB": 24, "RGBA": 32, "P": 1}
+
+
+def test_decoder_does_not_see_a_thousand_texts(monkeypatch):
+    """libpng would decompress and keep them all: gigabytes from a few megabytes."""
+    data = saved(Image.fromarray(noise(8, 8, 3)), "PNG")
+    xmp = chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + b"<a>text</a>")
+    texts = [chunk(b"zTXt", b"key\0\0" + zlib.compress(b"1" * 1000)) for _ in range(1000)]
+    given, call = [], decode_module.vips().Operation.call
+
+    def recorded(name, source, **options):
+        given.append(source)
+        return call(name, source, **options)
+
+    monkeypatch.setattr(decode_module.vips().Operation, "call", recorded)
+    picture = decode(data[:33] + b"".join([*texts[:500], xmp, *texts[500:]]) + data[33:], keep_metadata=True)
+    assert given == [data[:33] + xmp + data[33:]]
+    assert (len(picture.text), picture.xmp) == (1000, b"<a>text</a>")
+    assert np.array_equal(picture.pixels, decode(data).pixels)
+    few = data[:33] + texts[0] + xmp + data[33:]
+    assert decode(few).width == 8
+    assert given[-1] is few
+
+
+def test_texts_beyond_the_limit_are_counted_and_not_read(monkeypatch):
+    checked, check = [], png_text.has_valid_checksum
+
+    def counted(*where):
+        checked.append(where)
+        return check(*where)
+
+    monkeypatch.setattr(png_text, "has_valid_checksum", counted)
+    data = saved(Image.new("L", (8, 8)), "PNG")
+    text = png_text.read_text(data[:33] + chunk(b"tEXt", b"key\0text") * 5000 + data[33:])
+    assert (len(text.entries), text.skipped, len(checked)) == (1000, 4000, 1000)

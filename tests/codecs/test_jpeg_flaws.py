@@ -15,6 +15,7 @@ from tilewright.errors import DecodeError
 
 RGB = Image.fromarray(noise(64, 64, 3))
 BASELINE = saved(RGB, "JPEG")
+FULL_CHROMA = saved(RGB, "JPEG", subsampling=0, quality=95)
 PROGRESSIVE = saved(RGB, "JPEG", progressive=True)
 CMYK = saved(Image.fromarray(noise(64, 64, 4), "CMYK"), "JPEG")
 
@@ -87,6 +88,7 @@ DAMAGED = {
     "the marker of a scan is lost": PROGRESSIVE.replace(b"\xff\xda", b"\xfe\xda", 1),
     "no end marker": BASELINE[:-2],
     "half an end marker": BASELINE[:-1],
+    "the end is lost, and zeros take its place": FULL_CHROMA[: len(FULL_CHROMA) // 2].ljust(len(FULL_CHROMA), b"\0"),
     "progressive without its end": PROGRESSIVE[:-2],
     "the last bytes are missing": BASELINE[:-12] + b"\xff\xd9",
     "a restart marker is lost": saved(RGB, "JPEG", restart_marker_blocks=2).replace(b"\xff\xd3", b"\xff\xd6", 1),

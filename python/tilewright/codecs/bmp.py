@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from tilewright.limits import InputLimits
     from tilewright.picture import Picture
 
-# Pillow decodes run lengths in Python, about 10 million pixels in a second.
-_MAX_RUN_PIXELS = 1 << 24
+# Pillow decodes run lengths in Python, in the worst case half a million runs or ends of rows in a second. A run can
+# have a single pixel, so that sound data has at most 4 bytes per pixel and 4 per row. A profile may follow.
+_MAX_RUN_PIXELS = 1 << 21
+_MAX_SURPLUS = 1 << 20
 
 _FILE_HEADER = 14
 _V5_HEADER = 124
@@ -54,6 +56,8 @@ def decode_bmp(data: bytes, *, limits: InputLimits) -> Picture:
 def _check_pixel_data(image: Any, length: int) -> None:
     """Refuses files with fewer bytes than their pixels need, before memory is allocated for them.
 
+    Also refuses compressed files that would take long.
+
     Args:
         image: The image, not loaded.
         length: Length of the file in bytes.
@@ -69,6 +73,8 @@ def _check_pixel_data(image: Any, length: int) -> None:
             f"the BMP file is compressed and has {width * height} pixels, more than {_MAX_RUN_PIXELS}; "
             "convert it to PNG"
         )
+    elif length - offset > 4 * (width * height + height) + _MAX_SURPLUS:
+        raise DecodeError("the BMP file is corrupt: it has more compressed data than its pixels can need")
 
 
 def _profile(data: bytes) -> bytes | None:

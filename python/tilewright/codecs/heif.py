@@ -28,6 +28,9 @@ _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 _SEQUENCE_BRANDS = (b"avis", b"hevc", b"hevx", b"hevm", b"hevs", b"msf1")
 
+# Boxes that are looked at on one level. libheif has read the picture by then.
+_MAX_BOXES = 10_000
+
 # Brands after which a file lists more than any does.
 _MAX_BRANDS = 32
 
@@ -153,7 +156,9 @@ def _coding_chunk(data: bytes) -> dict[bytes, bytes]:
 def _boxes(data: bytes, path: tuple[bytes, ...]) -> Iterator[tuple[bytes, bytes]]:
     """Yields name and content of every box at a path; incomplete boxes end the search."""
     at = 0
-    while at + 8 <= len(data):
+    for _ in range(_MAX_BOXES):
+        if at + 8 > len(data):
+            return
         length, kind = struct.unpack_from(">I4s", data, at)
         if length < 8:  # 0: to the end of the file; 1: a length of 64 bits, for media data only
             length = len(data) - at if length == 0 else max(16, int.from_bytes(data[at + 8 : at + 16], "big"))

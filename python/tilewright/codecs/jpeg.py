@@ -35,11 +35,14 @@ def check_claims(structure: Structure, size: int, limits: InputLimits) -> None:
         limits: Limits on pixels.
 
     Raises:
-        DecodeError: A kind of JPEG that is not supported, or fewer bytes than the pixels need.
+        DecodeError: A kind of JPEG that is not supported, no header or end, or fewer bytes than the
+            pixels need.
         ImageTooLargeError: Over a limit, or more than `MAX_SCANS` scans.
     """
-    if not structure.frame:
-        return
+    # A decoder that finds a header nevertheless would follow claims that are not checked. Zeros in place of a lost end
+    # can be valid codes, so that only the missing end marker shows the loss.
+    if not structure.frame or not structure.ended:
+        raise DecodeError(f"the JPG file is corrupt or cut short: {find_damage(structure)}")
     if structure.precision != 8:
         raise DecodeError(f"{structure.precision}-bit JPEG is not supported; send JPG with 8 bits, or PNG")
     if structure.frame in _UNSUPPORTED_PROCESSES:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tilewright.errors import DecodeError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,6 +24,7 @@ _SEQUENTIAL = (0xC0, 0xC1, 0xC9)
 _PROGRESSIVE = (0xC2, 0xCA)
 _HUFFMAN = (0xC0, 0xC1, 0xC2)
 
+_END = bytes((0xFF, _EOI))
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 # Within a scan, FF 00 stands for a byte FF, and restart markers do not end it.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -32,6 +35,11 @@ _BLOCK = 1 << 20
 
 # Profiles and extended XMP come in segments of 64 KiB, so that sound files have a few hundred at most.
 _MAX_SEGMENTS = 10_000
+
+# Arithmetic codes have no least number of bits. Larger pictures with fewer bytes than this are refused, although a
+# picture of one colour could be sound, because decoding takes seconds and gigabytes.
+_UNCHECKED_PIXELS = 1 << 24
+_MOST_PIXELS_PER_BYTE = 256
 
 # Spectral selection and successive approximation that T.81, table B.3, demands of a sequential scan.
 _SEQUENTIAL_PARAMETERS = bytes((0, 63, 0))
@@ -89,9 +97,12 @@ class Structure:
 
         Every block of 8 x 8 samples has a Huffman code of at least one bit for its DC coefficient,
         and in sequential files another for the end of the block. Arithmetic codes have no such
-        minimum.
+        minimum, but large pictures without content are not accepted in them.
         """
-        if self.frame not in _HUFFMAN or not all(h and v for h, v in self.sampling):
+        if self.frame not in _HUFFMAN:
+            pixels = self.width * self.height
+            return pixels // _MOST_PIXELS_PER_BYTE if pixels > _UNCHECKED_PIXELS else 0
+        if not all(h and v for h, v in self.sampling):
             return 0
         widest, highest = (max((factors[axis] for factors in self.sampling), default=1) for axis in (0, 1))
         blocks = sum(
@@ -105,13 +116,17 @@ def read_structure(data: bytes) -> Structure:
 
     Args:
         data: The whole file, beginning with an SOI marker.
+
+    Raises:
+        DecodeError: The file has more than 10,000 segments.
     """
     found = Structure()
-    at = 2
-    for _ in range(_MAX_SEGMENTS):
-        begin = _find(_MARKER, data, at)
-        if begin is None:
-            break
+    at, segments = 2, 0
+    while (begin := _find(_MARKER, data, at)) is not None:
+        if (segments := segments + 1) > _MAX_SEGMENTS:  # scans beyond the last one would not be counted
+            raise DecodeError(
+                f"the JPG file has more than {_MAX_SEGMENTS} segments; save it again with a common program"
+            )
         if data[at:begin].strip(b"\xff"):  # FF bytes before a marker are allowed
             found.stray.append((at, begin))
         marker, at = data[begin + 1], begin + 2
@@ -120,8 +135,10 @@ def read_structure(data: bytes) -> Structure:
             break
         if marker in (_TEM, _SOI) or _RST0 <= marker <= _RST7:  # these have no length
             continue
-        length = int.from_bytes(data[at : at + 2], "big")
-        if length < 2 or at + length > len(data):
+        # The length includes its own two bytes. Decoders take 0 and 1 for an empty segment.
+        length = max(2, int.from_bytes(data[at : at + 2], "big"))
+        if at + length > len(data):
+            found.ended = data.find(_END, at) >= 0
             break
         at = _read_segment(found, marker, data, at + 2, at + length)
     return found

@@ -26,6 +26,10 @@ _METRES_PER_INCH = 0.0254
 _READ = frozenset((b"cHRM", b"cICP", b"gAMA", b"pHYs", b"sRGB"))
 _MAX_READ_BYTES = 32
 
+_TEXTS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
+_XMP = b"XML:com.adobe.xmp\0"
+_FEW_TEXTS = 8
+
 # Samples of a pixel by colour type.
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -99,6 +103,28 @@ def leading_chunks(data: bytes) -> dict[bytes, bytes]:
         if kind in _READ and end - begin <= _MAX_READ_BYTES and has_valid_checksum(data, begin, end):
             chunks.setdefault(kind, data[begin:end])
     return chunks
+
+
+def without_many_texts(data: bytes) -> bytes:
+    """Returns a file without its text, except for XMP, if it has more than a few text chunks.
+
+    Decoders decompress each of a thousand texts to up to 8 MB, and keep them all.
+
+    Args:
+        data: The whole file.
+    """
+    dropped, has_xmp = [], False
+    for kind, begin, end in chunk_positions(data):
+        if kind in _TEXTS and end + 4 <= len(data):
+            if kind == b"iTXt" and not has_xmp and data.startswith(_XMP, begin):
+                has_xmp = True
+            else:
+                dropped.append((begin - 8, end + 4))
+    if len(dropped) <= _FEW_TEXTS:
+        return data
+    begins = [0, *(end for _, end in dropped)]
+    ends = [*(begin for begin, _ in dropped), len(data)]
+    return b"".join(memoryview(data)[begin:end] for begin, end in zip(begins, ends, strict=True))
 
 
 def read_header(data: bytes) -> tuple[int, int, int] | None:

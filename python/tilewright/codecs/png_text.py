@@ -51,7 +51,12 @@ def read_text(data: bytes) -> PngText:
     entries: list[TextEntry] = []
     iptc, skipped, left = None, 0, _MAX_BYTES
     for kind, begin, end in chunk_positions(data):
-        if kind not in _READERS or not has_valid_checksum(data, begin, end):
+        if kind not in _READERS:
+            continue
+        if len(entries) == _MAX_ENTRIES:  # the rest, of which there can be a million, is only counted
+            skipped += 1
+            continue
+        if not has_valid_checksum(data, begin, end):
             continue
         body = data[begin:end]
         keyword = body.partition(b"\0")[0].decode("latin-1")
@@ -63,7 +68,7 @@ def read_text(data: bytes) -> PngText:
         left -= limit if entry is None else len(entry.text)
         if keyword.startswith(PROFILE_KEYWORD):
             iptc = iptc or _iptc(entry)
-        elif entry is None or len(entries) == _MAX_ENTRIES:
+        elif entry is None:
             skipped += 1
         else:
             entries.append(entry)

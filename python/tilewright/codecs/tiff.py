@@ -47,6 +47,9 @@ _SAMPLE_FORMATS = {1: "unsigned", 2: "signed", 3: "floating-point"}
 # Struct format and size of the types whose values are used: BYTE, SHORT, LONG, RATIONAL, LONG8.
 _TYPES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 5: ("II", 8), 16: ("Q", 8)}
 
+# Sizes of the types with more than one byte.
+_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+
 # More values of a tag than this are not looked at.
 _MAX_VALUES = 16
 
@@ -56,6 +59,10 @@ _MAX_SAMPLES = 16
 # A block of 64 samples takes at least two bits. Decoders of JPEG fill in what is missing, so an empty file would
 # take as long as a full one.
 _MOST_PIXELS_PER_BYTE = 256
+
+# Bytes of samples that a byte of a file can hold, by compression: none, LZW (strings of up to 4096 bytes), Deflate,
+# PackBits. Strips may lie in the same place, so that a file of a few bytes could decode to gigabytes.
+_MOST_BYTES_PER_BYTE = {1: 1, 5: 4096, 8: 1032, 32946: 1032, 32773: 64}
 
 # libtiff reads all directories of a file to count its pages.
 _MAX_DIRECTORIES = 10_000
@@ -106,8 +113,7 @@ def decode_tiff(
     try:
         image = vips().Operation.call("tiffload_buffer", data, fail_on="error", access="sequential")
         limits.check_size(image.width, image.height)
-        if header.value(_COMPRESSION) in _JPEG and len(data) < image.width * image.height // _MOST_PIXELS_PER_BYTE:
-            raise DecodeError("the TIFF file is cut short: it has fewer bytes than its JPEG data needs")
+        _check_length(len(data), header, image.width * image.height)
         exif = _exif(data) if keep_metadata else None
         xmp, iptc = (metadata_blob(image, f"{name}-data") for name in ("xmp", "iptc"))
         orientation = image.get("orientation") if image.get_typeof("orientation") else 1
@@ -127,6 +133,24 @@ def decode_tiff(
     except vips().Error as error:  # its text may be about another picture
         raise DecodeError(_failure(header)) from error
     return picture_from_samples(samples, info)
+
+
+def _check_length(length: int, header: _Header, pixels: int) -> None:
+    """Refuses a file that has fewer bytes than its pixels need.
+
+    Raises:
+        DecodeError: The file is too short.
+    """
+    compression = header.value(_COMPRESSION, 1)
+    if compression in _JPEG:
+        fewest = pixels // _MOST_PIXELS_PER_BYTE
+    elif compression in _MOST_BYTES_PER_BYTE:
+        bits = header.value(_SAMPLES, 1) * header.value(_BITS, 1)
+        fewest = pixels * bits // (8 * _MOST_BYTES_PER_BYTE[compression])
+    else:
+        return
+    if length < fewest:
+        raise DecodeError(f"the TIFF file is cut short: its pixels need at least {fewest} bytes, the file has {length}")
 
 
 def _left_out(image: Any, header: _Header) -> list[str]:
@@ -252,6 +276,7 @@ def _read_header(data: bytes) -> _Header:
     reader = _Reader.of(data)
     at = reader.first_directory()
     tags, following = reader.directory(at)
+    reader.check_values(at)
     pages, seen = 1, {at}
     while following and following not in seen:
         seen.add(following)
@@ -305,6 +330,25 @@ class _Reader:
             tags[tag] = self._values(kind, values, entry + (12 if self.big else 8))
         (following,) = self._numbers("Q" if self.big else "I", at + size * count)
         return tags, following
+
+    def check_values(self, at: int) -> None:
+        """Refuses a directory whose values overlap: libtiff copies the values of all tags.
+
+        Args:
+            at: Offset of the directory.
+
+        Raises:
+            DecodeError: The values have more bytes than the file.
+        """
+        (count,) = self._numbers("Q" if self.big else "H", at)
+        at, size, inline = (at + 8, 20, 8) if self.big else (at + 2, 12, 4)
+        total = 0
+        for entry in range(at, at + size * count, size):
+            _, kind, values = self._numbers("HHQ" if self.big else "HHI", entry)
+            length = values * _SIZES.get(kind, 1)
+            total += length if inline < length <= len(self.data) else 0
+        if total > len(self.data):
+            raise DecodeError("the TIFF file is corrupt: the values of its tags overlap")
 
     def _values(self, kind: int, count: int, at: int) -> tuple[int, ...]:
         """Returns the values of a tag; none if they are of another type or lie outside the file."""

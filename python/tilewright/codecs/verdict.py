@@ -24,6 +24,8 @@ _MOST_INFLATED = 1032
 def sources(kind: str, data: bytes, limits: InputLimits) -> Iterator[bytes]:
     """Yields what to give to the decoder: the file, or repaired variants of it, see `jpeg.variants`.
 
+    A PNG file with very many texts is given without them.
+
     Args:
         kind: Format of the file.
         data: The whole file.
@@ -40,6 +42,7 @@ def sources(kind: str, data: bytes, limits: InputLimits) -> Iterator[bytes]:
         return
     if kind == "PNG":
         _check_png_claims(data, limits)
+        data = png_chunks.without_many_texts(data)
     yield data
 
 
