@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from functools import cache
@@ -63,6 +64,8 @@ def own_folders(tmp_path_factory):
             patch.setenv("TILEWRIGHT_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         patch.setenv("TILEWRIGHT_CACHE_DIR", str(run / "cache"))
         patch.setenv("TILEWRIGHT_STORE", str(tmp_path_factory.mktemp("store")))
+        # The folders that replace ones that cannot be written are among the temporary files.
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
         # A process for every ONNX file would take a second each. `models/test_inspection.py` starts some.
         patch.setattr("tilewright.models.inspection._interpreter", lambda: None)
         yield
