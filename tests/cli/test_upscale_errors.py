@@ -202,7 +202,7 @@ def test_invalid_setting_is_refused(monkeypatch, capsys):
     assert "TILEWRIGHT_THREADS" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("size", "parameter"), [(["-x", "2"], "upscaleFactor"), (["--size", "40x40"], "size")])
+@pytest.mark.parametrize(("size", "parameter"), [(["-x", "2"], "-x"), (["--size", "40x40"], "size")])
 def test_limit_on_output_pixels_is_enforced(replace_run, monkeypatch, capsys, size, parameter):
     replace_run(lambda *_, **__: pytest.fail("the network ran"))
     monkeypatch.setenv("TILEWRIGHT_MAX_OUTPUT_PIXELS", "1599")

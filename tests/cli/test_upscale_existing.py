@@ -37,11 +37,24 @@ def test_results_of_another_factor_are_named_and_fail(capsys):
     assert "4 results exist but differ: out/a.png is 48x32, not 72x48; " in err
     assert "out/c.png is 48x32, not 72x48 …; use --overwrite to replace" in err
     assert "e.png -> out/e.png 72x48" in err, "the others are upscaled"
-    assert "tilewright: 4 of 5 failed" in err
+    assert err.splitlines()[-1] == "tilewright: 4 differ and were kept"
     assert Path("out/a.png").read_bytes() == before
     assert upscale("a.png", factor=3) == 1
     assert upscale("a.png", "--overwrite", factor=3) == 0
     assert format_and_size("out/a.png") == ("PNG", (72, 48))
+
+
+def test_failed_kept_and_skipped_pictures_are_counted_apart(capsys):
+    for name in "abcd":
+        write_picture(f"{name}.png")
+    assert upscale("a.png", "b.png", "c.png") == 0
+    write_picture("out/b.png", 5, 5)
+    write_picture("out/c.png", 5, 5)
+    Path("broken.png").write_text("this is not a picture")
+    capsys.readouterr()
+    assert upscale("a.png", "b.png", "c.png", "d.png", "broken.png", "missing.png") == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "tilewright: 2 failed, 2 differ and were kept, 1 skipped"
 
 
 def test_results_of_the_requested_size_are_skipped_even_if_turned(capsys):

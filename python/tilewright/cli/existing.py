@@ -90,5 +90,22 @@ def differences_line(lines: Sequence[str]) -> str:
     return f"{count}: {some}; use --overwrite to replace, or another folder"
 
 
+def summary(*, failed: int, different: int, skipped: int, total: int) -> str:
+    """Returns the last line of a command in which something was not done.
+
+    Args:
+        failed: Number of pictures that failed.
+        different: Number of results that exist but differ, and were kept.
+        skipped: Number of results that exist and do not differ.
+        total: Number of pictures whose results did not exist, with the failed ones.
+    """
+    if not different:
+        return f"{failed} of {total} failed"
+    parts = [f"{failed} failed"] if failed else []
+    parts.append("1 differs and was kept" if different == 1 else f"{different} differ and were kept")
+    parts += [f"{skipped} skipped"] if skipped else []
+    return ", ".join(parts)
+
+
 def _either(option: bool | None, setting: bool) -> bool:
     return setting if option is None else option

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tilewright.cli.earlier import left_out_results, not_results_of, take_results, without_own_results
 from tilewright.cli.job import FileJob
 from tilewright.cli.search import Search, expand_home, is_pattern, is_url
 from tilewright.cli.targets import (
@@ -59,7 +60,8 @@ def plan_jobs(
 
     Args:
         inputs: Files, folders, and patterns that the shell has not expanded, or ``-`` for stdin. An
-            existing path is taken literally.
+            existing path is taken literally. Earlier results are upscaled again only if `inputs`
+            names them.
         out: Output folder if it exists as one, ends with a separator, or `inputs` can be several
             pictures; else the output file, or ``-`` for stdout.
         file_format: Format of all results. None means the format of the extension of `out`; in a
@@ -77,14 +79,23 @@ def plan_jobs(
     folder = _is_folder(out, inputs)
     search = Search(suffixes=INPUT_SUFFIXES, recursive=recursive, out=Path(out) if folder else None)
     pictures: Iterable[tuple[Path | None, Path]] = [(None, Path())]
+    results: list[Path] = []
     if STANDARD_STREAM not in inputs:
         search.add_all(inputs)
+        results = take_results(search)
         pictures = search.pictures.values()
     if folder:
         planned = [_job_in_folder(source, Path(out) / subfolder, file_format) for source, subfolder in pictures]
     else:
         planned = [_single_job(source, out, file_format) for source, _ in pictures]
     planned = _without_repetitions(planned)
+    if not overwrite:  # with it, a picture that is named would be replaced
+        planned = without_own_results(planned)
+    if left_out := not_results_of(planned, results):
+        if planned or search.problems:
+            search.notes.append(left_out_results(left_out))
+        else:
+            search.problems.append((", ".join(inputs), f"nothing to do: {left_out_results(left_out)}"))
     conflicts = find_conflicts(planned)
     jobs, existing = [], []
     for job in planned:

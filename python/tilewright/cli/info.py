@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilewright._core import available_isas, default_isa
+from tilewright.cli.terminal import print_error
+from tilewright.cli.without_effect import of_info
 from tilewright.errors import DeviceError, TilewrightError
 from tilewright.folders import fallback_folder, is_writable, user_folder
 from tilewright.runtimes import import_runtime
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
     from tilewright.cli.signals import StopSignals
 
 
-def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals) -> int:
+def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) -> int:
     """Prints the facts on stdout and returns the exit status.
 
     Raises:
         SettingsError: An environment variable has an invalid value.
         TilewrightError: With ``--plan``: the network cannot be opened.
     """
+    for line in of_info(arguments):
+        print_error(console, line)
     if arguments.plan is not None:
         from tilewright.cli.plan import plan_facts, plan_lines
 

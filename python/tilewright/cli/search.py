@@ -44,6 +44,7 @@ class Search:
 
     Attributes:
         pictures: Each picture and the subfolder of its result, by resolved path.
+        named: Resolved paths of the pictures that an argument names, not only a folder or a pattern.
         problems: Pairs of an input and its error message.
         notes: Lines on what was left out.
     """
@@ -57,6 +58,7 @@ class Search:
             out: The output folder; None if the output is a file.
         """
         self.pictures: dict[Path, tuple[Path, Path]] = {}
+        self.named: set[Path] = set()
         self.problems: list[tuple[str, str]] = []
         self.notes: list[str] = []
         self._suffixes = suffixes
@@ -82,7 +84,7 @@ class Search:
             else:
                 self._add(argument)
         if left_out:
-            self.notes.append(f"{self._out_name}: left out {_counted(left_out, 'argument')} in this output folder")
+            self.notes.append(f"{self._out_name}: left out {counted(left_out, 'argument')} in this output folder")
 
     def _contains_out(self, folder: Path) -> bool:
         """Returns whether the output folder lies below a folder."""
@@ -94,7 +96,9 @@ class Search:
 
     def _add(self, argument: _Argument) -> None:
         if not argument.is_pattern:
-            self._add_path(Path(argument.name), argument.fixed, Path())
+            path = Path(argument.name)
+            self.named.add(_key(path))
+            self._add_path(path, argument.fixed, Path())
             return
         # Path.glob accepts no absolute patterns.
         matches = sorted(map(Path, glob.glob(argument.name, recursive=True)))  # noqa: PTH207
@@ -141,9 +145,9 @@ class Search:
         if not found and len(self.problems) == problems_before:
             self.problems.append((str(top), self._nothing_found(top, others)))
         elif found and (others or unsearched):
-            skipped = [f"{_counted(len(others), 'other file')} ({_listed(others, top)})"] if others else []
+            skipped = [f"{counted(len(others), 'other file')} ({_listed(others, top)})"] if others else []
             if unsearched:
-                skipped.append(f"{_counted(unsearched, 'subfolder')} (use -r)")
+                skipped.append(f"{counted(unsearched, 'subfolder')} (use -r)")
             self.notes.append(f"{top}: left out {' and '.join(skipped)}")
 
     def _nothing_found(self, top: Path, others: list[Path]) -> str:
@@ -156,8 +160,7 @@ class Search:
         return not self._is_in_out(top) and self._is_in_out(folder)
 
     def _add_picture(self, path: Path, subfolder: Path) -> None:
-        # The name itself is not resolved: two links to one file have two results.
-        self.pictures.setdefault(resolved(path.parent) / path.name, (path, subfolder))
+        self.pictures.setdefault(_key(path), (path, subfolder))
 
     def _add_unreadable(self, error: OSError) -> None:
         self.problems.append((str(error.filename), error.strerror or str(error)))
@@ -186,6 +189,11 @@ def resolved(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def _key(path: Path) -> Path:
+    # The name itself is not resolved: two links to one file have two results.
+    return resolved(path.parent) / path.name
+
+
 def _argument(name: str) -> _Argument:
     if is_pattern(name):
         parts = Path(name).parts
@@ -207,7 +215,8 @@ def _place(folder: Path, fixed: Path) -> Path:
     return Path() if ".." in place.parts else place
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Returns a number with its noun, in the plural unless it is one."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

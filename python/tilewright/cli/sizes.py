@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from tilewright.cli.wording import message_of
 from tilewright.codecs.formats import check_size
 from tilewright.codecs.header import stored_size
 from tilewright.engine.result_size import final_size
@@ -50,7 +51,20 @@ def without_impossible(
             if job.file_format is not None and sizes and max(sizes[0]) == max(sizes[1]):
                 check_size(*sizes[0], job.file_format)
         except EncodeError as error:
-            problems.append((job.source_name, error.message))
+            problems.append((job.source_name, message_of(error, arguments)))
         else:
             possible.append(job)
     return possible, problems
+
+
+def reduction_line(width: int, height: int, result: tuple[int, int]) -> str | None:
+    """Returns a line about a picture that ``--size`` makes smaller; None if it does not.
+
+    Args:
+        width: Width of the upright picture in pixels.
+        height: Height of the upright picture in pixels.
+        result: Width and height of the result in pixels.
+    """
+    if result[0] > width or result[1] > height or result == (width, height):
+        return None
+    return f"{width}x{height} is larger than the requested size and is reduced to {result[0]}x{result[1]}"

@@ -117,8 +117,10 @@ def find_conflicts(jobs: Sequence[FileJob]) -> list[str]:
         if identity in sources:
             lines.append(f"{job.target} would replace the picture {sources[identity]}; choose another name or folder")
         by_target.setdefault(os.path.normcase(resolved(job.target)), []).append(job)
+    lines = list(dict.fromkeys(lines))
     for group in by_target.values():
-        if len(group) > 1:
+        replaces_one = identity_of(group[0].target) in {identity_of(job.source) for job in group} - {None}
+        if len(group) > 1 and not replaces_one:  # that is already reported
             *names, last = [str(job.source) for job in group]
             become = "both become" if len(group) == 2 else "all become"
             lines.append(

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tilewright.cli.durations import told
-from tilewright.cli.existing import differences_line, find_different, network_description
+from tilewright.cli.existing import differences_line, find_different, network_description, summary
 from tilewright.cli.fidelity import left_out_line, stays_lossless
 from tilewright.cli.files import own_format, plan_jobs
 from tilewright.cli.forecast import forecast
 from tilewright.cli.output import DiskFullError, check_absent, open_output, read_input, remove_leftovers
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.sharing import Elsewhere
-from tilewright.cli.sizes import without_impossible
+from tilewright.cli.sizes import reduction_line, without_impossible
 from tilewright.cli.streams import has_lost_reader
 from tilewright.cli.terminal import print_error, print_line
+from tilewright.cli.without_effect import of_upscale
+from tilewright.cli.wording import message_of
 from tilewright.codecs.decode import decode_any
 from tilewright.codecs.formats import DEFAULT_OPTIONS
 from tilewright.engine.enlargement import frame_count
@@ -73,21 +75,24 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
     different = find_different(plan.existing, arguments, made_with)
     if different:
         print_error(console, differences_line(different))
+    skipped = len(plan.existing) - len(different)
     if not arguments.quiet:
+        for line in of_upscale(arguments, [job.file_format for job in jobs]):
+            print_error(console, line)
         for line in plan.notes:
             print_line(console, line)
-        if skipped := len(plan.existing) - len(different):
+        if skipped:
             print_line(console, f"{skipped} skipped because their results exist; use --overwrite to replace them")
-    failed = len(problems) + len(different)
-    total = len(jobs) + failed
+    failed = len(problems)
+    total = len(jobs) + failed + len(different)
     if jobs:
         remove_leftovers(jobs)
         failed += _run_jobs(jobs, _Command(arguments, settings, console, signals, made_with, classifier_of(settings)))
     if arguments.report and has_lost_reader():
         print_error(console, "stdout was closed by its reader, so reports are missing")
-    if failed and total > 1:
-        print_error(console, f"{failed} of {total} failed")
-    return _FAILED if failed else _OK
+    if (failed or different) and total > 1:
+        print_error(console, summary(failed=failed, different=len(different), skipped=skipped, total=total))
+    return _FAILED if failed or different else _OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
                 report, nsfw = _upscale_file(job, command, pictures, bar)
             except Exception as error:  # no failure of one file may stop the others
                 if not elsewhere.takes(job, error):
-                    print_error(console, _failure(job, error))
+                    print_error(console, _failure(job, error, arguments))
                     failed += 1
                 if isinstance(error, DiskFullError):  # the others would be computed for nothing
                     _print_untried(len(jobs) - count, console)
@@ -228,6 +233,8 @@ def _upscale_file(
             fit=arguments.fit,
             frames=frame_count(picture),
         )
+    if not arguments.quiet and (line := reduction_line(picture.width, picture.height, enlargement.size)):
+        print_line(command.console, f"{job.source_name}: {line}")
     with (
         report.stage("store"),
         open_output(job, overwrite=arguments.overwrite, made_with=command.made_with) as file,
@@ -250,11 +257,11 @@ def _upscale_file(
     return report, nsfw
 
 
-def _failure(job: FileJob, error: Exception) -> str:
+def _failure(job: FileJob, error: Exception, arguments: argparse.Namespace) -> str:
     """Returns one line that names the file and the reason."""
     if isinstance(error, SourceError):  # its message names the file
         return error.message
     if isinstance(error, TilewrightError):
-        return f"{job.source_name}: {error.message}"
+        return f"{job.source_name}: {message_of(error, arguments)}"
     _log.info("unexpected failure", exc_info=error)
     return f"{job.source_name}: unexpected failure: {type(error).__name__}: {error}"
