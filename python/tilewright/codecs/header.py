@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
+from tilewright.codecs.bmp import read_bmp_size
 from tilewright.codecs.decode import SNIFF_BYTES, sniff
 from tilewright.codecs.libvips import vips
 
@@ -18,6 +20,7 @@ _LOADERS = {
     "GIF": "gifload",
     "TIFF": "tiffload",
     "AVIF": "heifload",
+    "HEIC": "heifload",
 }
 
 
@@ -29,8 +32,8 @@ def stored_size(path: Path) -> tuple[int, int] | None:
     Args:
         path: A file. Of anything but a regular file, None is returned and nothing is read.
     """
-    image = _opened(path)
-    return None if image is None else (int(image.width), int(image.height))
+    counts = _counts(path)
+    return None if counts is None else counts[:2]
 
 
 def pixel_count(path: Path) -> int | None:
@@ -41,20 +44,30 @@ def pixel_count(path: Path) -> int | None:
     Args:
         path: A file. Of anything but a regular file, None is returned and nothing is read.
     """
-    image = _opened(path)
-    if image is None:
-        return None
-    frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
-    return int(image.width) * int(image.height) * max(1, frames)
+    counts = _counts(path)
+    return None if counts is None else math.prod(counts)
 
 
-def _opened(path: Path) -> Any | None:
-    """Returns the image with its header read; None if that fails."""
+def _counts(path: Path) -> tuple[int, int, int] | None:
+    """Returns width, height and number of frames; None if they cannot be read."""
     with contextlib.suppress(OSError, vips().Error):
         if not path.is_file():  # bytes read from a pipe would be lost
             return None
         with path.open("rb") as file:
-            kind = sniff(file.read(SNIFF_BYTES))
+            head = file.read(SNIFF_BYTES)
+        kind = sniff(head)
+        if kind == "BMP":
+            size = read_bmp_size(head)
+            return None if size is None else (*size, 1)
         if kind in _LOADERS:
-            return vips().Operation.call(_LOADERS[kind], str(path), access="sequential")
+            return _opened_counts(path, _LOADERS[kind])
     return None
+
+
+def _opened_counts(path: Path, loader: str) -> tuple[int, int, int]:
+    """Returns width, height and number of frames as libvips reads them."""
+    image = vips().Operation.call(loader, str(path), access="sequential")
+    if main := image.get("heif-primary") if image.get_typeof("heif-primary") else 0:  # need not be the first
+        image = vips().Operation.call(loader, str(path), access="sequential", page=main)
+    frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+    return int(image.width), int(image.height), max(1, frames)
