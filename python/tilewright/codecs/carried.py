@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tilewright.picture import Animation, TextEntry
 
 # A segment of a JPEG file, less its length and the prefix of Exif; XMP's prefix is longer.
-_MAX_JPG_EXIF = 65_000  # libvips adds a few tags
+_MAX_JPG_EXIF = 65_000  # the resolution is added
 _MAX_JPG_XMP = 65_502
 
 _TITLE = "Title"  # Exif has no tag for it, XMP has

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from tilewright.codecs import iptc, xmp
@@ -27,6 +28,9 @@ _STALE = frozenset(
 _STALE_EXIF = frozenset((0x8897, 0x9101, 0x9102, 0xA002, 0xA003, 0x927C))
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _EXIF_IFD = 0x011A, 0x011B, 0x0128, 0x8769
 _GPS_IFD = 0x8825
+# A resolution in Exif: the largest, reached by enlarging a picture several times, and the largest
+# denominator.
+_MOST_IN_EXIF, _FINEST_IN_EXIF = 10**8, 10_000
 _MAX_TAGS = 1000  # in a directory; Exif defines about 300
 # Tags of the Exif IFD in pixels: SubjectArea and SubjectLocation are positions and sizes, the others
 # pixels per unit of length on the sensor, horizontal and vertical.
@@ -150,7 +154,7 @@ def filter_exif(exif: bytes, *, rotated: bool = False) -> bytes | None:
             for tag in _STALE_EXIF.union(_POSITIONS if rotated else ()) & exif_ifd.keys():
                 del exif_ifd[tag]
         # Pillow drops the second directory, which describes the thumbnail.
-        return _exif_bytes(tags) if len(tags) else None
+        return _exif_bytes(tags) if _has_tags(tags) else None
     except Exception:  # Pillow raises many types of exception for malformed data
         return None
 
@@ -215,6 +219,21 @@ def text_to_exif(
     return (_exif_bytes(tags) if added else exif), tuple(entry for entry in text if entry not in added)
 
 
+def add_resolution(exif: bytes | None, dpi: Resolution) -> bytes:
+    """Returns Exif data that gives a resolution.
+
+    Args:
+        exif: Exif data from `filter_exif`, which has none; None for no other tags.
+        dpi: Horizontal and vertical pixels per inch.
+    """
+    tags = _parse_exif(exif) if exif is not None else _new_exif()
+    tags[_X_RESOLUTION], tags[_Y_RESOLUTION] = (
+        Fraction(min(each, _MOST_IN_EXIF)).limit_denominator(_FINEST_IN_EXIF) for each in dpi
+    )
+    tags[_RESOLUTION_UNIT] = 2  # inch
+    return _exif_bytes(tags)
+
+
 def exif_resolution(exif: bytes) -> Resolution | None:
     """Returns the resolution in pixels per inch; None if it is absent, invalid or has no unit."""
     try:
@@ -265,6 +284,12 @@ def _scaled(tag: int, value: Any, scale: tuple[float, float]) -> Any:
     except (TypeError, ValueError, ArithmeticError):
         return None
     return area if 2 <= len(area) <= 4 and min(area) >= 0 and max(area) <= _MAX_SHORT else None
+
+
+def _has_tags(tags: Any) -> bool:
+    """Returns whether there is any tag besides those that point to empty directories."""
+    directories = {_EXIF_IFD, _GPS_IFD} & tags.keys()
+    return len(tags) > len(directories) or any(tags.get_ifd(each) for each in directories)
 
 
 def _new_exif() -> Any:
