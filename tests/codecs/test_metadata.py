@@ -232,6 +232,33 @@ def test_exif_of_empty_directories_is_dropped():
     assert filter_exif(exif.tobytes()) is None
 
 
+@pytest.mark.parametrize(
+    ("first", "exif_ifd", "gps", "missed"),
+    [
+        ({0x010F: "Maker"}, {}, {}, True),
+        ({}, {0x9003: "2026:01:02 03:04:05"}, {}, True),
+        ({}, {0x9286: b"ASCII\0\0\0a comment"}, {}, True),
+        ({}, {}, {0: b"\2\3\0\0", 1: "N"}, True),
+        ({}, {}, {}, False),
+        ({0x0112: 6, 0x011A: 72.0, 0x011B: 72.0, 0x0128: 2, 0x0131: "Editor 1.0"}, {}, {}, False),
+        ({0x0112: 1}, {0x9000: b"0232", 0xA000: b"0100", 0xA001: 1, 0xA002: 40, 0xA003: 24}, {}, False),
+        ({}, {}, {0: b"\2\3\0\0"}, False),
+        ({0x010E: "      ", 0x013B: ""}, {}, {}, False),
+    ],
+)
+def test_exif_is_listed_as_left_out_only_if_it_would_be_missed(first, exif_ifd, gps, missed):
+    exif = Image.Exif()
+    exif.update(first)
+    for directory, tags in ((0x8769, exif_ifd), (0x8825, gps)):
+        if tags:
+            exif.get_ifd(directory).update(tags)
+    data = saved(photo_image(), "JPG", exif=exif)
+    expected = ("the Exif data",) if missed else ()
+    assert decode(data).left_out.metadata == expected
+    assert picture_from_pillow(opened(data)).left_out.metadata == expected
+    assert decode(data, keep_metadata=True).left_out.metadata == ()
+
+
 def chunk_names(data):
     return [kind for kind, _ in riff_chunks(data)]
 

@@ -55,7 +55,7 @@ def with_carried_metadata(picture: Picture, file_format: Format, width: int, hei
 def left_out(picture: Picture | Animation, file_format: Format) -> tuple[str, ...]:
     """Returns what the file of a picture contains and a result of it does not.
 
-    Exif and XMP that are not wanted are not listed.
+    XMP that is not wanted is not listed, nor is Exif that nobody would miss.
 
     Args:
         picture: The source picture.

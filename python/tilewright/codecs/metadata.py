@@ -31,6 +31,11 @@ _GPS_IFD = 0x8825
 # A resolution in Exif: the largest, reached by enlarging a picture several times, and the largest
 # denominator.
 _MOST_IN_EXIF, _FINEST_IN_EXIF = 10**8, 10_000
+# Tags of the first IFD, the Exif IFD and the GPS IFD that nobody misses: the program, versions, colour
+# (which the profile gives), print settings, padding.
+_TECHNICAL = frozenset((0x012D, 0x0131, 0x013E, 0x013F, 0xC4A5, 0xEA1C, 0xEA1D))
+_TECHNICAL_EXIF = frozenset((0x9000, 0xA000, 0xA001, 0xA005, 0xA500, 0xEA1C, 0xEA1D))
+_TECHNICAL_GPS = frozenset((0,))
 _MAX_TAGS = 1000  # in a directory; Exif defines about 300
 # Tags of the Exif IFD in pixels: SubjectArea and SubjectLocation are positions and sizes, the others
 # pixels per unit of length on the sensor, horizontal and vertical.
@@ -113,16 +118,19 @@ def filter_metadata(found: FileMetadata, data: bytes, *, keep: bool, rotated: bo
     content = {phrase for phrase in filtered_xmp.promised if phrase != _MOTION or _VIDEO in data}
     content |= {phrase for marker, phrase in _MARKERS.items() if data.startswith(b"\xff\xd8") and marker in data}
     left_out = sorted(content)
+    exif = filter_exif(found.exif, rotated=rotated) if isinstance(found.exif, bytes) and found.exif else None
     if not keep:
         count = found.text.skipped + sum(not is_usual(entry) for entry in found.text.entries)
-        metadata = [text_entries(count)] * (count > 0) + ["the IPTC data"] * (filtered_iptc is not None)
+        metadata = [text_entries(count)] * (count > 0)
+        metadata += ["the Exif data"] * (exif is not None and _would_be_missed(exif))
+        metadata += ["the IPTC data"] * (filtered_iptc is not None)
         return Metadata(left_out=LeftOut(tuple(left_out), tuple(metadata)))
     if packet and filtered_xmp.packet is None:
         left_out.append("an XMP packet that cannot be read")
     if found.text.skipped:
         left_out.append(f"{text_entries(found.text.skipped)} (damaged or over 4 MiB)")
     return Metadata(
-        exif=filter_exif(found.exif, rotated=rotated) if isinstance(found.exif, bytes) and found.exif else None,
+        exif=exif,
         xmp=filtered_xmp.packet,
         iptc=filtered_iptc,
         text=found.text.entries,
@@ -284,6 +292,30 @@ def _scaled(tag: int, value: Any, scale: tuple[float, float]) -> Any:
     except (TypeError, ValueError, ArithmeticError):
         return None
     return area if 2 <= len(area) <= 4 and min(area) >= 0 and max(area) <= _MAX_SHORT else None
+
+
+def _would_be_missed(exif: bytes) -> bool:
+    """Returns whether Exif data from `filter_exif` tells a person anything, such as camera, date or author."""
+    try:
+        tags = _parse_exif(exif)
+        directories = (
+            (tags, _TECHNICAL | {_EXIF_IFD, _GPS_IFD}),
+            (tags.get_ifd(_EXIF_IFD), _TECHNICAL_EXIF),
+            (tags.get_ifd(_GPS_IFD), _TECHNICAL_GPS),
+        )
+        return any(
+            tag not in technical and not _is_blank(value)
+            for directory, technical in directories
+            for tag, value in directory.items()
+        )
+    except Exception:  # Pillow raises many types of exception for malformed data
+        return False
+
+
+def _is_blank(value: Any) -> bool:
+    if isinstance(value, bytes):
+        return not value.strip(b"\0 ")
+    return isinstance(value, str) and not value.strip("\0 ")
 
 
 def _has_tags(tags: Any) -> bool:

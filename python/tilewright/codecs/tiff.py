@@ -108,10 +108,9 @@ def decode_tiff(
         limits.check_size(image.width, image.height)
         if header.value(_COMPRESSION) in _JPEG and len(data) < image.width * image.height // _MOST_PIXELS_PER_BYTE:
             raise DecodeError("the TIFF file is cut short: it has fewer bytes than its JPEG data needs")
-        exif = _exif(data) if keep_metadata else None
         xmp, iptc = (metadata_blob(image, f"{name}-data") for name in ("xmp", "iptc"))
         orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-        found = FileMetadata(exif, xmp, iptc)
+        found = FileMetadata(_exif(data), xmp, iptc)
         metadata = filter_metadata(found, data, keep=keep_metadata, rotated=orientation != 1)
         info = SourceInfo(
             icc=metadata_blob(image, "icc-profile-data"),
