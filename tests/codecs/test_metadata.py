@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -238,6 +239,7 @@ def test_exif_of_empty_directories_is_dropped():
         ({0x010F: "Maker"}, {}, {}, True),
         ({}, {0x9003: "2026:01:02 03:04:05"}, {}, True),
         ({}, {0x9286: b"ASCII\0\0\0a comment"}, {}, True),
+        ({}, {0x829A: 0.01}, {}, True),
         ({}, {}, {0: b"\2\3\0\0", 1: "N"}, True),
         ({}, {}, {}, False),
         ({0x0112: 6, 0x011A: 72.0, 0x011B: 72.0, 0x0128: 2, 0x0131: "Editor 1.0"}, {}, {}, False),
@@ -257,6 +259,16 @@ def test_exif_is_listed_as_left_out_only_if_it_would_be_missed(first, exif_ifd, 
     assert decode(data).left_out.metadata == expected
     assert picture_from_pillow(opened(data)).left_out.metadata == expected
     assert decode(data, keep_metadata=True).left_out.metadata == ()
+
+
+def test_damaged_exif_that_is_not_kept_causes_no_warning():
+    """Warnings are errors here, but those that an except clause catches do not show."""
+    exif = camera_exif()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for length in range(6, len(exif), 3):
+            decode(saved(photo_image(), "JPG", exif=exif[:length], dpi=(72, 72)))
+    assert not caught
 
 
 def chunk_names(data):
