@@ -57,6 +57,28 @@ def test_failed_kept_and_skipped_pictures_are_counted_apart(capsys):
     assert last == "tilewright: 2 failed, 2 differ and were kept, 1 skipped"
 
 
+def test_results_of_bmp_pictures_are_compared(capsys):
+    write_picture("a.bmp")
+    assert upscale("a.bmp") == 0
+    assert upscale("a.bmp") == 0
+    capsys.readouterr()
+    assert upscale("a.bmp", factor=3) == 1
+    assert "out/a.png is 48x32, not 72x48" in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_compared_are_named(capsys):
+    for name in "abc":
+        write_picture(f"{name}.png")
+        write_picture(f"out/{name}.png", 48, 32)
+    Path("a.png").write_bytes(b"no picture")
+    Path("b.png").write_bytes(b"no picture either")
+    assert upscale("a.png", "b.png", "c.png") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "3 skipped because their results exist; use --overwrite to replace them",
+        "2 of them were not checked, because a size cannot be read: out/a.png, out/b.png",
+    ]
+
+
 def test_results_of_the_requested_size_are_skipped_even_if_turned(capsys):
     """The orientation in Exif exchanges width and height."""
     write_picture("a.jpg", 40, 20)

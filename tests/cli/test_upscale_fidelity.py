@@ -30,11 +30,11 @@ def lines_of(capsys, *arguments):
 def test_one_line_says_what_is_left_out(capsys):
     Path("a.png").write_bytes(generated())
     assert lines_of(capsys, "a.png", "-o", "a2.png") == [
-        "a.png: leaves out 3 text entries (--keep-metadata keeps text and IPTC)"
+        "a.png: leaves out 3 text entries (--keep-metadata keeps Exif, text and IPTC)"
     ]
     Path("b.jpg").write_bytes(captioned(xmp=GAIN_MAP))
     assert lines_of(capsys, "b.jpg", "-o", "b2.jpg") == [
-        "b.jpg: leaves out the gain map and the IPTC data (--keep-metadata keeps text and IPTC)"
+        "b.jpg: leaves out the gain map and the IPTC data (--keep-metadata keeps Exif, text and IPTC)"
     ]
     assert lines_of(capsys, "b.jpg", "-o", "b3.jpg", "--keep-metadata") == ["b.jpg: leaves out the gain map"]
     assert lines_of(capsys, "a.png", "-o", "a3.png", "--keep-metadata") == []
@@ -42,6 +42,17 @@ def test_one_line_says_what_is_left_out(capsys):
     assert lines_of(capsys, "a.png", "-o", "a3.jpg", "--keep-metadata") == [
         "a.png: leaves out 1 text entry that JPG has no place for (workflow)"
     ]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
+def test_exif_that_is_left_out_is_announced(name, capsys):
+    exif = Image.Exif()
+    exif[0x010E] = "my garden"
+    photo_image().save(name, exif=exif)
+    hint = "(--keep-metadata keeps Exif, text and IPTC)"
+    assert lines_of(capsys, name, "-o", "b.png") == [f"{name}: leaves out the Exif data {hint}"]
+    assert lines_of(capsys, name, "-o", "c.png", "--keep-metadata") == []
+    assert load("c.png").getexif()[0x010E] == "my garden"
 
 
 def test_nothing_is_said_of_plain_pictures_or_if_asked_to_be_quiet(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 
 import pytest
 from PIL import Image
@@ -10,7 +11,7 @@ from PIL import Image
 from tilewright.codecs.header import pixel_count, stored_size
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.gif", "a [page=1].png"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.gif", "a.bmp", "a [page=1].png"])
 def test_size_is_read_from_a_header_alone(name, tmp_path):
     path = tmp_path / name
     Image.effect_noise((1001, 607), 200).save(path)
@@ -29,6 +30,29 @@ def test_size_is_read_from_a_file_whose_name_is_not_utf_8(tmp_path):
         pytest.skip("this file system takes Unicode only")
     assert stored_size(path) == (20, 10)
     assert pixel_count(path) == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        (struct.pack("<IHHHH", 12, 40_000, 607, 1, 24), (40_000, 607)),
+        (struct.pack("<IiiHH", 40, 1001, -607, 1, 24), (1001, 607)),
+        (struct.pack("<IiiHH", 124, 1001, 607, 1, 24), (1001, 607)),
+        (struct.pack("<IiiHH", 40, -1, 607, 1, 24), None),
+        (struct.pack("<IiiHH", 40, 1001, 0, 1, 24), None),
+        (struct.pack("<Ii", 40, 1001), None),
+    ],
+)
+def test_size_of_every_kind_of_bmp_header(header, size, tmp_path):
+    path = tmp_path / "a.bmp"
+    path.write_bytes(b"BM" + bytes(12) + header)
+    assert stored_size(path) == size
+
+
+def test_size_of_an_avif_file(tmp_path):
+    path = tmp_path / "a.avif"
+    Image.effect_noise((40, 24), 200).convert("RGB").save(path)
+    assert stored_size(path) == (40, 24)
 
 
 def test_frames_count(tmp_path):

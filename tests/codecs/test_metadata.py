@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from support.picture_files import opened, photo_image, saved, with_chunks
+from support.picture_files import SRGB_PROFILE, opened, photo_image, saved, smooth, with_chunks
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode, png_writer
 from tilewright.codecs.formats import EncodeOptions
 from tilewright.codecs.in_memory import picture_from_pillow
+from tilewright.codecs.metadata import filter_exif
+from tilewright.codecs.webp import riff_chunks
 from tilewright.codecs.xmp import filter_xmp
 from tilewright.literals import FORMATS
+from tilewright.picture import Picture
 
 XMP = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -202,6 +207,96 @@ def test_png_writer_scales_the_resolution_to_its_size():
         writer.write(np.repeat(np.repeat(picture.pixels, 2, 0), 2, 1))
         writer.finish()
     assert resolution_of(file.getvalue()) == pytest.approx((200, 100), abs=0.1)
+
+
+@pytest.mark.parametrize("dpi", [None, (300, 150)])
+@pytest.mark.parametrize("target", FORMATS)
+def test_exif_of_a_result_has_only_what_the_source_had(target, dpi):
+    exif = Image.Exif()
+    exif[0x010F], exif.get_ifd(0x8769)[0x9003] = "Maker", "2026:01:02 03:04:05"
+    options = {} if dpi is None else {"dpi": dpi}
+    picture = decode(saved(photo_image(), "JPG", exif=exif, **options), keep_metadata=True)
+    result = opened(encode(picture, target)).getexif()
+    assert dict(result.get_ifd(0x8769)) == {0x9003: "2026:01:02 03:04:05"}
+    resolution = {} if dpi is None or target == "PNG" else {0x011A: 300, 0x011B: 150, 0x0128: 2}
+    assert {tag: value for tag, value in result.items() if tag != 0x8769} == {0x010F: "Maker", **resolution}
+
+
+def test_webp_with_a_resolution_has_no_other_exif():
+    result = opened(encode(decode(saved(photo_image(), "PNG", dpi=(300, 150))), "WEBP")).getexif()
+    assert dict(result) == {0x011A: pytest.approx(300, abs=0.1), 0x011B: pytest.approx(150, abs=0.1), 0x0128: 2}
+
+
+def test_exif_of_empty_directories_is_dropped():
+    exif = Image.Exif()
+    exif[0x0112], exif.get_ifd(0x8769)[0xA002] = 1, 640
+    assert filter_exif(exif.tobytes()) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "exif_ifd", "gps", "missed"),
+    [
+        ({0x010F: "Maker"}, {}, {}, True),
+        ({}, {0x9003: "2026:01:02 03:04:05"}, {}, True),
+        ({}, {0x9286: b"ASCII\0\0\0a comment"}, {}, True),
+        ({}, {0x829A: 0.01}, {}, True),
+        ({}, {}, {0: b"\2\3\0\0", 1: "N"}, True),
+        ({}, {}, {}, False),
+        ({0x0112: 6, 0x011A: 72.0, 0x011B: 72.0, 0x0128: 2, 0x0131: "Editor 1.0"}, {}, {}, False),
+        ({0x0112: 1}, {0x9000: b"0232", 0xA000: b"0100", 0xA001: 1, 0xA002: 40, 0xA003: 24}, {}, False),
+        ({}, {}, {0: b"\2\3\0\0"}, False),
+        ({0x010E: "      ", 0x013B: ""}, {}, {}, False),
+    ],
+)
+def test_exif_is_listed_as_left_out_only_if_it_would_be_missed(first, exif_ifd, gps, missed):
+    exif = Image.Exif()
+    exif.update(first)
+    for directory, tags in ((0x8769, exif_ifd), (0x8825, gps)):
+        if tags:
+            exif.get_ifd(directory).update(tags)
+    data = saved(photo_image(), "JPG", exif=exif)
+    expected = ("the Exif data",) if missed else ()
+    assert decode(data).left_out.metadata == expected
+    assert picture_from_pillow(opened(data)).left_out.metadata == expected
+    assert decode(data, keep_metadata=True).left_out.metadata == ()
+
+
+def test_damaged_exif_that_is_not_kept_causes_no_warning():
+    """Warnings are errors here, but those that an except clause catches do not show."""
+    exif = camera_exif()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for length in range(6, len(exif), 3):
+            decode(saved(photo_image(), "JPG", exif=exif[:length], dpi=(72, 72)))
+    assert not caught
+
+
+def chunk_names(data):
+    return [kind for kind, _ in riff_chunks(data)]
+
+
+@pytest.mark.parametrize("alpha", [None, np.arange(24 * 40, dtype=np.uint8).reshape(24, 40)])
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("icc", [None, SRGB_PROFILE])
+@pytest.mark.parametrize("xmp", [None, XMP])
+def test_exif_leaves_the_rest_of_a_webp_file_as_it_is(alpha, lossless, icc, xmp):
+    options = EncodeOptions(lossless=lossless)
+    plain = Picture(smooth(24, 40), alpha, icc, xmp=xmp)
+    without = encode(plain, "WEBP", options)
+    data = encode(replace(plain, exif=camera_exif()[6:]), "WEBP", options)
+    assert struct.unpack_from("<I", data, 4)[0] == len(data) - 8
+    names = chunk_names(data)
+    assert names[0] == b"VP8X"
+    assert [name for name in names if name not in (b"VP8X", b"EXIF")] == [
+        name for name in chunk_names(without) if name != b"VP8X"
+    ]
+    assert names.index(b"EXIF") == len(names) - (1 if xmp is None else 2)
+    flags = 0x08 | 0x10 * (alpha is not None) | 0x20 * (icc is not None) | 0x04 * (xmp is not None)
+    assert dict(riff_chunks(data))[b"VP8X"] == bytes([flags, 0, 0, 0, 39, 0, 0, 23, 0, 0])
+    image, expected = opened(data), opened(without)
+    assert image.mode == expected.mode
+    assert np.array_equal(np.asarray(image), np.asarray(expected))
+    assert decode(data, keep_metadata=True).exif == filter_exif(camera_exif())
 
 
 def test_resolution_follows_the_orientation():

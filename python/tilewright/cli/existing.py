@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tilewright.cli.sizes import expected_sizes
 from tilewright.codecs.header import is_cut_short, stored_size
@@ -60,32 +60,50 @@ def recorded_network(path: Path) -> str | None:
     return None
 
 
-def find_different(existing: Sequence[FileJob], arguments: argparse.Namespace, description: str) -> list[str]:
-    """Returns a line for each existing result that is not what the command line asks for.
+class Compared(NamedTuple):
+    """How existing results compare with what the command line asks for.
 
-    The sizes are compared, and the networks where they are recorded. A file that was cut short is
-    none. Otherwise, a file whose size cannot be read is taken for the result.
+    A file that was cut short is no result.
+
+    Attributes:
+        different: A line for each result that is not what is asked for.
+        unknown: Names of the results whose size, or whose picture's size, cannot be read.
     """
-    lines = []
+
+    different: list[str]
+    unknown: list[str]
+
+
+def compare_existing(existing: Sequence[FileJob], arguments: argparse.Namespace, description: str) -> Compared:
+    """Compares sizes of existing results, and the networks where they are recorded.
+
+    Args:
+        existing: Jobs whose results exist.
+        arguments: Parsed command line.
+        description: What results are made with, see `network_description`.
+    """
+    different, unknown = [], []
     for job in existing:
         assert job.source is not None
         assert job.target is not None
         expected = expected_sizes(job.source, arguments)
-        found = stored_size(job.target) if expected else None
+        found = stored_size(job.target)
         network = recorded_network(job.target)
         if is_cut_short(job.target):
-            lines.append(f"{job.target} is incomplete or damaged")
-        elif found is not None and found not in expected:
+            different.append(f"{job.target} is incomplete or damaged")
+        elif found is not None and expected and found not in expected:
             wanted = "x".join(map(str, expected[0]))
-            lines.append(f"{job.target} is {found[0]}x{found[1]}, not {wanted}")
+            different.append(f"{job.target} is {found[0]}x{found[1]}, not {wanted}")
         elif network is not None and network != description:
-            lines.append(f"{job.target} was made with {network}, not {description}")
-    return lines
+            different.append(f"{job.target} was made with {network}, not {description}")
+        elif found is None or not expected:
+            unknown.append(str(job.target))
+    return Compared(different, unknown)
 
 
 def differences_line(lines: Sequence[str]) -> str:
-    """Joins lines of `find_different` into one message."""
-    some = "; ".join(lines[:_NAMED]) + (" …" if len(lines) > _NAMED else "")
+    """Joins the lines about results that differ into one message."""
+    some = _joined(lines, "; ")
     count = "1 result exists but differs" if len(lines) == 1 else f"{len(lines)} results exist but differ"
     return f"{count}: {some}; use --overwrite to replace, or another folder"
 
@@ -105,6 +123,16 @@ def summary(*, failed: int, different: int, skipped: int, total: int) -> str:
     parts.append("1 differs and was kept" if different == 1 else f"{different} differ and were kept")
     parts += [f"{skipped} skipped"] if skipped else []
     return ", ".join(parts)
+
+
+def unknown_line(names: Sequence[str]) -> str:
+    """Returns one line about results that were skipped without knowing whether they have the right size."""
+    count = "1 of them was" if len(names) == 1 else f"{len(names)} of them were"
+    return f"{count} not checked, because a size cannot be read: {_joined(names, ', ')}"
+
+
+def _joined(names: Sequence[str], separator: str) -> str:
+    return separator.join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
 
 
 def _either(option: bool | None, setting: bool) -> bool:

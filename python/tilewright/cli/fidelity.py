@@ -18,7 +18,7 @@ def left_out_line(picture: Picture | Animation, file_format: Format) -> str | No
         return None
     *first, last = phrases
     listed = f"{', '.join(first)} and {last}" if first else last
-    hint = " (--keep-metadata keeps text and IPTC)" if picture.left_out.metadata else ""
+    hint = " (--keep-metadata keeps Exif, text and IPTC)" if picture.left_out.metadata else ""
     return f"leaves out {listed}{hint}"
 
 

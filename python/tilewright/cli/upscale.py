@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tilewright.cli.durations import told
-from tilewright.cli.existing import differences_line, find_different, network_description, summary
+from tilewright.cli.existing import compare_existing, differences_line, network_description, summary, unknown_line
 from tilewright.cli.fidelity import left_out_line, stays_lossless
 from tilewright.cli.files import own_format, plan_jobs
 from tilewright.cli.forecast import forecast
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
     problems = [*plan.problems, *too_large]
     for name, problem in problems:
         print_error(console, f"{name}: {problem}")
-    different = find_different(plan.existing, arguments, made_with)
+    different, unknown = compare_existing(plan.existing, arguments, made_with)
     if different:
         print_error(console, differences_line(different))
     skipped = len(plan.existing) - len(different)
@@ -83,6 +83,8 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
             print_line(console, line)
         if skipped:
             print_line(console, f"{skipped} skipped because their results exist; use --overwrite to replace them")
+        if unknown:
+            print_line(console, unknown_line(unknown))
     failed = len(problems)
     total = len(jobs) + failed + len(different)
     if jobs:

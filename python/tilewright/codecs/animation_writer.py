@@ -18,6 +18,7 @@ import numpy as np
 from tilewright.codecs.encode import encode
 from tilewright.codecs.formats import DEFAULT_OPTIONS, EncodeOptions, check_animation
 from tilewright.codecs.png_chunks import SIGNATURE, all_chunks, chunk
+from tilewright.codecs.webp import ALPHA_FLAG, METADATA_FLAGS, extended_header, riff_chunk, riff_chunks
 from tilewright.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -38,9 +39,8 @@ _MAX_WEBP_DELAY = 2**24 - 1  # milliseconds
 _MAX_WEBP_PLAYS = 2**16 - 1
 _MAX_WEBP_BYTES = 2**32 - 10
 
-# Bits of the flags in VP8X.
-_WEBP_ANIMATION, _WEBP_ALPHA = 0x02, 0x10
-_WEBP_METADATA_FLAGS = {b"ICCP": 0x20, b"EXIF": 0x08, b"XMP ": 0x04}
+# Bit of the flags in VP8X.
+_WEBP_ANIMATION = 0x02
 
 
 def write_animation(
@@ -156,19 +156,18 @@ def _write_webp(target: Target, animation: Animation, changes: Iterator[_Change]
     before_frames: list[bytes] = []
     frames: list[bytes] = []
     after_frames: list[bytes] = []
-    flags, size = _WEBP_ANIMATION | _WEBP_ALPHA, (0, 0)
+    flags, size = _WEBP_ANIMATION | ALPHA_FLAG, (0, 0)
     for number, change in enumerate(changes):
-        chunks = list(_riff_chunks(encode(change.picture, "WEBP", options)))
+        chunks = list(riff_chunks(encode(change.picture, "WEBP", options)))
         if number == 0:
             size = change.picture.width, change.picture.height
             for kind, body in chunks:
-                if kind in _WEBP_METADATA_FLAGS:
-                    flags |= _WEBP_METADATA_FLAGS[kind]
-                    (before_frames if kind == b"ICCP" else after_frames).append(_riff_chunk(kind, body))
+                if kind in METADATA_FLAGS:
+                    flags |= METADATA_FLAGS[kind]
+                    (before_frames if kind == b"ICCP" else after_frames).append(riff_chunk(kind, body))
         frames.append(_webp_frame(change, chunks))
-    canvas = bytes([flags, 0, 0, 0]) + b"".join((side - 1).to_bytes(3, "little") for side in size)
     control = struct.pack("<IH", 0, min(_MAX_WEBP_PLAYS, animation.plays))
-    parts = [_riff_chunk(b"VP8X", canvas), *before_frames, _riff_chunk(b"ANIM", control), *frames, *after_frames]
+    parts = [extended_header(flags, *size), *before_frames, riff_chunk(b"ANIM", control), *frames, *after_frames]
     length = 4 + sum(map(len, parts))
     if length > _MAX_WEBP_BYTES:
         raise EncodeError(f"a WEBP file holds at most 4 GiB, this animation takes {length} bytes")
@@ -189,17 +188,5 @@ def _webp_frame(change: _Change, chunks: list[tuple[bytes, bytes]]) -> bytes:
     )
     flags = b"\x02"  # not blended: overwrites the rectangle; not disposed of
     header = b"".join(value.to_bytes(3, "little") for value in fields) + flags
-    image = (_riff_chunk(*each) for each in chunks if each[0] in (b"ALPH", b"VP8 ", b"VP8L"))
-    return _riff_chunk(b"ANMF", header + b"".join(image))
-
-
-def _riff_chunk(kind: bytes, body: bytes) -> bytes:
-    return kind + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
-
-
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 12
-    while at < len(data):
-        kind, length = struct.unpack_from("<4sI", data, at)
-        yield kind, data[at + 8 : at + 8 + length]
-        at += 8 + length + length % 2
+    image = (riff_chunk(*each) for each in chunks if each[0] in (b"ALPH", b"VP8 ", b"VP8L"))
+    return riff_chunk(b"ANMF", header + b"".join(image))

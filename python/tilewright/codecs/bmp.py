@@ -20,6 +20,7 @@ _MAX_RUN_PIXELS = 1 << 21
 _MAX_SURPLUS = 1 << 20
 
 _FILE_HEADER = 14
+_OS2_HEADER = 12  # the oldest, with sizes of 16 bits
 _V5_HEADER = 124
 _EMBEDDED_PROFILE = b"DEBM"  # 'MBED', little-endian
 
@@ -51,6 +52,21 @@ def decode_bmp(data: bytes, *, limits: InputLimits) -> Picture:
     icc = _profile(data)
     matches = icc is not None and icc[16:20] == (b"GRAY" if picture.pixels.shape[2] == 1 else b"RGB ")
     return replace(picture, icc=icc if matches else None, source_format="BMP")
+
+
+def read_bmp_size(data: bytes) -> tuple[int, int] | None:
+    """Returns width and height in pixels as the header of a BMP file claims; None if it is invalid.
+
+    Args:
+        data: The first 26 bytes of the file, or more.
+    """
+    try:
+        (header,) = struct.unpack_from("<I", data, _FILE_HEADER)
+        width, height = struct.unpack_from("<HH" if header == _OS2_HEADER else "<ii", data, _FILE_HEADER + 4)
+    except struct.error:
+        return None
+    height = abs(height)  # negative if the rows go from top to bottom
+    return (width, height) if width > 0 and height > 0 else None
 
 
 def _check_pixel_data(image: Any, length: int) -> None:

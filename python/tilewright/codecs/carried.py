@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tilewright.picture import Animation, TextEntry
 
 # A segment of a JPEG file, less its length and the prefix of Exif; XMP's prefix is longer.
-_MAX_JPG_EXIF = 65_000  # libvips adds a few tags
+_MAX_JPG_EXIF = 65_000  # the resolution is added
 _MAX_JPG_XMP = 65_502
 
 _TITLE = "Title"  # Exif has no tag for it, XMP has
@@ -55,7 +55,7 @@ def with_carried_metadata(picture: Picture, file_format: Format, width: int, hei
 def left_out(picture: Picture | Animation, file_format: Format) -> tuple[str, ...]:
     """Returns what the file of a picture contains and a result of it does not.
 
-    Exif and XMP that are not wanted are not listed.
+    XMP that is not wanted is not listed, nor is Exif that nobody would miss.
 
     Args:
         picture: The source picture.

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.codecs import jpeg, webp
 from tilewright.codecs.carried import with_carried_metadata
 from tilewright.codecs.colour import rgb_profile_from_grey
 from tilewright.codecs.formats import DEFAULT_OPTIONS, EncodeOptions, check_encodable
 from tilewright.codecs.iptc import as_photoshop
-from tilewright.codecs.jpeg import add_jfif_resolution
 from tilewright.codecs.libvips import vips
+from tilewright.codecs.metadata import add_resolution
 from tilewright.codecs.png_chunks import ancillary_chunks
 from tilewright.codecs.png_text import text_chunks
 from tilewright.codecs.samples import composite_on_white, to_8_bit
@@ -35,10 +36,6 @@ _WEBP_EFFORT = 2
 
 # Quality from which JPG keeps the full resolution of colour (4:4:4).
 _FULL_CHROMA_QUALITY = 90
-
-_DEFAULT_DPI = (72.0, 72.0)  # Exif's default (tag 0x011A)
-_MM_PER_INCH = 25.4  # libvips measures resolution in pixels per millimetre
-_MAX_PER_MM = 1e6  # of libvips; reached by enlarging a picture several times
 
 
 def encode(picture: Picture, file_format: Format, options: EncodeOptions = DEFAULT_OPTIONS) -> bytes:
@@ -126,24 +123,33 @@ def _encode_jpg(image: Any, picture: Picture, options: EncodeOptions) -> bytes:
             interlace=options.progressive,
         )
     )
-    return data if picture.dpi is None else add_jfif_resolution(data, picture.dpi)
+    if picture.exif is not None and (exif := _exif_with_resolution(picture)) is not None:
+        data = jpeg.add_exif(data, exif)
+    return data if picture.dpi is None else jpeg.add_jfif_resolution(data, picture.dpi)
 
 
 def _encode_webp(image: Any, picture: Picture, options: EncodeOptions) -> bytes:
-    keep = _kept_metadata(picture)
-    if picture.dpi is not None:  # WEBP can store a resolution in Exif only
-        keep += "|exif"
     if image.interpretation == "b-w" and picture.icc is not None:
         image = _grey_to_rgb(image, picture.icc)
-    return bytes(
+    data = bytes(
         image.webpsave_buffer(
-            keep=keep,
+            keep=_kept_metadata(picture),
             Q=options.quality,
             effort=_WEBP_EFFORT,
             lossless=options.lossless,
             exact=options.lossless,  # keeps colours where alpha is 0
         )
     )
+    exif = _exif_with_resolution(picture)  # WEBP has no other place for a resolution
+    return data if exif is None else webp.add_exif(data, exif, picture.width, picture.height)
+
+
+def _exif_with_resolution(picture: Picture) -> bytes | None:
+    """Returns the Exif data of a file; None if there is nothing to store.
+
+    libvips' own writer would add tags that the source does not have, such as a colour space.
+    """
+    return picture.exif if picture.dpi is None else add_resolution(picture.exif, picture.dpi)
 
 
 def _grey_to_rgb(image: Any, icc: bytes) -> Any:
@@ -160,23 +166,18 @@ def _grey_to_rgb(image: Any, icc: bytes) -> Any:
 
 def _kept_metadata(picture: Picture) -> str:
     """Returns the metadata that libvips writes, as its flags."""
-    kept = [name for name in ("exif", "xmp", "iptc") if getattr(picture, name) is not None]
+    kept = [name for name in ("xmp", "iptc") if getattr(picture, name) is not None]
     return "|".join(["icc", *kept])
 
 
 def _vips_image(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, picture: Picture) -> Any:
     """Returns a libvips image that shares the arrays' memory; bands are joined during encoding."""
-    horizontal_dpi, vertical_dpi = picture.dpi or _DEFAULT_DPI
     image = _vips_bands(pixels)
-    image = image.copy(
-        interpretation="srgb" if image.bands == 3 else "b-w",
-        xres=min(_MAX_PER_MM, horizontal_dpi / _MM_PER_INCH),
-        yres=min(_MAX_PER_MM, vertical_dpi / _MM_PER_INCH),
-    )
+    image = image.copy(interpretation="srgb" if image.bands == 3 else "b-w")
     if alpha is not None:
         image = image.bandjoin(_vips_bands(alpha[:, :, np.newaxis]))
     iptc = None if picture.iptc is None else as_photoshop(picture.iptc)
-    blobs = ("icc-profile", picture.icc), ("exif", picture.exif), ("xmp", picture.xmp), ("iptc", iptc)
+    blobs = ("icc-profile", picture.icc), ("xmp", picture.xmp), ("iptc", iptc)
     for name, data in blobs:
         if data is not None:
             image.set_type(vips().GValue.blob_type, f"{name}-data", data)

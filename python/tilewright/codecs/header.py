@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tilewright.codecs.bmp import read_bmp_size
 from tilewright.codecs.decode import SNIFF_BYTES, sniff
 from tilewright.codecs.libvips import vips
 
@@ -19,6 +21,7 @@ _LOADERS = {
     "GIF": "gifload",
     "TIFF": "tiffload",
     "AVIF": "heifload",
+    "HEIC": "heifload",
 }
 
 # Programs may append a few bytes to a PNG file, and pictures or videos to a JPG file.
@@ -33,8 +36,8 @@ def stored_size(path: Path) -> tuple[int, int] | None:
     Args:
         path: A file. Of anything but a regular file, None is returned and nothing is read.
     """
-    image = _opened(path)
-    return None if image is None else (int(image.width), int(image.height))
+    counts = _counts(path)
+    return None if counts is None else counts[:2]
 
 
 def pixel_count(path: Path) -> int | None:
@@ -45,11 +48,8 @@ def pixel_count(path: Path) -> int | None:
     Args:
         path: A file. Of anything but a regular file, None is returned and nothing is read.
     """
-    image = _opened(path)
-    if image is None:
-        return None
-    frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
-    return int(image.width) * int(image.height) * max(1, frames)
+    counts = _counts(path)
+    return None if counts is None else math.prod(counts)
 
 
 def is_cut_short(path: Path) -> bool:
@@ -80,13 +80,26 @@ def is_cut_short(path: Path) -> bool:
     return kind is None
 
 
-def _opened(path: Path) -> Any | None:
-    """Returns the image with its header read; None if that fails."""
+def _counts(path: Path) -> tuple[int, int, int] | None:
+    """Returns width, height and number of frames; None if they cannot be read."""
     with contextlib.suppress(OSError, vips().Error):
         if not path.is_file():  # bytes read from a pipe would be lost
             return None
         with path.open("rb") as file:
-            kind = sniff(file.read(SNIFF_BYTES))
+            head = file.read(SNIFF_BYTES)
+        kind = sniff(head)
+        if kind == "BMP":
+            size = read_bmp_size(head)
+            return None if size is None else (*size, 1)
         if kind in _LOADERS:
-            return vips().Operation.call(_LOADERS[kind], os.fsencode(path), access="sequential")
+            return _opened_counts(os.fsencode(path), _LOADERS[kind])
     return None
+
+
+def _opened_counts(path: bytes, loader: str) -> tuple[int, int, int]:
+    """Returns width, height and number of frames as libvips reads them."""
+    image = vips().Operation.call(loader, path, access="sequential")
+    if main := image.get("heif-primary") if image.get_typeof("heif-primary") else 0:  # need not be the first
+        image = vips().Operation.call(loader, path, access="sequential", page=main)
+    frames = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+    return int(image.width), int(image.height), max(1, frames)

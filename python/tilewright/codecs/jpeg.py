@@ -1,4 +1,4 @@
-"""JPEG support that libvips lacks: what is damage and what is not, and the resolution in JFIF headers."""
+"""JPEG support that libvips lacks: what is damage, resolutions in JFIF headers, and Exif."""
 
 from __future__ import annotations
 
@@ -111,3 +111,14 @@ def add_jfif_resolution(data: bytes, dpi: Resolution) -> bytes:
     x, y = (min(65535, max(1, round(each))) for each in dpi)
     header = struct.pack(">H5sHBHHBB", 16, b"JFIF\0", 0x0102, 1, x, y, 0, 0)
     return data[:2] + b"\xff\xe0" + header + data[2:]
+
+
+def add_exif(data: bytes, exif: bytes) -> bytes:
+    """Returns a JPEG file that begins with a segment of Exif data.
+
+    Args:
+        data: A JPEG file without Exif.
+        exif: Exif data as TIFF, at most 65527 bytes.
+    """
+    body = b"Exif\0\0" + exif
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tilewright.codecs import iptc, xmp
 from tilewright.codecs.png_text import PngText, is_usual
 from tilewright.picture import NOTHING_LEFT_OUT, LeftOut, TextEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Resolution = tuple[float, float]
 
@@ -26,7 +30,18 @@ _STALE = frozenset(
 # an unknown layout, often contains a preview, and its offsets become invalid when it is moved.
 _STALE_EXIF = frozenset((0x8897, 0x9101, 0x9102, 0xA002, 0xA003, 0x927C))
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _EXIF_IFD = 0x011A, 0x011B, 0x0128, 0x8769
-_GPS_IFD = 0x8825
+_FIRST_IFD, _GPS_IFD = 0, 0x8825
+# Bytes of an element by its type, if more than one. Content of up to 4 bytes is in the entry itself.
+_TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_CONTENT_BYTES = 256  # enough to tell whether there is any text
+# A resolution in Exif: the largest, reached by enlarging a picture several times, and the largest
+# denominator.
+_MOST_IN_EXIF, _FINEST_IN_EXIF = 10**8, 10_000
+# Tags of the first IFD, the Exif IFD and the GPS IFD that nobody misses: the program, versions, colour
+# (which the profile gives), print settings, padding.
+_TECHNICAL = frozenset((0x012D, 0x0131, 0x013E, 0x013F, 0xC4A5, 0xEA1C, 0xEA1D))
+_TECHNICAL_EXIF = frozenset((0x9000, 0xA000, 0xA001, 0xA005, 0xA500, 0xEA1C, 0xEA1D))
+_TECHNICAL_GPS = frozenset((0,))
 _MAX_TAGS = 1000  # in a directory; Exif defines about 300
 # Tags of the Exif IFD in pixels: SubjectArea and SubjectLocation are positions and sizes, the others
 # pixels per unit of length on the sensor, horizontal and vertical.
@@ -109,16 +124,19 @@ def filter_metadata(found: FileMetadata, data: bytes, *, keep: bool, rotated: bo
     content = {phrase for phrase in filtered_xmp.promised if phrase != _MOTION or _VIDEO in data}
     content |= {phrase for marker, phrase in _MARKERS.items() if data.startswith(b"\xff\xd8") and marker in data}
     left_out = sorted(content)
+    exif = found.exif if isinstance(found.exif, bytes) else b""
     if not keep:
         count = found.text.skipped + sum(not is_usual(entry) for entry in found.text.entries)
-        metadata = [text_entries(count)] * (count > 0) + ["the IPTC data"] * (filtered_iptc is not None)
+        metadata = [text_entries(count)] * (count > 0)
+        metadata += ["the Exif data"] * _would_be_missed(exif)
+        metadata += ["the IPTC data"] * (filtered_iptc is not None)
         return Metadata(left_out=LeftOut(tuple(left_out), tuple(metadata)))
     if packet and filtered_xmp.packet is None:
         left_out.append("an XMP packet that cannot be read")
     if found.text.skipped:
         left_out.append(f"{text_entries(found.text.skipped)} (damaged or over 4 MiB)")
     return Metadata(
-        exif=filter_exif(found.exif, rotated=rotated) if isinstance(found.exif, bytes) and found.exif else None,
+        exif=filter_exif(exif, rotated=rotated) if exif else None,
         xmp=filtered_xmp.packet,
         iptc=filtered_iptc,
         text=found.text.entries,
@@ -150,7 +168,7 @@ def filter_exif(exif: bytes, *, rotated: bool = False) -> bytes | None:
             for tag in _STALE_EXIF.union(_POSITIONS if rotated else ()) & exif_ifd.keys():
                 del exif_ifd[tag]
         # Pillow drops the second directory, which describes the thumbnail.
-        return _exif_bytes(tags) if len(tags) else None
+        return _exif_bytes(tags) if _has_tags(tags) else None
     except Exception:  # Pillow raises many types of exception for malformed data
         return None
 
@@ -215,6 +233,21 @@ def text_to_exif(
     return (_exif_bytes(tags) if added else exif), tuple(entry for entry in text if entry not in added)
 
 
+def add_resolution(exif: bytes | None, dpi: Resolution) -> bytes:
+    """Returns Exif data that gives a resolution.
+
+    Args:
+        exif: Exif data from `filter_exif`, which has none; None for no other tags.
+        dpi: Horizontal and vertical pixels per inch.
+    """
+    tags = _parse_exif(exif) if exif is not None else _new_exif()
+    tags[_X_RESOLUTION], tags[_Y_RESOLUTION] = (
+        Fraction(min(each, _MOST_IN_EXIF)).limit_denominator(_FINEST_IN_EXIF) for each in dpi
+    )
+    tags[_RESOLUTION_UNIT] = 2  # inch
+    return _exif_bytes(tags)
+
+
 def exif_resolution(exif: bytes) -> Resolution | None:
     """Returns the resolution in pixels per inch; None if it is absent, invalid or has no unit."""
     try:
@@ -267,6 +300,32 @@ def _scaled(tag: int, value: Any, scale: tuple[float, float]) -> Any:
     return area if 2 <= len(area) <= 4 and min(area) >= 0 and max(area) <= _MAX_SHORT else None
 
 
+def _would_be_missed(exif: bytes) -> bool:
+    """Returns whether Exif data tells a person anything that results could keep, such as camera, date or author.
+
+    Args:
+        exif: As for `filter_exif`. Pillow does not read it: it would warn of damage that does not matter.
+    """
+    ignored = {
+        _FIRST_IFD: _STALE | _TECHNICAL | {_EXIF_IFD, _GPS_IFD},
+        _EXIF_IFD: _STALE_EXIF | _TECHNICAL_EXIF,
+        _GPS_IFD: _TECHNICAL_GPS,
+    }
+    try:
+        return any(
+            tag not in ignored[directory] and content.strip(b"\0 ")
+            for directory, tag, content in _tiff_entries(exif.removeprefix(b"Exif\0\0"))
+        )
+    except (struct.error, ValueError):
+        return False
+
+
+def _has_tags(tags: Any) -> bool:
+    """Returns whether there is any tag besides those that point to empty directories."""
+    directories = {_EXIF_IFD, _GPS_IFD} & tags.keys()
+    return len(tags) > len(directories) or any(tags.get_ifd(each) for each in directories)
+
+
 def _new_exif() -> Any:
     from PIL import Image
 
@@ -274,24 +333,33 @@ def _new_exif() -> Any:
 
 
 def _parse_exif(exif: bytes) -> Any:
-    _check_tag_counts(exif.removeprefix(b"Exif\0\0"))
+    for _ in _tiff_entries(exif.removeprefix(b"Exif\0\0")):
+        pass  # raises for more tags than files have; Pillow would warn of each that it cannot use
     tags = _new_exif()
     tags.load(exif)
     return tags
 
 
-def _check_tag_counts(tiff: bytes) -> None:
-    """Raises ValueError for more tags than files have. Pillow warns of each that it cannot use."""
+def _tiff_entries(tiff: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yields directory, tag and the beginning of the content of each entry.
+
+    Raises:
+        ValueError: More tags than files have.
+        struct.error: A directory is missing.
+    """
     order = "<" if tiff[:2] == b"II" else ">"
-    directories = [struct.unpack_from(f"{order}I", tiff, 4)[0]]
-    for at in directories:
+    directories = [(_FIRST_IFD, struct.unpack_from(f"{order}I", tiff, 4)[0])]
+    for directory, at in directories:
         (count,) = struct.unpack_from(f"{order}H", tiff, at)
         if count > _MAX_TAGS or len(directories) > _MAX_TAGS:
             raise ValueError("too many Exif tags")
         for entry in range(at + 2, min(at + 2 + 12 * count, len(tiff) - 11), 12):
-            tag, _, _, value = struct.unpack_from(f"{order}HHII", tiff, entry)
-            if tag in (_EXIF_IFD, _GPS_IFD) and at == directories[0]:
-                directories.append(value)
+            tag, kind, length, value = struct.unpack_from(f"{order}HHII", tiff, entry)
+            if tag in (_EXIF_IFD, _GPS_IFD) and directory == _FIRST_IFD:
+                directories.append((tag, value))
+            size = length * _TYPE_BYTES.get(kind, 1)
+            start = entry + 8 if size <= 4 else value
+            yield directory, tag, tiff[start : start + min(size, _CONTENT_BYTES)]
 
 
 def _exif_bytes(tags: Any) -> bytes:

@@ -114,10 +114,9 @@ def decode_tiff(
         image = vips().Operation.call("tiffload_buffer", data, fail_on="error", access="sequential")
         limits.check_size(image.width, image.height)
         _check_length(len(data), header, image.width * image.height)
-        exif = _exif(data) if keep_metadata else None
         xmp, iptc = (metadata_blob(image, f"{name}-data") for name in ("xmp", "iptc"))
         orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-        found = FileMetadata(exif, xmp, iptc)
+        found = FileMetadata(_exif(data), xmp, iptc)
         metadata = filter_metadata(found, data, keep=keep_metadata, rotated=orientation != 1)
         info = SourceInfo(
             icc=metadata_blob(image, "icc-profile-data"),

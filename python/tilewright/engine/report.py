@@ -42,7 +42,7 @@ class Report:
         redundancy: Computed pixels / needed pixels, by the plan.
         repeated_tiles: Tiles that were run again in float32 because their result was not finite.
         left_out: What the picture's file contains and the result does not, such as
-            ``"the gain map"``; Exif and XMP that are not kept are not listed.
+            ``"the gain map"``; XMP that is not kept is not listed.
         peak_memory: Peak resident memory of the process in bytes, up to the end of the last stage;
             None where the platform does not report it.
     """
