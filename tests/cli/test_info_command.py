@@ -176,6 +176,15 @@ def test_plan_takes_a_tile_and_warns_of_one_that_is_too_small(capsys):
     assert err.count("\n") == 1
 
 
+def test_plan_warns_of_a_small_memory_budget(monkeypatch, capsys):
+    monkeypatch.setenv("TILEWRIGHT_MEMORY_BUDGET", "100B")
+    assert main(["info", "--plan", "640x480", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["redundancy"] > 3
+    assert "the memory budget (TILEWRIGHT_MEMORY_BUDGET) of 100 bytes is small" in err
+    assert err.count("\n") == 1
+
+
 def test_plan_tells_long_times_in_minutes_and_hours(monkeypatch, capsys):
     monkeypatch.setattr("tilewright.engine.estimate._seconds_per_pixel", lambda _: 0.01)
     assert main(["info", "--plan", "1920x1080"]) == 0
