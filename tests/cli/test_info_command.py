@@ -49,6 +49,13 @@ def test_models_fit_a_terminal_of_80_columns(monkeypatch):
         assert f"licence {entry.licence}" in text
 
 
+@pytest.mark.parametrize("command", ["models", "info"])
+def test_piped_tables_have_no_blanks_at_the_ends_of_lines(command, capsys):
+    assert main([command]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [line.rstrip() for line in lines]
+
+
 def test_models_as_json(capsys):
     assert main(["models", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == tilewright.list_models()
