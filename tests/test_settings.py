@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,8 @@ def test_empty_variable_counts_as_unset():
         ("TILEWRIGHT_THREADS", "9" * 5000),
         ("TILEWRIGHT_MEMORY_BUDGET", "2 gallons"),
         ("TILEWRIGHT_MEMORY_BUDGET", "0"),
+        ("TILEWRIGHT_MEMORY_BUDGET", "100"),
+        ("TILEWRIGHT_MEMORY_BUDGET", "1048575"),
         ("TILEWRIGHT_MAX_INPUT_PIXELS", "1e6"),
         ("TILEWRIGHT_MAX_INPUT_BYTES", "much"),
         ("TILEWRIGHT_WEBP_LOSSLESS", "yes"),
@@ -170,6 +173,22 @@ def test_an_unknown_variable_is_warned_about_once(name, hint, caplog):
     assert [record.message for record in caplog.records] == [
         f"the environment variable {name} is unknown and has no effect{hint}"
     ]
+
+
+def test_a_small_memory_budget_needs_a_unit():
+    with pytest.raises(SettingsError, match="must be a number with a unit such as 512M or 2G"):
+        Settings.from_environment({"TILEWRIGHT_MEMORY_BUDGET": "512"})
+    assert Settings.from_environment({"TILEWRIGHT_MEMORY_BUDGET": "512 KB"}).memory_budget == 2**19
+    assert Settings.from_environment({"TILEWRIGHT_MAX_INPUT_BYTES": "512"}).max_input_bytes == 512
+
+
+def test_variables_of_the_build_are_not_warned_about(caplog):
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    names = [name for name in project["tool"]["scikit-build"]["cmake"]["define"] if name.startswith("TILEWRIGHT_")]
+    assert "TILEWRIGHT_CUDA" in names
+    settings._warn_once.cache_clear()
+    Settings.from_environment(dict.fromkeys(names, "OFF"))
+    assert caplog.records == []
 
 
 def test_known_variables_are_not_warned_about(caplog):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tilewright
 from support.threads import run_in_threads
@@ -72,12 +74,18 @@ def test_sizes_of_any_integers_are_accepted(upscaler, size):
 def test_invalid_arrays_and_factors_are_refused(upscaler):
     with pytest.raises(TypeError, match="pixels must be a uint8 or uint16 array, not float32"):
         upscaler.upscale_array(np.zeros((4, 4, 3), np.float32), 2)
+    picture = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(TypeError, match=r"not Image; convert a picture with np.asarray\(image\)"):
+        upscaler.upscale_array(picture, 2)
+    for path in ("a.png", Path("a.png")):
+        with pytest.raises(TypeError, match=r"read the file first: np.asarray\(PIL.Image.open\(path\)\)"):
+            upscaler.upscale_array(path, 2)
     with pytest.raises(TypeError, match="not list"):
         upscaler.upscale_array([[1]], 2)
     for shape in [(4,), (4, 4, 5), (0, 4, 3), (0, 4), (1, 4, 4, 3)]:
         with pytest.raises(TilewrightError, match="pixels must be"):
             upscaler.upscale_array(np.zeros(shape, np.uint8), 2)
-    for factor in (2.0, "2", True, None, [2]):
+    for factor in (2.0, "2", True, [2]):
         with pytest.raises(TilewrightError, match="the factor must be an integer, not"):
             upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), factor)
     assert upscaler.upscale_array(np.zeros((4, 4, 3), np.uint8), 2).shape == (8, 8, 3), "still usable"

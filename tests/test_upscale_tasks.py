@@ -151,6 +151,17 @@ def test_task_that_is_not_a_mapping_raises_type_error(upscaler, task):
         upscaler.upscale(task)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options"), [((Path("a.jpg"),), {}), ((Path("a.jpg"), 2), {}), ((Path("a.jpg"),), {"factor": 2})]
+)
+def test_a_picture_instead_of_a_task_is_answered_with_how_to_make_one(upscaler, arguments, options):
+    for upscale in (upscaler.upscale, tilewright.upscale):
+        with pytest.raises(TypeError) as caught:
+            upscale(*arguments, **options)
+        for name in ("upscale(new_task(image, 2))", "upscale_array", "upscale_to_file"):
+            assert name in str(caught.value)
+
+
 def test_run_accepts_tasks_of_every_type(photo):
     upload = {"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": photo}
     response = tilewright.run([upload, new_task(photo, 2)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tilewright.lazy import Lazy
+from tilewright.service.advice import takes_task
 from tilewright.upscaler import Upscaler
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _upscaler = Lazy(Upscaler)
 
 
+@takes_task
 def upscale(task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
     """Runs ``imageUpscale`` tasks; see `Upscaler.upscale`."""
     return _upscaler.get().upscale(task)

@@ -135,6 +135,8 @@ class PictureUpscaler:
         """
         name = self.model if model is None else model
         if size is None:
+            if factor is None:
+                raise TilewrightError("give a factor or a size", code="invalidUpscaleFactor", parameter="upscaleFactor")
             factor = _checked_factor(factor)
             self.find(name, factor)
             final = network_size = width * factor, height * factor

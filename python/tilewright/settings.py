@@ -31,6 +31,12 @@ _Default = TypeVar("_Default")
 # A larger number is a typing error, and a runtime would try to start that many threads.
 _MAX_THREADS = 1024
 
+# A smaller memory budget without a unit was meant in another unit than bytes.
+_SMALLEST_BUDGET = 2**20
+
+# Variables that only the build reads, see pyproject.toml; they may stay set when the package is used.
+_BUILD_VARIABLES = ("CUDA", "CUDA_EMULATED", "SANITIZE", "WERROR")
+
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -136,7 +142,7 @@ class Settings:
             tta=read.switch("TTA", default.tta),
             true_colour=read.switch("TRUE_COLOUR", default.true_colour),
             threads=read.count("THREADS", default.threads, maximum=_MAX_THREADS),
-            memory_budget=read.size("MEMORY_BUDGET", default.memory_budget),
+            memory_budget=read.size("MEMORY_BUDGET", default.memory_budget, without_unit=_SMALLEST_BUDGET),
             max_input_pixels=read.count("MAX_INPUT_PIXELS", default.max_input_pixels),
             max_input_bytes=read.size("MAX_INPUT_BYTES", default.max_input_bytes),
             max_frames=read.count("MAX_FRAMES", default.max_frames),
@@ -209,13 +215,16 @@ class _Reader:
             raise self._error(name, f"an integer from 1 to {maximum}")
         return int(text)
 
-    def size(self, name: str, default: _Default) -> int | _Default:
+    def size(self, name: str, default: _Default, *, without_unit: int = 1) -> int | _Default:
+        """Reads a number of bytes; one without a unit must be at least `without_unit`."""
         text = self.text(name)
         if text is None:
             return default
         match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([KMGT]?)(?:i?B)?", text, re.IGNORECASE)
         if match is None or (size := int(float(match[1]) * _UNITS[match[2].upper()])) < 1:
             raise self._error(name, "a number of bytes such as 512M or 2G")
+        if size < without_unit and text.isdigit():
+            raise self._error(name, "a number with a unit such as 512M or 2G, or at least 1 MiB in bytes")
         return size
 
     def price(self, name: str, default: Price | None) -> Price | None:
@@ -237,6 +246,8 @@ def _warn_of_unknown_names(environ: Mapping[str, str]) -> None:
     known = [field.name.upper() for field in dataclasses.fields(Settings)] + ["ISA"]
     for variable in environ:
         prefix, _, name = variable.partition("_")
+        if prefix == "TILEWRIGHT" and name in _BUILD_VARIABLES:
+            continue
         if prefix.upper() == "TILEWRIGHT" and (prefix != prefix.upper() or name not in known):
             similar = difflib.get_close_matches(name.upper(), known, n=1)
             _warn_once(variable, f"; did you mean TILEWRIGHT_{similar[0]}?" if similar else "")

@@ -11,6 +11,7 @@ from tilewright.engine.enlargement import frame_count
 from tilewright.lazy import Lazy
 from tilewright.nsfw import NsfwClassifier, classifier_of
 from tilewright.options import FileOptions, NetworkOptions, new_picture_upscaler, refuse_unknown
+from tilewright.service.advice import takes_task
 from tilewright.service.handler import RequestHandler
 from tilewright.service.runner import Runner
 from tilewright.settings import Settings
@@ -136,6 +137,7 @@ class Upscaler:
         """
         return self._store.get()
 
+    @takes_task
     def upscale(self, task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
         """Runs one ``imageUpscale`` (or ``upscale``) task, or several.
 

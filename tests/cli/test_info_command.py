@@ -49,6 +49,13 @@ def test_models_fit_a_terminal_of_80_columns(monkeypatch):
         assert f"licence {entry.licence}" in text
 
 
+@pytest.mark.parametrize("command", ["models", "info"])
+def test_piped_tables_have_no_blanks_at_the_ends_of_lines(command, capsys):
+    assert main([command]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [line.rstrip() for line in lines]
+
+
 def test_models_as_json(capsys):
     assert main(["models", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == tilewright.list_models()
@@ -173,6 +180,15 @@ def test_plan_takes_a_tile_and_warns_of_one_that_is_too_small(capsys):
     assert facts["redundancy"] > 3
     width, height = facts["tileSize"]
     assert f"tiles of {width} x {height} pixels (8 is less than the network takes) compute" in err
+    assert err.count("\n") == 1
+
+
+def test_plan_warns_of_a_small_memory_budget(monkeypatch, capsys):
+    monkeypatch.setenv("TILEWRIGHT_MEMORY_BUDGET", "100B")
+    assert main(["info", "--plan", "640x480", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["redundancy"] > 3
+    assert "the memory budget (TILEWRIGHT_MEMORY_BUDGET) of 100 bytes is small" in err
     assert err.count("\n") == 1
 
 

@@ -45,6 +45,47 @@ def test_a_mistake_in_the_options_gives_one_line(arguments, command, message, ca
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command", "message"),
+    [
+        ("upscale a.png -o b.png --scale 2", "upscale", "unknown option --scale; did you mean --factor?"),
+        ("upscale a.png -o b.png --factr=2", "upscale", "unknown option --factr; did you mean --factor?"),
+        ("upscale a.png --output b.png -x 2", "upscale", "unknown option --output; did you mean --out?"),
+        ("upscale a.png -o b.png -x 2 --modle x", "upscale", "unknown option --modle; did you mean --model?"),
+        ("upscale a.png -o b.png -x2 -z", "upscale", "unknown option -z"),
+        ("info --qqqq", "info", "unknown option --qqqq"),
+        ("models all", "models", "unrecognized arguments: all"),
+        (
+            "photo.jpg -o x.png -x 2",
+            "",
+            "invalid choice: 'photo.jpg'; to upscale a picture: `tilewright upscale photo",
+        ),
+        ("upscal a.png", "", "invalid choice: 'upscal'; did you mean `tilewright upscale`?"),
+        ("-x 2 a.png", "", "-x must follow a command, as in `tilewright upscale photo.jpg"),
+    ],
+)
+def test_a_misspelt_word_is_named_with_what_was_meant(arguments, command, message, capsys):
+    assert main(arguments.split()) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("tilewright: ")
+    assert message in err
+    assert err.endswith(f"; see `{f'tilewright {command}'.strip()} --help`\n")
+    assert err.count("\n") == 1
+
+
+def test_values_are_not_taken_for_options(capsys):
+    assert main(["upscale", "missing.png", "-o", "b.png", "-x2", "--", "--odd.png"]) == 2
+    assert "unknown option" not in capsys.readouterr().err
+    assert main(["upscale", "--scale", "2", "--help"]) == 0
+
+
+@pytest.mark.parametrize("command", [[], ["upscale"], ["run"], ["models"], ["info"], ["store"]])
+def test_help_fits_a_terminal_of_80_columns(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*command, "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_help_loads_no_runtime_and_no_codec():
     heavy = "{'rich', 'onnx', 'onnxruntime', 'openvino', 'pyvips', 'PIL', 'tilewright.store'}"
     code = f"import sys, tilewright.cli; tilewright.cli.main(['--help']); assert not {heavy} & set(sys.modules)"

@@ -62,6 +62,14 @@ def test_messages_give_no_advice_for_python(picture, capsys):
     assert "a data URI or base64" in error["message"]
 
 
+@pytest.mark.parametrize("picture", ["nope", "photo123", "0123456789abcdef0123456789abcdef"])
+def test_a_word_that_is_base64_by_chance_is_shown_as_sent(picture, capsys):
+    Path("task.json").write_text(json.dumps({**task(), "inputImage": picture}))
+    assert main(["run", "task.json"]) == 1
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert error["message"].startswith(f"the text '{picture}' was read as base64 and is no picture; give the UUID")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -72,6 +80,7 @@ def test_messages_give_no_advice_for_python(picture, capsys):
         (b"3", "must contain a task object or an array of task objects, not 3"),
         (b"null", "must contain a task object or an array of task objects, not null"),
         (b'"text"', "must contain a task object or an array of task objects, not a string"),
+        (b'{"tasks": [{}]}', "unknown key 'tasks'; a task or an array of tasks is expected"),
         (b"[{}, []]", "item 1 must be a task object, not an array"),
     ],
 )

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import pytest
 
 import tilewright
 from support.cli import files_in, write_picture
+from support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
@@ -152,3 +154,41 @@ def test_a_signal_stops_tasks_and_leaves_the_store_as_it_was(count, start, worki
     assert process.returncode == 143
     assert files_in(working_folder) == ["a.png", "tasks.json", "tiles"]
     assert (working_folder / "tiles").read_text() == "x", "no other task starts"
+
+
+# Starts the program, and sends it Ctrl-C when it imports a module for the first time.
+EARLY = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.argv = ["tilewright", "upscale", "a.png", "-o", "b.png", "-x", "2"]
+sys.modules.pop({module!r}, None)
+sys.meta_path.insert(0, Finder())
+{start}
+"""
+
+STARTS = {
+    "module": "import runpy; runpy.run_module('tilewright', run_name='__main__', alter_sys=True)",
+    "script": "from tilewright.__main__ import main; sys.exit(main())",
+}
+
+
+@pytest.mark.parametrize("module", ["tilewright.cli", "argparse", "importlib.metadata", "rich.console"])
+@pytest.mark.parametrize("start", STARTS)
+def test_ctrl_c_during_imports_ends_quietly(start, module):
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY.format(module=module, start=STARTS[start])],
+        capture_output=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_console_script_starts_where_ctrl_c_is_handled():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["scripts"] == {"tilewright": "tilewright.__main__:main"}

@@ -26,7 +26,7 @@ def test_show_tells_location_and_contents(store, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines() == [
         "Location   store",
         "Contents   2 images, 2.0 MB",
-        "Kept       for ever; 1 image of them for a day at most",
+        "Kept       for ever; 1 temporary image for a day at most",
     ]
     monkeypatch.setenv("TILEWRIGHT_STORE_TTL", "600")
     assert main(["store", "show", "--json"]) == 0
@@ -37,8 +37,14 @@ def test_show_tells_location_and_contents(store, capsys, monkeypatch):
 
 def test_show_of_a_store_that_does_not_exist_yet_creates_nothing(working_folder, capsys):
     assert main(["store"]) == 0
-    assert "Contents   0 images, 0.0 MB" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[1:] == ["Contents   0 images, 0.0 kB", "Kept       for ever"]
     assert list(working_folder.iterdir()) == []
+
+
+def test_small_stores_are_shown_in_kilobytes(store, capsys):
+    store.put(b"x" * 1500, "png")
+    assert main(["store"]) == 0
+    assert "Contents   1 image, 1.5 kB\n" in capsys.readouterr().out
 
 
 def test_clean_removes_what_has_expired(store, capsys, monkeypatch, working_folder):

@@ -133,7 +133,7 @@ def test_colliding_results_are_refused_before_any_work(names, options, capsys):
         (["a.png", "-o", "large.png", "-x", "2", "--quality", "0"], "'0' is not a positive integer"),
         (["a.png", "-o", "large.png", "-x", "2", "--tile", "many"], "'many' is not a positive integer"),
         (["a.png", "-o", "large.png", "-x", "2", "--device", "tpu"], "invalid choice: 'tpu'"),
-        (["a.png", "-o", "large.png", "-x", "2", "--over"], "unrecognized arguments: --over"),
+        (["a.png", "-o", "large.png", "-x", "2", "--over"], "unknown option --over; did you mean --overwrite?"),
     ],
 )
 @pytest.mark.usefixtures("no_network")

@@ -202,3 +202,11 @@ def test_other_tiles_are_worth_no_warning():
     assert planner.tile_warning(plan_tiles(2000, 1000, SHALLOW, tile=100), SHALLOW, 100) is None
     assert planner.tile_warning(plan_tiles(20, 10, DEEP, tile=1), DEEP, 1) is None, "one tile holds the picture"
     assert planner.tile_warning(plan_tiles(2000, 1000, DEEP, memory_budget=1), DEEP, None) is None
+
+
+def test_a_small_memory_budget_is_named_in_the_warning():
+    plan = plan_tiles(2000, 1000, DEEP, memory_budget=100)
+    warning = planner.tile_warning(plan, DEEP, None, 100)
+    assert warning.startswith("the memory budget (TILEWRIGHT_MEMORY_BUDGET) of 100 bytes is small: its tiles of ")
+    assert f"compute {plan.redundancy:.1f} pixels for each one needed" in warning
+    assert planner.tile_warning(plan_tiles(2000, 1000, DEEP, memory_budget=10**12), DEEP, None, 10**12) is None

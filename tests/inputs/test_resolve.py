@@ -163,7 +163,7 @@ def test_a_fault_deep_inside_base64_is_found(store):
 
 
 def test_base64_that_is_no_picture_is_told_apart(store, tmp_path):
-    with pytest.raises(DecodeError, match="not a picture"):
+    with pytest.raises(DecodeError, match="the text 'aGVsbG8gd29ybGQh' was read as base64 and is no picture"):
         load_picture("aGVsbG8gd29ybGQh", store)
     assert not (tmp_path / "images").exists()  # rubbish is not kept
 

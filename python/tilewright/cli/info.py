@@ -45,23 +45,23 @@ def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) 
     if arguments.json:
         print(json.dumps(facts, indent=2))
         return 0
-    print_table(lines)
+    print_facts(lines)
     return 0
 
 
-def print_table(lines: Sequence[tuple[str, str]]) -> None:
+def print_facts(lines: Sequence[tuple[str, str]]) -> None:
     """Prints pairs of name and value on stdout, in two columns."""
     from rich.table import Table
     from rich.text import Text
 
-    from tilewright.cli.terminal import output_console
+    from tilewright.cli.terminal import print_table
 
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in lines:
         table.add_row(name, Text(value))
-    output_console().print(table)
+    print_table(table)
 
 
 def gather_facts(settings: Settings) -> dict[str, Any]:

@@ -32,19 +32,18 @@ def print_catalog(networks: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from tilewright.cli.terminal import output_console
+    from tilewright.cli.terminal import output_console, print_table
 
-    console = output_console()
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     # Names are typed and copied, so they are never wrapped.
     table.add_column("Network", no_wrap=True, style="bold")
     table.add_column("Factors", no_wrap=True)
     table.add_column("Description", overflow="fold")
-    separator = "\n" if console.is_terminal else "; "
+    separator = "\n" if output_console().is_terminal else "; "
     for network in networks:
         factors = " ".join(map(str, network["scales"]))
         table.add_row(network["name"], factors, Text(separator.join(_description(network))))
-    console.print(table)
+    print_table(table)
 
 
 def _description(network: Mapping[str, Any]) -> list[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from importlib.metadata import version
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from tilewright.cli.options import CommandParser, ProgramParser
 from tilewright.literals import INPUT_FORMATS
 
 if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction["_Parser"]
+    _Commands = argparse._SubParsersAction[CommandParser]
 
 _EPILOG = """\
 examples:
@@ -18,8 +20,8 @@ examples:
   tilewright models
   tilewright info
 
-exit status: 0 success; 1 something failed; 2 invalid or impossible command line,
-nothing was written; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
+exit status: 0 success; 1 something failed; 2 invalid or impossible command
+line, nothing was written; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
 """
 
 _UPSCALE_EPILOG = """\
@@ -29,12 +31,13 @@ examples:
   tilewright upscale -r holidays -o holidays-large/ -x 2
   tilewright upscale scan.png -o scan4.png -x 4 --model realesrgan-x4plus
   tilewright upscale scan.png -o scan4.png -x 4 --model my-network.onnx
-  tilewright upscale drawing.jpg -o drawing2.png -x 2 --model realcugan-pro --denoise 3
+  tilewright upscale art.jpg -o art2.png -x 2 --model realcugan-pro --denoise 3
   tilewright upscale *.png -o screens/ --size 3840x2160
   tilewright upscale - -o - -x 2 < photo.jpg > large.jpg
 
-A picture that fails is reported on stderr, and the others are still upscaled. Results
-are written atomically. Options override the TILEWRIGHT_ environment variables.
+A picture that fails is reported on stderr, and the others are still upscaled.
+Results are written atomically. Options override the TILEWRIGHT_ environment
+variables.
 """
 
 _RUN_EPILOG = """\
@@ -43,15 +46,11 @@ examples:
   some-program | tilewright run - | jq '.data[0].imageURL'
 
 A task:
-  {"taskType": "imageUpscale", "taskUUID": "b1a7e05c-3d0b-4c55-9f0e-2f6d8a4c7e13",
-   "inputImage": "UUID of a stored image, data URI or base64", "upscaleFactor": 2}
+  {"taskType": "imageUpscale",
+   "taskUUID": "b1a7e05c-3d0b-4c55-9f0e-2f6d8a4c7e13",
+   "inputImage": "UUID of a stored image, data URI or base64",
+   "upscaleFactor": 2}
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Reports a mistake on one line. The usage would be many lines, with the message below them."""
-        self.exit(2, f"tilewright: {message}; see `{self.prog} --help`\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
     Its result has ``command``, ``verbose``, ``quiet`` and the arguments of that command.
     """
-    result = _Parser(
+    result = ProgramParser(
         prog="tilewright",
         description="Upscales pictures with a super-resolution network.",
         epilog=_EPILOG,
@@ -68,12 +67,13 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--version", action="version", version=f"tilewright {version('tilewright')}")
     result.set_defaults(verbose=False, quiet=False)
-    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
     _add_upscale(commands)
     _add_run(commands)
     _add_models(commands)
     _add_info(commands)
     _add_store(commands)
+    result.commands = commands.choices
     return result
 
 
@@ -81,7 +81,7 @@ def _add(commands: _Commands, name: str, help_text: str, epilog: str | None = No
     command = commands.add_parser(
         name,
         help=help_text,
-        description=f"{help_text[0].upper()}{help_text[1:]}.",
+        description=textwrap.fill(f"{help_text[0].upper()}{help_text[1:]}.", 78),
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

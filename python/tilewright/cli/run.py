@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilewright.cli.terminal import print_line
-from tilewright.errors import TilewrightError
+from tilewright.errors import TilewrightError, short_repr
 from tilewright.inputs.forms import for_json
 from tilewright.upscaler import Upscaler
 
@@ -66,6 +66,8 @@ def _read_tasks(name: str) -> list[Any]:
     except (ValueError, RecursionError) as error:  # ValueError: invalid JSON or encoding
         raise TilewrightError(f"{source} is not JSON: {error}") from error
     if isinstance(tasks, dict):
+        if "taskType" not in tasks and (key := next((key for key in tasks if isinstance(tasks[key], list)), None)):
+            raise TilewrightError(f"{source}: unknown key {short_repr(key)}; a task or an array of tasks is expected")
         return [tasks]
     if isinstance(tasks, list):
         for index, task in enumerate(tasks):

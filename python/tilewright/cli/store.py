@@ -46,10 +46,15 @@ def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals)
         return 0
     kept = "for ever" if store.ttl is None else f"{store.ttl:g} s after their last use"
     print(f"Location   {store.public_location}")
-    print(f"Contents   {_images(usage.images)}, {usage.bytes / 1e6:.1f} MB")
-    print(f"Kept       {kept}; {_images(usage.temporary)} of them for a day at most")
+    temporary = f"; {_images(usage.temporary, 'temporary ')} for a day at most" if usage.temporary else ""
+    print(f"Contents   {_images(usage.images)}, {_size(usage.bytes)}")
+    print(f"Kept       {kept}{temporary}")
     return 0
 
 
-def _images(count: int) -> str:
-    return f"{count} image{'' if count == 1 else 's'}"
+def _images(count: int, kind: str = "") -> str:
+    return f"{count} {kind}image{'' if count == 1 else 's'}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 10**6 else f"{size / 1e3:.1f} kB"

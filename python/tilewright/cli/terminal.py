@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
+    from rich.table import Table
 
 # Width of tables where stdout is not a terminal: readers of a pipe want whole lines.
 _UNBOUNDED = 1000
@@ -33,6 +34,18 @@ def output_console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
+
+
+def print_table(table: Table) -> None:
+    """Prints a table on stdout, without blanks at the ends of lines if it is not a terminal."""
+    console = output_console()
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        print(line.rstrip())
 
 
 def print_line(console: Console, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def checked_array(pixels: Pixels) -> Pixels:
     """
     if not isinstance(pixels, np.ndarray) or pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}; scale and convert it first")
+        raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}; {_array_advice(pixels)}")
     shape = pixels.shape if pixels.ndim != 2 else (*pixels.shape, 1)
     if len(shape) != 3 or shape[2] not in (1, 2, 3, 4) or 0 in shape:
         raise TilewrightError(
@@ -64,6 +65,15 @@ def checked_array(pixels: Pixels) -> Pixels:
         )
     native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     return np.require(native, requirements=["C", "A"]).reshape(shape)
+
+
+def _array_advice(value: object) -> str:
+    """Returns how to get an array of 8 or 16 bits from another value."""
+    if isinstance(value, np.ndarray):
+        return "scale and convert it first"
+    if isinstance(value, (str, os.PathLike)):
+        return "read the file first: np.asarray(PIL.Image.open(path))"
+    return "convert a picture with np.asarray(image)"
 
 
 def picture_from_samples(samples: Pixels, info: SourceInfo | None = None) -> Picture:

@@ -38,7 +38,7 @@ class Executors:
     def __init__(self) -> None:
         """Makes the executors; they take no memory yet."""
         self._executors: Mapping[str, Executor] = {"host": HostExecutor(), "cuda": CudaExecutor()}
-        self._warned: set[tuple[str, int | None]] = set()
+        self._warned: set[tuple[str, TileLimits]] = set()
 
     def for_session(self, session: Session) -> Executor:
         """Returns the executor for the memory that a session's tensors are in."""
@@ -47,10 +47,11 @@ class Executors:
     def plan(self, shape: PictureShape, session: Session, limits: TileLimits) -> TilePlan:
         """Cuts a picture into tiles; see `Executor.plan`.
 
-        Logs a warning, once for each network, if the caller's tile multiplies the work.
+        Logs a warning, once for each network, if the caller's tile or budget multiplies the work.
         """
         plan = self.for_session(session).plan(shape, session, limits)
-        warning, key = tile_warning(plan, session.spec, limits.tile), (session.spec.name, limits.tile)
+        warning = tile_warning(plan, session.spec, limits.tile, limits.memory_budget)
+        key = session.spec.name, limits
         if warning is not None and key not in self._warned:
             self._warned.add(key)
             _log.warning("%s: %s", session.spec.name, warning)

@@ -29,7 +29,7 @@ _SLIGHT_REDUNDANCY = 1.10
 # mostly halo.
 _HIGH_REDUNDANCY = 1.25
 
-# From this redundancy on, a tile that the caller has chosen is worth a warning.
+# From this redundancy on, a tile or a budget that the caller has chosen is worth a warning.
 _WASTEFUL_REDUNDANCY = 3.0
 
 # Fixed cost of a tile (calls, thread synchronisation), expressed in pixels.
@@ -120,24 +120,33 @@ def plan_tiles(
     return _plan(width, height, spec, best.tile_width, best.tile_height)
 
 
-def tile_warning(plan: TilePlan, spec: ModelSpec, tile: int | None) -> str | None:
-    """Returns a warning if the tile that a caller chose multiplies the work; None if it does not.
+def tile_warning(plan: TilePlan, spec: ModelSpec, tile: int | None, memory_budget: int | None = None) -> str | None:
+    """Returns a warning if the tile or the budget of a caller multiplies the work; None if not.
 
     Args:
         plan: From `plan_tiles`.
         spec: Spec of the network.
         tile: Width and height of tiles that the caller asked for; None if the planner chose.
+        memory_budget: Bytes that the caller allowed for tiles; None if the planner chose.
     """
-    if tile is None or spec.fixed_size is not None or plan.redundancy < _WASTEFUL_REDUNDANCY:
+    if spec.fixed_size is not None or plan.redundancy < _WASTEFUL_REDUNDANCY:
         return None
-    raised = f" ({tile} is less than the network takes)" if tile < min(plan.tile_width, plan.tile_height) else ""
-    # A tile of this side computes `_WASTEFUL_REDUNDANCY` times the pixels that it owns.
-    overlap = 2 * spec.halo + spec.feather
-    better = _round_up(math.ceil(overlap / (1 - _WASTEFUL_REDUNDANCY**-0.5)), 16)
-    return (
-        f"tiles of {plan.tile_width} x {plan.tile_height} pixels{raised} compute {plan.redundancy:.1f} pixels for each "
-        f"one needed, and take as many times as long; choose {better} or more, or none"
-    )
+    size, redundancy = f"{plan.tile_width} x {plan.tile_height} pixels", f"{plan.redundancy:.1f} pixels for each one"
+    if tile is not None:
+        raised = f" ({tile} is less than the network takes)" if tile < min(plan.tile_width, plan.tile_height) else ""
+        # A tile of this side computes `_WASTEFUL_REDUNDANCY` times the pixels that it owns.
+        overlap = 2 * spec.halo + spec.feather
+        better = _round_up(math.ceil(overlap / (1 - _WASTEFUL_REDUNDANCY**-0.5)), 16)
+        return (
+            f"tiles of {size}{raised} compute {redundancy} needed, and take as many times as long; "
+            f"choose {better} or more, or none"
+        )
+    if memory_budget is not None:
+        return (
+            f"the memory budget (TILEWRIGHT_MEMORY_BUDGET) of {memory_budget} bytes is small: its tiles of {size} "
+            f"compute {redundancy} needed, and take as many times as long; raise it, or leave it out"
+        )
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,19 @@ def form_problem(value: object, *, urls: bool = False) -> str | None:
     return f"a picture cannot be given as {type(value).__name__}; give {ACCEPTED_FORMS}"
 
 
+def word_problem(text: str) -> str | None:
+    """Returns why a short text is no picture, for one that is base64 but no picture.
+
+    Many words are valid base64, and what they decode to would tell their sender nothing.
+
+    Returns:
+        None if the text is long or a data URI: it was meant as base64.
+    """
+    if len(text) > _MAX_TEXT_LENGTH or ":" in text:
+        return None
+    return f"the text {text!r} was read as base64 and is no picture; give {ACCEPTED_FORMS}"
+
+
 def for_json(message: str) -> str:
     """Returns a message without the advice for Python programs."""
     return message.partition(_IN_PYTHON)[0]

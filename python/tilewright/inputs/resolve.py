@@ -17,7 +17,7 @@ from tilewright.codecs.formats import extension
 from tilewright.codecs.in_memory import picture_from_array, picture_from_pillow
 from tilewright.codecs.messages import error_text
 from tilewright.errors import CancelledError, DecodeError, SourceError, StoreError, TilewrightError
-from tilewright.inputs.forms import base64_problem, data_uri_payload, form_problem, is_pillow_image
+from tilewright.inputs.forms import base64_problem, data_uri_payload, form_problem, is_pillow_image, word_problem
 from tilewright.limits import UNLIMITED, InputLimits
 from tilewright.picture import Animation, Picture
 from tilewright.store import ImageStore, is_uuid4
@@ -88,6 +88,8 @@ def read_picture(
             return InputPicture(picture, None, None)
         image_uuid = value.lower() if isinstance(value, str) and is_uuid4(value) else None
         data = store.get(image_uuid) if image_uuid is not None else _read(value, limits)
+        if image_uuid is None and isinstance(value, str) and sniff(data) is None and (why := word_problem(value)):
+            raise DecodeError(why)
         decoded = decode_any(data, limits=limits, keep_metadata=keep_metadata, stop=stop)
         return InputPicture(decoded, data, image_uuid)
 

@@ -16,6 +16,7 @@ from tilewright.inputs.forms import form_problem
 from tilewright.inputs.url import is_remote_url
 from tilewright.literals import FORMATS, Format, ImageParameter, OutputType
 from tilewright.models.loader import check_name
+from tilewright.service.advice import TASK_ADVICE
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
 from tilewright.service.tasks import IgnoredFields
 from tilewright.store import is_uuid4
@@ -99,7 +100,7 @@ def require_mapping(task: object) -> None:
         TypeError: `task` is not a mapping.
     """
     if not isinstance(task, Mapping):
-        raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}")
+        raise TypeError(f"a task must be a mapping such as a dict, not {type(task).__name__}; {TASK_ADVICE}")
 
 
 def is_poll(task: Mapping[str, Any]) -> bool:
