@@ -35,7 +35,9 @@ def test_runtimes_send_no_telemetry(tmp_path):
     )
     inherited = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
     environment = {name: os.environ[name] for name in inherited if name in os.environ}
-    environment |= {"HOME": str(tmp_path), "TILEWRIGHT_CACHE_DIR": str(tmp_path / "cache")}
+    (tmp_path / "temporary").mkdir()
+    environment |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path / "temporary")}
+    environment["TILEWRIGHT_CACHE_DIR"] = str(tmp_path / "cache")
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
     left = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"cache"}
