@@ -53,6 +53,11 @@ def wait_for(condition, process=None):
         time.sleep(0.01)
 
 
+def default_signals():
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(working_folder):
     """Starts the program and returns it once its first tile runs; kills it at the end."""
@@ -64,8 +69,8 @@ def start(working_folder):
             [sys.executable, "-c", PROGRAM.format(seconds=seconds, prelude=prelude, arguments=arguments)],
             stderr=subprocess.PIPE,
             text=True,
-            # A shell that runs the tests in the background makes them and their children ignore SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            # A shell that runs the tests in the background, and nohup, make children ignore signals.
+            preexec_fn=default_signals,
         )
         processes.append(process)
         wait_for((working_folder / "tiles").exists, process)
