@@ -111,15 +111,7 @@ def lock(descriptor: int) -> bool:
         False if another process has locked the file. True also where files cannot be locked: on
         Windows, and on some network file systems.
     """
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
+    return _try_lock(descriptor) is not False
 
 
 def _is_abandoned(path: Path, modified: float, older_than: float) -> bool:
@@ -127,10 +119,18 @@ def _is_abandoned(path: Path, modified: float, older_than: float) -> bool:
     if fcntl is None:
         return True
     with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # a file system without locks
-            return modified < older_than - _UNLOCKED_SECONDS
+        locked = _try_lock(file.fileno())
+    return modified < older_than - _UNLOCKED_SECONDS if locked is None else locked
+
+
+def _try_lock(descriptor: int) -> bool | None:
+    """Returns whether a file is locked now; False if another process has locked it, None if it cannot be."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
     return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tilewright.errors import SourceError, StoreError, TilewrightError
 from tilewright.lazy import Lazy
+from tilewright.store.atomic import LEFTOVER_SECONDS
 from tilewright.store.backends import open_backend, without_credentials
 from tilewright.store.identifiers import (
     EXTENSIONS,
@@ -34,9 +35,6 @@ _log = logging.getLogger("tilewright")
 # Time between the expiry of an image and its removal. It covers a reader that found the image just
 # before it expired, and clock differences between machines that share a store.
 _GRACE_SECONDS = 60
-
-# Age from which a partial file that no writer holds counts as one of a crashed writer.
-_PARTIAL_SECONDS = 3600
 
 # Minimum time between two cleanups by writers: a cleanup lists the whole store.
 _CLEANUP_SECONDS = 3600
@@ -306,7 +304,7 @@ class ImageStore:
         forbidden: PermissionError | None = None
         with self._mapped_errors("cleaned up"):
             backend, now = self._backend.get(), self._now()
-            backend.remove_partial_files(older_than=now - _PARTIAL_SECONDS)
+            backend.remove_partial_files(older_than=now - LEFTOVER_SECONDS)
             for name, modified, _ in backend.list_files(prefix):
                 ttl = self._ttl_of(name)
                 expired = ttl is not None and modified < now - ttl - _GRACE_SECONDS
