@@ -9,6 +9,7 @@ void bind_canvas(pybind11::module_& module);
 void bind_alpha(pybind11::module_& module);
 void bind_png_filter(pybind11::module_& module);
 void bind_deflate_runs(pybind11::module_& module);
+void bind_convolution(pybind11::module_& module);
 
 }  // namespace tilewright::bindings
 
@@ -26,4 +27,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   tilewright::bindings::bind_alpha(module);
   tilewright::bindings::bind_png_filter(module);
   tilewright::bindings::bind_deflate_runs(module);
+  tilewright::bindings::bind_convolution(module);
 }

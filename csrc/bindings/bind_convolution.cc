@@ -1,0 +1,145 @@
+#include <pybind11/stl.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <tuple>
+
+#include "bindings/arguments.h"
+#include "bindings/arrays.h"
+#include "conv/network.h"
+
+namespace tilewright::bindings {
+namespace {
+
+constexpr const char* kNetworkDoc = R"(A network of convolutions on the CPU, in float32.
+
+Convolutions 3x3 use Winograd's algorithm F(4x4, 3x3). Results do not depend on the number of
+threads. They depend on the position of a pixel modulo 4, because the algorithm computes squares of
+4 x 4 results.
+
+Args:
+    planes: Channels of the network's input.
+    threads: Threads, which live as long as the network.
+    isa: Instruction set. None means ``default_isa()``.
+
+Raises:
+    ValueError: An argument is out of range, or ``isa`` is not available.
+)";
+
+constexpr const char* kAddTensorDoc = R"(Adds a tensor that steps write and read, and returns its number.
+
+Args:
+    channels: Channels; the memory is rounded up to a multiple of 16.
+    scale: Sides relative to those of the network's input.
+)";
+
+constexpr const char* kAddStepDoc = R"(Adds a convolution with stride 1 and zero padding, which runs after the steps before it.
+
+Args:
+    inputs: Tensors, the number of their first channels that are read, and whether they are enlarged
+        to twice the size by repeating pixels. None means the network's input.
+    output: Tensor that is written. It must not be an input; it may be a residual.
+    weights: float32 [outputs, inputs, 3, 3] or [outputs, inputs, 1, 1]. They are copied.
+    bias: One value per output.
+    activation: ``"none"``; ``"prelu"``: ``x > 0 ? x : slope * x``; ``"silu"``: ``x * sigmoid(x)``;
+        ``"attention"``: ``(x + first residual) * (sigmoid(x) - 0.5)``.
+    slope: One value per output, for ``"prelu"``.
+    residuals: Tensors and factors, at most 2. The result is multiplied by the factor, then the
+        tensor is added, in order.
+
+Raises:
+    TypeError: The weights are not float32.
+    ValueError: A tensor does not exist, sizes do not match, or no kernel supports the combination.
+)";
+
+constexpr const char* kRunDoc = R"(Runs the network.
+
+Args:
+    batch: float32 [n, planes, height, width], C-contiguous.
+    result: float32 [n, output_channels, height * output_scale, width * output_scale], C-contiguous;
+        overwritten.
+
+Raises:
+    MemoryError: There is not enough memory for the tensors.
+    TypeError: An array has the wrong dtype.
+    ValueError: An array has the wrong shape or layout.
+)";
+
+conv::Activation parse_activation(const std::string& name) {
+  static const std::map<std::string, conv::Activation> names = {{"none", conv::Activation::kNone},
+                                                                {"prelu", conv::Activation::kPrelu},
+                                                                {"silu", conv::Activation::kSilu},
+                                                                {"attention", conv::Activation::kAttention}};
+  const auto found = names.find(name);
+  if (found == names.end()) throw py::value_error("activation must be none, prelu, silu or attention, not " + name);
+  return found->second;
+}
+
+std::unique_ptr<conv::Network> make_network(index_t planes, int threads, const std::optional<std::string>& isa) {
+  return std::make_unique<conv::Network>(planes, threads, isa ? parse_isa(*isa) : default_isa());
+}
+
+using Inputs = std::vector<std::tuple<int, index_t, bool>>;
+using Residuals = std::vector<std::tuple<int, float>>;
+
+void add_step(conv::Network& network, const std::optional<Inputs>& inputs, int output, const py::array& weights,
+              std::vector<float> bias, const std::string& activation, std::vector<float> slope,
+              const Residuals& residuals) {
+  if (element_code(weights) != "f4") throw_dtype("weights", "float32", weights);
+  if (weights.ndim() != 4 || weights.shape(2) != weights.shape(3)) {
+    throw py::value_error("weights must have shape [outputs, inputs, side, side]");
+  }
+  check_contiguous("weights", weights, {weights.shape(0), weights.shape(1), weights.shape(2), weights.shape(3)}, false);
+  conv::Step step;
+  if (inputs) {
+    for (const auto& [tensor, channels, enlarge] : *inputs) step.inputs.push_back({tensor, channels, enlarge ? 1 : 0});
+    if (step.inputs.empty()) throw py::value_error("inputs must not be empty");
+  }
+  step.output = output;
+  step.weights = {static_cast<const float*>(weights.data()), weights.shape(0), weights.shape(1), weights.shape(2)};
+  step.bias = std::move(bias);
+  step.activation = parse_activation(activation);
+  step.slope = std::move(slope);
+  for (const auto& [tensor, scale] : residuals) step.residuals.push_back({tensor, scale});
+  network.add_step(step);
+}
+
+void run(conv::Network& network, const py::array& batch, py::array& result) {
+  if (element_code(batch) != "f4") throw_dtype("batch", "float32", batch);
+  if (element_code(result) != "f4") throw_dtype("result", "float32", result);
+  if (batch.ndim() != 4 || batch.shape(2) < 1 || batch.shape(3) < 1) {
+    throw py::value_error("batch must have shape [n, planes, height, width]");
+  }
+  const index_t count = batch.shape(0);
+  const index_t height = batch.shape(2);
+  const index_t width = batch.shape(3);
+  const index_t scale = network.output_scale();
+  check_contiguous("batch", batch, {count, network.planes(), height, width}, false);
+  check_contiguous("result", result, {count, network.output_channels(), height * scale, width * scale}, true);
+  const auto* in = static_cast<const float*>(batch.data());
+  auto* out = static_cast<float*>(result.mutable_data());
+  const py::gil_scoped_release release;
+  network.run(in, count, height, width, out);
+}
+
+}  // namespace
+
+void bind_convolution(py::module_& module) {
+  py::class_<conv::Network>(module, "ConvNetwork", kNetworkDoc)
+      .def(py::init(&make_network), py::arg("planes"), py::kw_only(), py::arg("threads"), py::arg("isa") = py::none())
+      .def("set_input_transform", &conv::Network::set_input_transform, py::arg("offset"), py::arg("factor"),
+           "Sets the values per plane that make the first layer's input: ``(batch + offset) * factor``.")
+      .def("add_tensor", &conv::Network::add_tensor, py::arg("channels"), py::arg("scale") = 1, kAddTensorDoc)
+      .def("add_step", &add_step, py::arg("inputs"), py::kw_only(), py::arg("output"), py::arg("weights"),
+           py::arg("bias"), py::arg("activation") = "none", py::arg("slope") = std::vector<float>{},
+           py::arg("residuals") = Residuals{}, kAddStepDoc)
+      .def("run", &run, py::arg("batch"), py::arg("result"), kRunDoc)
+      .def("tensor_bytes", &conv::Network::tensor_bytes, py::arg("height"), py::arg("width"),
+           "Returns the bytes of all tensors for pictures of this size.")
+      .def_property_readonly("planes", &conv::Network::planes)
+      .def_property_readonly("output_channels", &conv::Network::output_channels)
+      .def_property_readonly("output_scale", &conv::Network::output_scale);
+}
+
+}  // namespace tilewright::bindings
