@@ -3,7 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <tuple>
+#include <utility>
 
 #include "bindings/arguments.h"
 #include "bindings/arrays.h"
@@ -27,30 +27,22 @@ Raises:
     ValueError: An argument is out of range, or ``isa`` is not available.
 )";
 
-constexpr const char* kAddTensorDoc = R"(Adds a tensor that steps write and read, and returns its number.
+constexpr const char* kAddStepDoc = R"(Adds a convolution with stride 1 and zero padding, and returns its number.
 
 Args:
-    channels: Channels; the memory is rounded up to a multiple of 16.
-    scale: Sides relative to those of the network's input.
-)";
-
-constexpr const char* kAddStepDoc = R"(Adds a convolution with stride 1 and zero padding, which runs after the steps before it.
-
-Args:
-    inputs: Tensors, the number of their first channels that are read, and whether they are enlarged
+    inputs: Numbers of earlier steps whose results form the input, each with whether it is enlarged
         to twice the size by repeating pixels. None means the network's input.
-    output: Tensor that is written. It must not be an input; it may be a residual.
     weights: float32 [outputs, inputs, 3, 3] or [outputs, inputs, 1, 1]. They are copied.
     bias: One value per output.
     activation: ``"none"``; ``"prelu"``: ``x > 0 ? x : slope * x``; ``"silu"``: ``x * sigmoid(x)``;
         ``"attention"``: ``(x + first residual) * (sigmoid(x) - 0.5)``.
     slope: One value per output, for ``"prelu"``.
-    residuals: Tensors and factors, at most 2. The result is multiplied by the factor, then the
-        tensor is added, in order.
+    residuals: Numbers of earlier steps with factors, at most 2. The result is multiplied by the
+        factor, then the earlier result is added, in order.
 
 Raises:
     TypeError: The weights are not float32.
-    ValueError: A tensor does not exist, sizes do not match, or no kernel supports the combination.
+    ValueError: A step does not exist, sizes do not match, or no kernel supports the combination.
 )";
 
 constexpr const char* kRunDoc = R"(Runs the network.
@@ -80,10 +72,10 @@ std::unique_ptr<conv::Network> make_network(index_t planes, int threads, const s
   return std::make_unique<conv::Network>(planes, threads, isa ? parse_isa(*isa) : default_isa());
 }
 
-using Inputs = std::vector<std::tuple<int, index_t, bool>>;
-using Residuals = std::vector<std::tuple<int, float>>;
+using Inputs = std::vector<std::pair<int, bool>>;
+using Residuals = std::vector<std::pair<int, float>>;
 
-void add_step(conv::Network& network, const std::optional<Inputs>& inputs, int output, const py::array& weights,
+int add_step(conv::Network& network, const std::optional<Inputs>& inputs, const py::array& weights,
               std::vector<float> bias, const std::string& activation, std::vector<float> slope,
               const Residuals& residuals) {
   if (element_code(weights) != "f4") throw_dtype("weights", "float32", weights);
@@ -93,16 +85,15 @@ void add_step(conv::Network& network, const std::optional<Inputs>& inputs, int o
   check_contiguous("weights", weights, {weights.shape(0), weights.shape(1), weights.shape(2), weights.shape(3)}, false);
   conv::Step step;
   if (inputs) {
-    for (const auto& [tensor, channels, enlarge] : *inputs) step.inputs.push_back({tensor, channels, enlarge ? 1 : 0});
+    for (const auto& [number, enlarge] : *inputs) step.inputs.push_back({number, enlarge});
     if (step.inputs.empty()) throw py::value_error("inputs must not be empty");
   }
-  step.output = output;
   step.weights = {static_cast<const float*>(weights.data()), weights.shape(0), weights.shape(1), weights.shape(2)};
   step.bias = std::move(bias);
   step.activation = parse_activation(activation);
   step.slope = std::move(slope);
-  for (const auto& [tensor, scale] : residuals) step.residuals.push_back({tensor, scale});
-  network.add_step(step);
+  for (const auto& [number, scale] : residuals) step.residuals.push_back({number, scale});
+  return network.add_step(step);
 }
 
 void run(conv::Network& network, const py::array& batch, py::array& result) {
@@ -130,8 +121,7 @@ void bind_convolution(py::module_& module) {
       .def(py::init(&make_network), py::arg("planes"), py::kw_only(), py::arg("threads"), py::arg("isa") = py::none())
       .def("set_input_transform", &conv::Network::set_input_transform, py::arg("offset"), py::arg("factor"),
            "Sets the values per plane that make the first layer's input: ``(batch + offset) * factor``.")
-      .def("add_tensor", &conv::Network::add_tensor, py::arg("channels"), py::arg("scale") = 1, kAddTensorDoc)
-      .def("add_step", &add_step, py::arg("inputs"), py::kw_only(), py::arg("output"), py::arg("weights"),
+      .def("add_step", &add_step, py::arg("inputs"), py::kw_only(), py::arg("weights"),
            py::arg("bias"), py::arg("activation") = "none", py::arg("slope") = std::vector<float>{},
            py::arg("residuals") = Residuals{}, kAddStepDoc)
       .def("run", &run, py::arg("batch"), py::arg("result"), kRunDoc)

@@ -7,7 +7,16 @@
 namespace tilewright::conv {
 namespace {
 
+// Pixels of a band: enough that threads have work at every step, few enough that a band's rows stay
+// in the last-level cache from one step to the next.
+constexpr index_t kBandPixels = 16 * 1024;
+
+// Tiles that a thread takes at a time.
+constexpr index_t kTileChunk = 12;
+
 index_t round_up(index_t value, index_t unit) { return (value + unit - 1) / unit * unit; }
+
+index_t band_rows(index_t width) { return round_up(std::max<index_t>(1, kBandPixels / width), kTile); }
 
 AlignedFloats padded(const std::vector<float>& values, index_t count) {
   AlignedFloats copy(count);
@@ -18,26 +27,10 @@ AlignedFloats padded(const std::vector<float>& values, index_t count) {
 
 index_t row_pixels(index_t width) { return kBorderBefore + width + kBorderAfter; }
 
-// Zeros the border of a tensor. `corner` is the first float of its memory.
-void clear_border(float* corner, index_t height, index_t width, index_t channels) {
-  const index_t row = row_pixels(width) * channels;
-  std::fill_n(corner, kBorderBefore * row, 0.0F);
-  for (index_t y = kBorderBefore; y < kBorderBefore + height; ++y) {
-    std::fill_n(corner + y * row, kBorderBefore * channels, 0.0F);
-    std::fill_n(corner + y * row + (kBorderBefore + width) * channels, kBorderAfter * channels, 0.0F);
-  }
-  std::fill_n(corner + (kBorderBefore + height) * row, kBorderAfter * row, 0.0F);
-}
-
-// Rows or tiles that a thread takes at a time: few enough that all threads end together.
-index_t chunk_of(index_t count, int threads, index_t unit) {
-  return round_up(std::max<index_t>(1, count / (threads * index_t{8})), unit);
-}
-
 }  // namespace
 
 Network::Network(index_t planes, int threads, Isa isa)
-    : planes_(planes), kernels_(kernels(isa)), pool_(threads < 1 ? 1 : threads) {
+    : planes_(planes), kernels_(kernels(isa)), pool_(std::max(1, threads)) {
   if (threads < 1) throw std::invalid_argument("threads must be at least 1");
   if (planes < 1) throw std::invalid_argument("planes must be at least 1");
   scratch_.resize(static_cast<std::size_t>(threads));
@@ -53,189 +46,232 @@ void Network::set_input_transform(const std::vector<float>& offset, const std::v
   factor_ = factor;
 }
 
-TensorId Network::add_tensor(index_t channels, index_t scale) {
-  if (channels < 1 || scale < 1) throw std::invalid_argument("a tensor's channels and scale must be at least 1");
-  tensors_.push_back({round_up(channels, kChannelBlock), scale, {}, {}});
-  return static_cast<TensorId>(tensors_.size()) - 1;
-}
-
-const Network::Tensor& Network::tensor(TensorId id) const {
-  if (id < 0 || static_cast<std::size_t>(id) >= tensors_.size()) {
-    throw std::invalid_argument("there is no tensor " + std::to_string(id));
+const Network::PackedStep& Network::step(int number) const {
+  if (number < 0 || static_cast<std::size_t>(number) >= steps_.size()) {
+    throw std::invalid_argument("there is no step " + std::to_string(number));
   }
-  return tensors_[static_cast<std::size_t>(id)];
+  return steps_[static_cast<std::size_t>(number)];
 }
 
-void Network::check(const Step& step) const {
-  const Weights& weights = step.weights;
-  const Tensor& output = tensor(step.output);
-  index_t inputs = step.inputs.empty() ? planes_ : 0;
-  for (const Input& input : step.inputs) {
-    const Tensor& source = tensor(input.tensor);
-    if (input.channels < 1 || input.channels > source.channels) {
-      throw std::invalid_argument("an input has more channels than its tensor");
+index_t Network::scale_of(const Step& added) const {
+  if (added.inputs.empty()) return 1;
+  return step(added.inputs[0].step).scale << (added.inputs[0].enlarge ? 1 : 0);
+}
+
+void Network::check(const Step& added) const {
+  const Weights& weights = added.weights;
+  const index_t scale = scale_of(added);
+  index_t inputs = added.inputs.empty() ? planes_ : 0;
+  for (const Input& input : added.inputs) {
+    if (step(input.step).scale << (input.enlarge ? 1 : 0) != scale) {
+      throw std::invalid_argument("the inputs of a step must have the same size");
     }
-    if (source.scale << input.enlarge != output.scale || input.enlarge < 0 || input.enlarge > 1) {
-      throw std::invalid_argument("the sizes of an input and the output do not match");
-    }
-    if (input.tensor == step.output) throw std::invalid_argument("a step must not write a tensor that it reads");
-    inputs += input.channels;
+    inputs += step(input.step).outputs;
   }
   if (weights.inputs != inputs) throw std::invalid_argument("the weights are for another number of input channels");
-  if (weights.side != 3 && (weights.side != 1 || step.inputs.empty())) {
+  if (weights.side != 3 && (weights.side != 1 || added.inputs.empty())) {
     throw std::invalid_argument("kernels must be 3x3, or 1x1 after the first layer");
   }
-  if (step.inputs.empty() && output.scale != 1) throw std::invalid_argument("the first layer must not enlarge");
-  if (step.inputs.size() > ConvTask::kMaxInputs) throw std::invalid_argument("a step has too many inputs");
-  if (weights.outputs < 1 || weights.outputs > output.channels) {
-    throw std::invalid_argument("the output has fewer channels than the weights");
-  }
-  if (static_cast<index_t>(step.bias.size()) != weights.outputs) {
+  if (weights.outputs < 1) throw std::invalid_argument("a step must have outputs");
+  if (added.inputs.size() > ConvTask::kMaxInputs) throw std::invalid_argument("a step has too many inputs");
+  if (static_cast<index_t>(added.bias.size()) != weights.outputs) {
     throw std::invalid_argument("bias must have one value per output");
   }
-  if (step.activation == Activation::kPrelu && static_cast<index_t>(step.slope.size()) != weights.outputs) {
+  if (added.activation == Activation::kPrelu && static_cast<index_t>(added.slope.size()) != weights.outputs) {
     throw std::invalid_argument("slope must have one value per output");
   }
-  if (step.residuals.size() > Epilogue::kMaxResiduals) throw std::invalid_argument("a step has too many residuals");
-  if (step.activation == Activation::kAttention && step.residuals.empty()) {
+  if (added.residuals.size() > Epilogue::kMaxResiduals) throw std::invalid_argument("a step has too many residuals");
+  if (added.activation == Activation::kAttention && added.residuals.empty()) {
     throw std::invalid_argument("the attention needs a residual");
   }
-  for (const StepResidual& residual : step.residuals) {
-    const Tensor& source = tensor(residual.tensor);
-    if (source.scale != output.scale || source.channels < round_up(weights.outputs, kChannelBlock)) {
-      throw std::invalid_argument("a residual does not have the size of the output");
+  for (const StepResidual& residual : added.residuals) {
+    if (step(residual.step).scale != scale || step(residual.step).outputs != weights.outputs) {
+      throw std::invalid_argument("a residual must have the size of the output");
     }
   }
 }
 
-void Network::add_step(const Step& step) {
-  check(step);
-  const Weights& weights = step.weights;
+int Network::add_step(const Step& added) {
+  check(added);
+  const Weights& weights = added.weights;
   Places places;
   index_t depth = 0;
-  for (const Input& input : step.inputs) {
-    for (index_t i = 0; i < input.channels; ++i) places.push_back(depth + i);
-    depth += round_up(input.channels, kChannelBlock);
+  for (const Input& input : added.inputs) {
+    for (index_t i = 0; i < step(input.step).outputs; ++i) places.push_back(depth + i);
+    depth += step(input.step).channels;
   }
-  if (step.inputs.empty()) {
+  if (added.inputs.empty()) {
     for (index_t i = 0; i < planes_; ++i) places.push_back(i);
     depth = planes_;
   }
-  const index_t outputs = round_up(weights.outputs, kChannelBlock);
-  const bool direct = weights.side == 1 || step.inputs.empty();
-  steps_.push_back({step.inputs, step.output, weights.outputs, weights.side,
-                    direct ? pack_direct(weights, places, depth * weights.side * weights.side, kernels_.out_block)
-                           : pack_winograd(weights, places, depth, kernels_.out_block),
-                    padded(step.bias, outputs), padded(step.slope, outputs), step.activation, step.residuals});
+  PackedStep packed{};
+  packed.inputs = added.inputs;
+  packed.residuals = added.residuals;
+  packed.outputs = weights.outputs;
+  packed.channels = round_up(weights.outputs, kChannelBlock);
+  packed.scale = scale_of(added);
+  packed.side = weights.side;
+  packed.activation = added.activation;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  packed.weights = packed.is_direct()
+                       ? pack_direct(weights, places, depth * weights.side * weights.side, kernels_.out_block)
+                       : pack_winograd(weights, places, depth, kernels_.out_block);
+  packed.bias = padded(added.bias, packed.channels);
+  packed.slope = padded(added.slope, packed.channels);
+  steps_.push_back(std::move(packed));
+  height_ = width_ = 0;  // prepare() must look at the new step
+  return static_cast<int>(steps_.size()) - 1;
 }
 
 index_t Network::output_channels() const { return steps_.empty() ? 0 : steps_.back().outputs; }
 
-index_t Network::output_scale() const { return steps_.empty() ? 1 : tensor(steps_.back().output).scale; }
+index_t Network::output_scale() const { return steps_.empty() ? 1 : steps_.back().scale; }
+
+std::vector<StepShape> Network::shapes() const {
+  std::vector<StepShape> shapes;
+  for (const PackedStep& step : steps_) {
+    StepShape shape{step.scale, step.is_direct() ? 1 : kTile, step.side == 3 ? 1 : 0, {}, {}};
+    for (const Input& input : step.inputs) shape.inputs.push_back({input.step, input.enlarge ? 1 : 0});
+    if (step.reads_image()) shape.inputs.push_back({-1, 0});
+    for (const StepResidual& residual : step.residuals) shape.residuals.push_back(residual.step);
+    shapes.push_back(shape);
+  }
+  return shapes;
+}
 
 index_t Network::tensor_bytes(index_t height, index_t width) const {
-  index_t floats = 0;
-  for (const Tensor& tensor : tensors_) {
-    const index_t rows = kBorderBefore + height * tensor.scale + kBorderAfter;
-    floats += rows * row_pixels(width * tensor.scale) * tensor.channels;
+  const Schedule::Capacities capacities = Schedule::capacities(shapes(), height, band_rows(width));
+  index_t floats = capacities.input * planes_ * width;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    floats += capacities.steps[i] * row_pixels(width * steps_[i].scale) * steps_[i].channels;
   }
   return floats * static_cast<index_t>(sizeof(float));
 }
 
 void Network::prepare(index_t height, index_t width) {
   if (height == height_ && width == width_) return;
-  height_ = width_ = 0;  // stays so if memory runs out below
-  for (Tensor& tensor : tensors_) {
-    const index_t rows = height * tensor.scale;
-    const index_t columns = width * tensor.scale;
-    const index_t row = row_pixels(columns) * tensor.channels;
-    tensor.memory.reserve((kBorderBefore + rows + kBorderAfter) * row);
-    clear_border(tensor.memory.data(), rows, columns, tensor.channels);
-    tensor.view = {tensor.memory.data() + kBorderBefore * (row + tensor.channels), tensor.channels, row,
-                   tensor.channels, 0};
+  height_ = width_ = 0;  // stays so if memory runs out
+  const Schedule::Capacities capacities = Schedule::capacities(shapes(), height, band_rows(width));
+  image_memory_.reserve(capacities.input * planes_ * width);
+  image_ = {image_memory_.data(), height, width, planes_, capacities.input};
+  index_t longest = 0;
+  for (const PackedStep& step : steps_) {
+    longest = std::max(longest, row_pixels(width * step.scale) * step.channels);
+  }
+  zeros_.reserve(longest);
+  std::fill_n(zeros_.data(), longest, 0.0F);
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    PackedStep& step = steps_[i];
+    const index_t columns = width * step.scale;
+    const index_t row = row_pixels(columns) * step.channels;
+    const index_t before = kBorderBefore * step.channels;
+    step.memory.reserve(capacities.steps[i] * row);
+    for (index_t y = 0; y < capacities.steps[i]; ++y) {
+      float* begin = step.memory.data() + y * row;
+      std::fill_n(begin, before, 0.0F);
+      std::fill(begin + before + columns * step.channels, begin + row, 0.0F);
+    }
+    step.rows = {step.memory.data() + before, zeros_.data() + before, height * step.scale, capacities.steps[i], row,
+                 step.channels,               step.channels,          0};
   }
   for (const PackedStep& step : steps_) {
     const ConvTask conv = task(step);
-    const bool direct = step.side == 1 || step.inputs.empty();
-    const index_t depth = step.inputs.empty() ? planes_ * 9 : conv.input_channels;
-    const index_t floats = direct ? kernels_.pixel_scratch(depth) : kernels_.winograd_scratch(conv);
+    const index_t depth = step.reads_image() ? planes_ * 9 : conv.input_channels;
+    const index_t floats = step.is_direct() ? kernels_.pixel_scratch(depth) : kernels_.winograd_scratch(conv);
     for (AlignedFloats& scratch : scratch_) scratch.reserve(floats);
   }
   height_ = height;
   width_ = width;
 }
 
-ConvTask Network::task(const PackedStep& step) const {
-  const Tensor& output = tensor(step.output);
+ConvTask Network::task(const PackedStep& packed) const {
   ConvTask task;
-  task.height = height_ * output.scale;
-  task.width = width_ * output.scale;
-  for (const Input& input : step.inputs) {
-    Channels channels = tensor(input.tensor).view;
-    channels.count = round_up(input.channels, kChannelBlock);
-    channels.enlarge = input.enlarge;
-    task.inputs[task.input_count++] = channels;
-    task.input_channels += channels.count;
+  task.height = height_ * packed.scale;
+  task.width = width_ * packed.scale;
+  for (const Input& input : packed.inputs) {
+    Rows rows = step(input.step).rows;
+    rows.enlarge = input.enlarge ? 1 : 0;
+    task.inputs[task.input_count++] = rows;
+    task.input_channels += rows.channels;
   }
-  task.weights = step.weights.data();
-  task.output = output.view;
-  task.output.count = round_up(step.outputs, kChannelBlock);
-  task.epilogue.bias = step.bias.data();
-  task.epilogue.slope = step.slope.data();
-  task.epilogue.activation = step.activation;
-  for (const StepResidual& residual : step.residuals) {
-    task.epilogue.residuals[task.epilogue.residual_count++] = {tensor(residual.tensor).view, residual.scale};
+  task.weights = packed.weights.data();
+  task.output = packed.rows;
+  task.epilogue.bias = packed.bias.data();
+  task.epilogue.slope = packed.slope.data();
+  task.epilogue.activation = packed.activation;
+  for (const StepResidual& residual : packed.residuals) {
+    task.epilogue.residuals[task.epilogue.residual_count++] = {step(residual.step).rows, residual.scale};
   }
   return task;
 }
 
-void Network::run_step(const PackedStep& step, const PlanarView<const float>& image) {
+void Network::run_rows(const PackedStep& step, RowRange rows) {
   const auto scratch = [this](int thread) { return scratch_[static_cast<std::size_t>(thread)].data(); };
-  const int threads = pool_.threads();
-  if (step.inputs.empty()) {
-    const ImageTask image_task{image, offset_.data(), factor_.data(), task(step)};
-    pool_.run(image.height, chunk_of(image.height, threads, 1), [&](index_t first, index_t count, int thread) {
-      kernels_.image(image_task, first, count, scratch(thread));
-    });
-    return;
-  }
+  const index_t count = rows.end - rows.begin;
   const ConvTask conv = task(step);
-  if (step.side == 1) {
-    pool_.run(conv.height, chunk_of(conv.height, threads, 1), [&](index_t first, index_t count, int thread) {
-      kernels_.pointwise(conv, first, count, scratch(thread));
+  if (step.reads_image()) {
+    const ImageTask image_task{image_, offset_.data(), factor_.data(), conv};
+    pool_.run(count, 1, [&](index_t first, index_t size, int thread) {
+      kernels_.image(image_task, rows.begin + first, size, scratch(thread));
     });
-    return;
+  } else if (step.is_direct()) {
+    pool_.run(count, 1, [&](index_t first, index_t size, int thread) {
+      kernels_.pointwise(conv, rows.begin + first, size, scratch(thread));
+    });
+  } else {
+    const index_t across = round_up(conv.width, kTile) / kTile;
+    const index_t begin = rows.begin / kTile * across;
+    const index_t end = round_up(rows.end, kTile) / kTile * across;
+    pool_.run(end - begin, kTileChunk, [&](index_t first, index_t size, int thread) {
+      kernels_.winograd(conv, begin + first, size, scratch(thread));
+    });
   }
-  const index_t tiles = round_up(conv.height, kTile) / kTile * (round_up(conv.width, kTile) / kTile);
-  pool_.run(tiles, chunk_of(tiles, threads, 24), [&](index_t first, index_t count, int thread) {
-    kernels_.winograd(conv, first, count, scratch(thread));
-  });
 }
 
-void Network::store_planes(const Tensor& tensor, index_t planes, float* out) {
-  const index_t height = height_ * tensor.scale;
-  const index_t width = width_ * tensor.scale;
-  pool_.run(height, chunk_of(height, pool_.threads(), 1), [&](index_t first, index_t count, int) {
-    for (index_t y = first; y < first + count; ++y) {
-      for (index_t p = 0; p < planes; ++p) {
-        const float* from = tensor.view.at(y, 0) + p;
+void Network::take_rows(const PlanarView<const float>& image, index_t begin, index_t end) {
+  float* data = image_memory_.data();
+  for (index_t y = begin; y < end; ++y) {
+    for (index_t p = 0; p < planes_; ++p) {
+      std::copy_n(image.row(p, y), width_, data + (y % image_.capacity * planes_ + p) * width_);
+    }
+  }
+}
+
+void Network::store_rows(RowRange rows, float* out) {
+  const PackedStep& last = steps_.back();
+  const index_t height = height_ * last.scale;
+  const index_t width = width_ * last.scale;
+  pool_.run(rows.end - rows.begin, 1, [&](index_t first, index_t count, int) {
+    for (index_t y = rows.begin + first; y < rows.begin + first + count; ++y) {
+      const float* from = last.rows.row(y);
+      for (index_t p = 0; p < last.outputs; ++p) {
         float* to = out + (p * height + y) * width;
-        for (index_t x = 0; x < width; ++x) to[x] = from[x * tensor.channels];
+        for (index_t x = 0; x < width; ++x) to[x] = from[x * last.channels + p];
       }
     }
   });
+}
+
+void Network::run_picture(const PlanarView<const float>& image, float* out) {
+  Schedule schedule(shapes(), height_);
+  const index_t band = band_rows(width_);
+  for (index_t y = 0; y < height_; y += band) {
+    take_rows(image, y, std::min(height_, y + band));
+    const std::vector<RowRange> ranges = schedule.advance(band);
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      if (ranges[i].begin < ranges[i].end) run_rows(steps_[i], ranges[i]);
+    }
+    if (ranges.back().begin < ranges.back().end) store_rows(ranges.back(), out);
+  }
 }
 
 void Network::run(const float* in, index_t count, index_t height, index_t width, float* out) {
   if (steps_.empty()) throw std::invalid_argument("the network has no steps");
   const std::lock_guard<std::mutex> lock(mutex_);
   prepare(height, width);
-  const Tensor& last = tensor(steps_.back().output);
-  const index_t result = output_channels() * height * width * last.scale * last.scale;
+  const index_t result = output_channels() * height * width * output_scale() * output_scale();
   for (index_t i = 0; i < count; ++i) {
-    const PlanarView<const float> image{in + i * planes_ * height * width, width, height, planes_};
-    for (const PackedStep& step : steps_) run_step(step, image);
-    store_planes(last, output_channels(), out + i * result);
+    run_picture({in + i * planes_ * height * width, width, height, planes_}, out + i * result);
   }
 }
 

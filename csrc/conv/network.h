@@ -1,38 +1,37 @@
 // A network of convolutions that runs on the CPU.
 //
-// It is a list of steps over tensors that are reused. The caller plans which value is in which
-// tensor.
+// A picture goes through all layers in bands of rows, from top to bottom. A layer computes a row as
+// soon as the rows that it reads are there, and a row is forgotten when nothing reads it any more.
+// So the result is that of a run over the whole picture, with the memory of a few bands.
 #pragma once
 
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "conv/aligned.h"
 #include "conv/kernels.h"
+#include "conv/schedule.h"
 #include "conv/thread_pool.h"
 #include "conv/types.h"
 #include "conv/weights.h"
 
 namespace tilewright::conv {
 
-// Tensors are numbered in the order in which they are added.
-using TensorId = int;
-
+// The output of an earlier step as an input.
 struct Input {
-  TensorId tensor;
-  index_t channels;  // from the first one
-  int enlarge = 0;   // 1: enlarged to twice the size by repeating pixels
+  int step;
+  bool enlarge = false;  // to twice the size, by repeating pixels
 };
 
 struct StepResidual {
-  TensorId tensor;
+  int step;
   float scale;
 };
 
-// A convolution with its epilogue.
+// A convolution with its epilogue. Steps are numbered in the order in which they are added.
 struct Step {
   std::vector<Input> inputs;  // none: the network's input
-  TensorId output;
   Weights weights;
   std::vector<float> bias;   // one per output
   std::vector<float> slope;  // one per output, for kPrelu
@@ -43,25 +42,21 @@ struct Step {
 class Network {
  public:
   // `planes` is the number of channels of the network's input. Throws std::invalid_argument if
-  // `threads` is less than 1, std::system_error if they cannot be started.
+  // `planes` or `threads` is less than 1, std::system_error if the threads cannot be started.
   Network(index_t planes, int threads, Isa isa);
 
-  // The first layer's input is (in + offset) * factor, with one value of each per plane; as they
-  // are: 0 and 1. Padding is zero after that.
+  // The first layer's input is (in + offset) * factor, with one value of each per plane; 0 and 1 if
+  // this is not called. Zero padding follows.
   void set_input_transform(const std::vector<float>& offset, const std::vector<float>& factor);
 
-  // Adds a tensor of `channels` channels whose sides are `scale` times those of the input.
-  TensorId add_tensor(index_t channels, index_t scale);
+  // Adds a step and returns its number. The weights are copied. Throws std::invalid_argument for
+  // steps that do not exist, sizes that do not match, and combinations that no kernel supports.
+  int add_step(const Step& step);
 
-  // Adds a step. The weights are copied. A step must not write a tensor that it reads, except as a
-  // residual. Throws std::invalid_argument for tensors that do not exist, sizes that do not match,
-  // and combinations that no kernel supports.
-  void add_step(const Step& step);
-
-  // Runs the network.
+  // Runs the network on `count` pictures.
   //
-  // `in` is [count][planes][height][width]. `out` receives the channels of the last step's output:
-  // [count][channels][height * scale][width * scale]. Calls are serialised.
+  // `in` is [count][planes][height][width]. `out` receives the result of the last step:
+  // [count][channels][height * scale][width * scale]. Calls are serialised. Throws std::bad_alloc.
   void run(const float* in, index_t count, index_t height, index_t width, float* out);
 
   index_t planes() const { return planes_; }
@@ -72,42 +67,50 @@ class Network {
   index_t tensor_bytes(index_t height, index_t width) const;
 
  private:
-  struct Tensor {
-    index_t channels;  // a multiple of kChannelBlock
-    index_t scale;
-    AlignedFloats memory;
-    Channels view;
-  };
   struct PackedStep {
     std::vector<Input> inputs;
-    TensorId output;
-    index_t outputs;  // real ones
+    std::vector<StepResidual> residuals;
+    index_t outputs;
+    index_t channels;  // outputs rounded up
+    index_t scale;
     index_t side;
+    Activation activation;
     AlignedFloats weights;
     AlignedFloats bias;
     AlignedFloats slope;
-    Activation activation;
-    std::vector<StepResidual> residuals;
+    AlignedFloats memory;
+    Rows rows;
+
+    bool reads_image() const { return inputs.empty(); }
+    bool is_direct() const { return side == 1 || reads_image(); }
   };
 
-  const Tensor& tensor(TensorId id) const;
+  const PackedStep& step(int number) const;
+  index_t scale_of(const Step& step) const;
   void check(const Step& step) const;
+  std::vector<StepShape> shapes() const;
   void prepare(index_t height, index_t width);
   ConvTask task(const PackedStep& step) const;
-  void run_step(const PackedStep& step, const PlanarView<const float>& image);
-  void store_planes(const Tensor& tensor, index_t planes, float* out);
+  void run_picture(const PlanarView<const float>& image, float* out);
+  void take_rows(const PlanarView<const float>& image, index_t begin, index_t end);
+  void run_rows(const PackedStep& step, RowRange rows);
+  void store_rows(RowRange rows, float* out);
 
   index_t planes_;
   std::vector<float> offset_;
   std::vector<float> factor_;
   const Kernels& kernels_;
   ThreadPool pool_;
-  std::vector<Tensor> tensors_;
   std::vector<PackedStep> steps_;
+
+  // The state of a run.
+  std::mutex mutex_;
   std::vector<AlignedFloats> scratch_;  // one per thread
+  AlignedFloats zeros_;
+  AlignedFloats image_memory_;
+  PlaneRows image_;
   index_t height_ = 0;
   index_t width_ = 0;
-  std::mutex mutex_;
 };
 
 }  // namespace tilewright::conv

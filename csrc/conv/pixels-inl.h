@@ -12,13 +12,14 @@ template <Activation kActivation>
 TILEWRIGHT_TARGET void multiply_pixels(const ConvTask& task, const float* in, index_t depth, index_t y, index_t x,
                                        index_t count, float* products) {
   const float* weights = task.weights;
-  for (index_t channel = 0; channel < task.output.count; channel += kOutBlock) {
-    const index_t lanes = std::min(kOutBlock, task.output.count - channel);
+  const OutputRow row = output_row(task, y);
+  for (index_t channel = 0; channel < task.output.channels; channel += kOutBlock) {
+    const index_t lanes = std::min(kOutBlock, task.output.channels - channel);
     multiply<2>(in, weights, depth, products);
     weights += depth * kOutBlock;
     for (index_t i = 0; i < count; ++i) {
       for (index_t v = 0; v < lanes; v += kLanes) {
-        finish<kActivation>(task, load(products + i * kOutBlock + v), y, x + i, channel + v);
+        finish<kActivation>(task, load(products + i * kOutBlock + v), row, x + i, channel + v);
       }
     }
   }
@@ -47,9 +48,10 @@ TILEWRIGHT_TARGET void pointwise(const ConvTask& task, index_t first, index_t co
       for (index_t i = 0; i < pixels; ++i) {
         float* row = scratch + i * depth;
         for (int s = 0; s < task.input_count; ++s) {
-          const Channels& input = task.inputs[s];
-          std::memcpy(row, input.at(y, x + i), static_cast<std::size_t>(input.count) * sizeof(float));
-          row += input.count;
+          const Rows& input = task.inputs[s];
+          const auto bytes = static_cast<std::size_t>(input.channels) * sizeof(float);
+          std::memcpy(row, input.row(y) + input.offset(x + i), bytes);
+          row += input.channels;
         }
       }
       multiply_pixels(task, scratch, depth, y, x, pixels, products);
@@ -59,7 +61,7 @@ TILEWRIGHT_TARGET void pointwise(const ConvTask& task, index_t first, index_t co
 
 // Gathers the 3x3 surroundings of a pixel in the order plane, row, column; zeros outside.
 TILEWRIGHT_INLINE void gather_patch(const ImageTask& task, index_t y, index_t x, float* out) {
-  const PlanarView<const float>& image = task.image;
+  const PlaneRows& image = task.image;
   for (index_t p = 0; p < image.planes; ++p) {
     for (index_t i = y - 1; i <= y + 1; ++i) {
       const bool inside = i >= 0 && i < image.height;

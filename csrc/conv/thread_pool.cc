@@ -3,6 +3,30 @@
 #include <algorithm>
 
 namespace tilewright::conv {
+namespace {
+
+// About 50 microseconds.
+constexpr int kSpins = 2000;
+
+void pause() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+// Waits actively until `condition` holds, for a short time. Returns whether it does.
+template <class Condition>
+bool spin(const Condition& condition) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (condition()) return true;
+    pause();
+  }
+  return condition();
+}
+
+}  // namespace
 
 ThreadPool::ThreadPool(int threads) {
   try {
@@ -26,19 +50,25 @@ void ThreadPool::stop() {
 }
 
 void ThreadPool::run(index_t count, index_t chunk, const Work& work) {
+  work_ = &work;
+  count_ = count;
+  chunk_ = chunk;
+  next_.store(0, std::memory_order_relaxed);
+  if (workers_.empty() || count <= chunk) {
+    take_chunks(0);
+    return;
+  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    work_ = &work;
-    count_ = count;
-    chunk_ = chunk;
-    next_.store(0, std::memory_order_relaxed);
-    active_ = static_cast<int>(workers_.size());
-    ++generation_;
+    active_.store(static_cast<int>(workers_.size()));
+    generation_.fetch_add(1);
   }
   start_.notify_all();
   take_chunks(0);
+  const auto finished = [this] { return active_.load() == 0; };
+  if (spin(finished)) return;
   std::unique_lock<std::mutex> lock(mutex_);
-  done_.wait(lock, [this] { return active_ == 0; });
+  done_.wait(lock, finished);
 }
 
 void ThreadPool::take_chunks(int thread) {
@@ -50,17 +80,20 @@ void ThreadPool::take_chunks(int thread) {
 }
 
 void ThreadPool::work_until_stopped(int thread) {
-  std::uint64_t seen = 0;
+  unsigned seen = 0;
+  const auto started = [&] { return stopping_.load() || generation_.load() != seen; };
   for (;;) {
-    {
+    if (!spin(started)) {
       std::unique_lock<std::mutex> lock(mutex_);
-      start_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-      if (stopping_) return;
-      seen = generation_;
+      start_.wait(lock, started);
     }
+    if (stopping_) return;
+    seen = generation_.load();
     take_chunks(thread);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (--active_ == 0) done_.notify_one();
+    if (active_.fetch_sub(1) == 1) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      done_.notify_one();
+    }
   }
 }
 

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -13,6 +12,8 @@
 
 namespace tilewright::conv {
 
+// Steps of a network take some hundred microseconds, so threads wait actively for the next one for
+// a short time before they sleep.
 class ThreadPool {
  public:
   // The calling thread of run() is one of the threads. Throws std::system_error if a thread cannot
@@ -21,8 +22,6 @@ class ThreadPool {
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
-
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   // Calls work(first, count, thread) for ranges that cover 0..count and have at most `chunk` items,
   // and returns when all are done. Only one thread may call run() at a time. `work` must not throw.
@@ -34,17 +33,18 @@ class ThreadPool {
   void take_chunks(int thread);
   void stop();
 
-  std::mutex mutex_;
-  std::condition_variable start_;
-  std::condition_variable done_;
-  // Written under the mutex while no worker is active.
+  // What is to be done; written while no worker is active.
   const Work* work_ = nullptr;
   index_t count_ = 0;
   index_t chunk_ = 1;
   std::atomic<index_t> next_{0};
-  int active_ = 0;
-  std::uint64_t generation_ = 0;
-  bool stopping_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable start_;
+  std::condition_variable done_;
+  std::atomic<unsigned> generation_{0};  // of the work; changed under the mutex
+  std::atomic<int> active_{0};           // workers that have not finished it
+  std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;
 };
 

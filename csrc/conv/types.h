@@ -9,25 +9,42 @@ namespace tilewright::conv {
 constexpr index_t kTile = 4;
 constexpr index_t kPositions = (kTile + 2) * (kTile + 2);
 
-// Zeros around a tensor, in pixels: what the kernels read beyond its edges. Kernels need no bounds
-// checks therefore.
+// Zeros on the left and right of every row, in pixels: what the kernels read beyond its ends.
 constexpr index_t kBorderBefore = 1;
 constexpr index_t kBorderAfter = kTile;
 
 // Channels of tensors are a multiple of this, so that every instruction set works on whole vectors.
 constexpr index_t kChannelBlock = 16;
 
-// Adjacent channels of an activation tensor in NHWC order, with a border of zeros.
-struct Channels {
-  float* data = nullptr;      // the first of these channels at pixel (0, 0)
-  index_t pixel_stride = 0;   // in floats
-  index_t row_stride = 0;     // in floats
-  index_t count = 0;
+// The rows of an activation tensor in NHWC order that are in memory: a ring, in which a new row
+// replaces the oldest one.
+struct Rows {
+  float* data = nullptr;  // pixel 0 of the row at place 0
+  const float* zeros = nullptr;  // pixel 0 of a row of zeros, which stands for rows outside the picture
+  index_t height = 0;            // of the whole picture
+  index_t capacity = 1;          // rows in memory
+  index_t row_stride = 0;        // in floats
+  index_t pixel_stride = 0;      // in floats
+  index_t channels = 0;          // that are used, from the first one
   int enlarge = 0;  // 1: every pixel counts as a square of 2 x 2 (nearest-neighbour enlargement)
 
-  const float* at(index_t y, index_t x) const {
-    return data + (y >> enlarge) * row_stride + (x >> enlarge) * pixel_stride;
+  const float* row(index_t y) const {
+    y >>= enlarge;
+    return y < 0 || y >= height ? zeros : data + y % capacity * row_stride;
   }
+  float* writable_row(index_t y) const { return data + y % capacity * row_stride; }
+  index_t offset(index_t x) const { return (x >> enlarge) * pixel_stride; }
+};
+
+// The same for a picture in planes.
+struct PlaneRows {
+  const float* data = nullptr;
+  index_t height = 0;
+  index_t width = 0;
+  index_t planes = 0;
+  index_t capacity = 1;
+
+  const float* row(index_t plane, index_t y) const { return data + (y % capacity * planes + plane) * width; }
 };
 
 enum class Activation {
@@ -41,7 +58,7 @@ enum class Activation {
 // result * scale + residual, in order.
 struct Epilogue {
   struct Residual {
-    Channels channels;
+    Rows rows;
     float scale = 1.0F;
   };
   static constexpr int kMaxResiduals = 2;
@@ -59,17 +76,17 @@ struct ConvTask {
 
   index_t height = 0;  // of the output
   index_t width = 0;
-  Channels inputs[kMaxInputs];  // together they form the input
+  Rows inputs[kMaxInputs];  // together they form the input
   int input_count = 0;
-  index_t input_channels = 0;  // the sum of their counts
-  const float* weights = nullptr;  // as the kernel's pack function orders them
-  Channels output;
+  index_t input_channels = 0;      // the sum of their channels
+  const float* weights = nullptr;  // as the functions in weights.h order them
+  Rows output;
   Epilogue epilogue;
 };
 
-// A convolution 3x3 of a picture in planes, such as the first layer of a network.
+// A direct convolution 3x3 of the network's input.
 struct ImageTask {
-  PlanarView<const float> image;
+  PlaneRows image;
   const float* offset;  // per plane: the convolution's input is (image + offset) * factor
   const float* factor;
   ConvTask conv;  // without inputs

@@ -44,14 +44,14 @@ TILEWRIGHT_INLINE void transform_output(const Vector m[6], Vector out[4]) {
 
 // Transforms the channels of one input for the tile at pixel (y, x). `out` is the tile's place at
 // the first position of its group.
-TILEWRIGHT_INLINE void load_tile(const Channels& input, index_t y, index_t x, index_t stride, float* out) {
+TILEWRIGHT_INLINE void load_tile(const Rows& input, index_t y, index_t x, index_t stride, float* out) {
   const float* rows[6];
   index_t columns[6];
   for (int i = 0; i < 6; ++i) {
-    rows[i] = input.at(y + i - kBorderBefore, 0);
-    columns[i] = ((x + i - kBorderBefore) >> input.enlarge) * input.pixel_stride;
+    rows[i] = input.row(y + i - 1);
+    columns[i] = input.offset(x + i - 1);
   }
-  for (index_t c = 0; c < input.count; c += kLanes) {
+  for (index_t c = 0; c < input.channels; c += kLanes) {
     Vector half[6][6];
     for (int k = 0; k < 6; ++k) {
       Vector d[6];
@@ -84,7 +84,8 @@ TILEWRIGHT_INLINE void store_tile(const ConvTask& task, const float* products, i
   for (index_t i = 0; i < rows; ++i) {
     Vector t[kTile];
     transform_output(half[i], t);
-    for (index_t k = 0; k < columns; ++k) finish<kActivation>(task, t[k], y + i, x + k, channel);
+    const OutputRow row = output_row(task, y + i);
+    for (index_t k = 0; k < columns; ++k) finish<kActivation>(task, t[k], row, x + k, channel);
   }
 }
 
@@ -129,13 +130,13 @@ TILEWRIGHT_TARGET void winograd_block(const ConvTask& task, index_t first, index
     float* out = tiles + i / kGroup * kPositions * stride + i % kGroup * depth;
     for (int s = 0; s < task.input_count; ++s) {
       load_tile(task.inputs[s], (first + i) / across * kTile, (first + i) % across * kTile, stride, out);
-      out += task.inputs[s].count;
+      out += task.inputs[s].channels;
     }
   }
   float* products = tiles + groups_per_block(depth) * kPositions * stride;
   const float* weights = task.weights;
-  for (index_t channel = 0; channel < task.output.count; channel += kOutBlock) {
-    if (channel + kOutBlock <= task.output.count) {
+  for (index_t channel = 0; channel < task.output.channels; channel += kOutBlock) {
+    if (channel + kOutBlock <= task.output.channels) {
       multiply_block<kActivation, 2>(task, tiles, weights, first, count, channel, products);
     } else {
       multiply_block<kActivation, 1>(task, tiles, weights, first, count, channel, products);

@@ -1,0 +1,55 @@
+#include "conv/schedule.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tilewright::conv {
+
+Schedule::Schedule(std::vector<StepShape> steps, index_t height)
+    : steps_(std::move(steps)), height_(height), done_(steps_.size(), 0) {}
+
+index_t Schedule::available(int step) const { return step < 0 ? input_ : done_[static_cast<std::size_t>(step)]; }
+
+std::vector<RowRange> Schedule::advance(index_t rows) {
+  input_ = std::min(height_, input_ + rows);
+  std::vector<RowRange> ranges;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    const StepShape& step = steps_[i];
+    const index_t height = height_ * step.scale;
+    index_t ready = height;
+    for (const Dependency& input : step.inputs) {
+      const index_t rows_above = available(input.step) << input.enlarge;
+      if (rows_above < height) ready = std::min(ready, rows_above - step.below);
+    }
+    for (const int residual : step.residuals) ready = std::min(ready, available(residual));
+    const index_t end = ready == height ? height : ready / step.unit * step.unit;
+    ranges.push_back({done_[i], std::max(done_[i], end)});
+    done_[i] = ranges.back().end;
+  }
+  return ranges;
+}
+
+Schedule::Capacities Schedule::capacities(const std::vector<StepShape>& steps, index_t height, index_t band) {
+  Schedule schedule(steps, height);
+  Capacities capacities{1, std::vector<index_t>(steps.size(), 1)};
+  while (schedule.input_rows() < height) {
+    const std::vector<RowRange> ranges = schedule.advance(band);
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      // The rows of `source` from `first`, in its own pixels, up to the newest one are in use.
+      const auto use = [&](int source, index_t first) {
+        index_t& capacity = source < 0 ? capacities.input : capacities.steps[static_cast<std::size_t>(source)];
+        capacity = std::max(capacity, schedule.available(source) - std::max<index_t>(first, 0));
+      };
+      if (ranges[i].begin == height * steps[i].scale) continue;  // it is done and reads nothing
+      for (const Dependency& input : steps[i].inputs) {
+        use(input.step, (ranges[i].begin - steps[i].below) >> input.enlarge);
+      }
+      for (const int residual : steps[i].residuals) use(residual, ranges[i].begin);
+      index_t& own = capacities.steps[i];
+      own = std::max(own, ranges[i].end - ranges[i].begin);
+    }
+  }
+  return capacities;
+}
+
+}  // namespace tilewright::conv

@@ -1,0 +1,58 @@
+// Which rows of each step's output are computed when, while a picture comes in from top to bottom.
+#pragma once
+
+#include <vector>
+
+#include "core/types.h"
+
+namespace tilewright::conv {
+
+// What a step reads, by the index of the step that computes it; -1 is the network's input.
+struct Dependency {
+  int step;
+  int enlarge;  // 1: read at twice its size
+};
+
+// The facts about a step that decide when its rows can be computed.
+struct StepShape {
+  index_t scale;  // of the output, relative to the network's input
+  index_t unit;   // rows are computed in multiples of this: kTile for Winograd's algorithm, else 1
+  index_t below;  // rows that a unit reads below it: 1 for kernels 3x3, else 0
+  std::vector<Dependency> inputs;
+  std::vector<int> residuals;  // steps that are read at the same rows
+};
+
+// A step's rows [begin, end).
+struct RowRange {
+  index_t begin;
+  index_t end;
+};
+
+class Schedule {
+ public:
+  Schedule(std::vector<StepShape> steps, index_t height);
+
+  // Takes `rows` more rows of the input. Returns for each step the rows that can be computed then,
+  // if the steps are run in their order.
+  std::vector<RowRange> advance(index_t rows);
+
+  index_t input_rows() const { return input_; }
+
+  // The rows of the input, and of each step's output, that must be in memory at the same time if
+  // the input comes in bands of `band` rows.
+  struct Capacities {
+    index_t input;
+    std::vector<index_t> steps;
+  };
+  static Capacities capacities(const std::vector<StepShape>& steps, index_t height, index_t band);
+
+ private:
+  index_t available(int step) const;
+
+  std::vector<StepShape> steps_;
+  index_t height_;
+  index_t input_ = 0;          // rows of the input so far
+  std::vector<index_t> done_;  // rows of each step so far
+};
+
+}  // namespace tilewright::conv
