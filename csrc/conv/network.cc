@@ -119,7 +119,7 @@ int Network::add_step(const Step& added) {
   packed.bias = padded(added.bias, packed.channels);
   packed.slope = padded(added.slope, packed.channels);
   steps_.push_back(std::move(packed));
-  height_ = width_ = 0;  // prepare() must look at the new step
+  height_ = width_ = 0;  // so that prepare() plans the new step too
   return static_cast<int>(steps_.size()) - 1;
 }
 
@@ -139,40 +139,62 @@ std::vector<StepShape> Network::shapes() const {
   return shapes;
 }
 
-index_t Network::tensor_bytes(index_t height, index_t width) const {
-  const Schedule::Capacities capacities = Schedule::capacities(shapes(), height, band_rows(width));
-  index_t floats = capacities.input * planes_ * width;
+index_t Network::Plan::floats(index_t planes, index_t width) const {
+  index_t sum = capacities.input * planes * width;
+  for (const index_t slot : placement.floats) sum += slot;
+  return sum;
+}
+
+Network::Plan Network::plan(index_t height, index_t width, index_t band) const {
+  Plan plan{band, Schedule::capacities(shapes(), height, band), {}};
+  std::vector<Placed> tensors;
   for (std::size_t i = 0; i < steps_.size(); ++i) {
-    floats += capacities.steps[i] * row_pixels(width * steps_[i].scale) * steps_[i].channels;
+    const PackedStep& step = steps_[i];
+    Placed tensor{plan.capacities.steps[i] * row_pixels(width * step.scale) * step.channels, {}, {}};
+    for (const Input& input : step.inputs) tensor.inputs.push_back(input.step);
+    for (const StepResidual& residual : step.residuals) tensor.residuals.push_back(residual.step);
+    tensors.push_back(tensor);
   }
-  return floats * static_cast<index_t>(sizeof(float));
+  plan.placement = band >= height ? share_memory(tensors) : separate_memory(tensors);
+  return plan;
+}
+
+Network::Plan Network::best_plan(index_t height, index_t width) const {
+  Plan whole = plan(height, width, height);
+  const index_t rows = band_rows(width);
+  if (rows >= height) return whole;
+  Plan bands = plan(height, width, rows);
+  return bands.floats(planes_, width) < whole.floats(planes_, width) ? bands : whole;
+}
+
+index_t Network::tensor_bytes(index_t height, index_t width) const {
+  return best_plan(height, width).floats(planes_, width) * static_cast<index_t>(sizeof(float));
 }
 
 void Network::prepare(index_t height, index_t width) {
   if (height == height_ && width == width_) return;
   height_ = width_ = 0;  // stays so if memory runs out
-  const Schedule::Capacities capacities = Schedule::capacities(shapes(), height, band_rows(width));
-  image_memory_.reserve(capacities.input * planes_ * width);
-  image_ = {image_memory_.data(), height, width, planes_, capacities.input};
+  const Plan plan = best_plan(height, width);
+  image_memory_.reserve(plan.capacities.input * planes_ * width);
+  image_ = {image_memory_.data(), height, width, planes_, plan.capacities.input};
   index_t longest = 0;
   for (const PackedStep& step : steps_) {
     longest = std::max(longest, row_pixels(width * step.scale) * step.channels);
   }
   zeros_.reserve(longest);
   std::fill_n(zeros_.data(), longest, 0.0F);
+  slots_.resize(std::max(slots_.size(), plan.placement.floats.size()));
+  for (std::size_t i = 0; i < plan.placement.floats.size(); ++i) slots_[i].reserve(plan.placement.floats[i]);
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     PackedStep& step = steps_[i];
-    const index_t columns = width * step.scale;
-    const index_t row = row_pixels(columns) * step.channels;
     const index_t before = kBorderBefore * step.channels;
-    step.memory.reserve(capacities.steps[i] * row);
-    for (index_t y = 0; y < capacities.steps[i]; ++y) {
-      float* begin = step.memory.data() + y * row;
-      std::fill_n(begin, before, 0.0F);
-      std::fill(begin + before + columns * step.channels, begin + row, 0.0F);
-    }
-    step.rows = {step.memory.data() + before, zeros_.data() + before, height * step.scale, capacities.steps[i], row,
-                 step.channels,               step.channels,          0};
+    Rows& rows = step.rows;
+    rows.data = slots_[plan.placement.slots[i]].data() + before;
+    rows.zeros = zeros_.data() + before;
+    rows.height = height * step.scale;
+    rows.capacity = plan.capacities.steps[i];
+    rows.row_stride = row_pixels(width * step.scale) * step.channels;
+    rows.pixel_stride = rows.channels = step.channels;
   }
   for (const PackedStep& step : steps_) {
     const ConvTask conv = task(step);
@@ -182,6 +204,17 @@ void Network::prepare(index_t height, index_t width) {
   }
   height_ = height;
   width_ = width;
+  band_ = plan.band;
+}
+
+// Zeros what kernels read to the left and right of rows.
+void Network::clear_borders(const PackedStep& step, RowRange rows) const {
+  const index_t columns = width_ * step.scale;
+  for (index_t y = rows.begin; y < rows.end; ++y) {
+    float* row = step.rows.writable_row(y);
+    std::fill_n(row - kBorderBefore * step.channels, kBorderBefore * step.channels, 0.0F);
+    std::fill_n(row + columns * step.channels, kBorderAfter * step.channels, 0.0F);
+  }
 }
 
 ConvTask Network::task(const PackedStep& packed) const {
@@ -209,6 +242,7 @@ void Network::run_rows(const PackedStep& step, RowRange rows) {
   const auto scratch = [this](int thread) { return scratch_[static_cast<std::size_t>(thread)].data(); };
   const index_t count = rows.end - rows.begin;
   const ConvTask conv = task(step);
+  clear_borders(step, rows);
   if (step.reads_image()) {
     const ImageTask image_task{image_, offset_.data(), factor_.data(), conv};
     pool_.run(count, 1, [&](index_t first, index_t size, int thread) {
@@ -253,11 +287,11 @@ void Network::store_rows(RowRange rows, float* out) {
 }
 
 void Network::run_picture(const PlanarView<const float>& image, float* out) {
-  Schedule schedule(shapes(), height_);
-  const index_t band = band_rows(width_);
-  for (index_t y = 0; y < height_; y += band) {
-    take_rows(image, y, std::min(height_, y + band));
-    const std::vector<RowRange> ranges = schedule.advance(band);
+  Schedule schedule(shapes(), height_, band_);
+  while (!schedule.is_done()) {
+    const index_t before = schedule.input_rows();
+    const std::vector<RowRange> ranges = schedule.advance();
+    take_rows(image, before, schedule.input_rows());
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       if (ranges[i].begin < ranges[i].end) run_rows(steps_[i], ranges[i]);
     }

@@ -2,15 +2,17 @@
 //
 // A picture goes through all layers in bands of rows, from top to bottom. A layer computes a row as
 // soon as the rows that it reads are there, and a row is forgotten when nothing reads it any more.
-// So the result is that of a run over the whole picture, with the memory of a few bands.
+// So the result is that of a run over the whole picture, with the memory of a few bands. If that
+// takes more memory than one layer after another over the whole picture, as in networks of many
+// layers on small pictures, then the band is the whole picture and layers share memory.
 #pragma once
 
 #include <mutex>
-#include <optional>
 #include <vector>
 
 #include "conv/aligned.h"
 #include "conv/kernels.h"
+#include "conv/placement.h"
 #include "conv/schedule.h"
 #include "conv/thread_pool.h"
 #include "conv/types.h"
@@ -78,18 +80,29 @@ class Network {
     AlignedFloats weights;
     AlignedFloats bias;
     AlignedFloats slope;
-    AlignedFloats memory;
     Rows rows;
 
     bool reads_image() const { return inputs.empty(); }
     bool is_direct() const { return side == 1 || reads_image(); }
   };
 
+  // How pictures of one size are processed.
+  struct Plan {
+    index_t band;  // in rows of the input
+    Schedule::Capacities capacities;
+    Placement placement;
+
+    index_t floats(index_t planes, index_t width) const;
+  };
+
   const PackedStep& step(int number) const;
   index_t scale_of(const Step& step) const;
   void check(const Step& step) const;
   std::vector<StepShape> shapes() const;
+  Plan plan(index_t height, index_t width, index_t band) const;
+  Plan best_plan(index_t height, index_t width) const;
   void prepare(index_t height, index_t width);
+  void clear_borders(const PackedStep& step, RowRange rows) const;
   ConvTask task(const PackedStep& step) const;
   void run_picture(const PlanarView<const float>& image, float* out);
   void take_rows(const PlanarView<const float>& image, index_t begin, index_t end);
@@ -106,11 +119,13 @@ class Network {
   // The state of a run.
   std::mutex mutex_;
   std::vector<AlignedFloats> scratch_;  // one per thread
+  std::vector<AlignedFloats> slots_;    // of the placement
   AlignedFloats zeros_;
   AlignedFloats image_memory_;
   PlaneRows image_;
   index_t height_ = 0;
   index_t width_ = 0;
+  index_t band_ = 0;
 };
 
 }  // namespace tilewright::conv

@@ -5,13 +5,15 @@
 
 namespace tilewright::conv {
 
-Schedule::Schedule(std::vector<StepShape> steps, index_t height)
-    : steps_(std::move(steps)), height_(height), done_(steps_.size(), 0) {}
+Schedule::Schedule(std::vector<StepShape> steps, index_t height, index_t band)
+    : steps_(std::move(steps)), height_(height), band_(band), done_(steps_.size(), 0) {}
+
+bool Schedule::is_done() const { return steps_.empty() || done_.back() == height_ * steps_.back().scale; }
 
 index_t Schedule::available(int step) const { return step < 0 ? input_ : done_[static_cast<std::size_t>(step)]; }
 
-std::vector<RowRange> Schedule::advance(index_t rows) {
-  input_ = std::min(height_, input_ + rows);
+std::vector<RowRange> Schedule::advance() {
+  input_ = std::min(height_, input_ + band_);
   std::vector<RowRange> ranges;
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     const StepShape& step = steps_[i];
@@ -22,6 +24,8 @@ std::vector<RowRange> Schedule::advance(index_t rows) {
       if (rows_above < height) ready = std::min(ready, rows_above - step.below);
     }
     for (const int residual : step.residuals) ready = std::min(ready, available(residual));
+    // After the last band, all rows could be computed at once, and would all have to be in memory.
+    ready = std::min(ready, done_[i] + band_ * step.scale);
     const index_t end = ready == height ? height : ready / step.unit * step.unit;
     ranges.push_back({done_[i], std::max(done_[i], end)});
     done_[i] = ranges.back().end;
@@ -30,10 +34,10 @@ std::vector<RowRange> Schedule::advance(index_t rows) {
 }
 
 Schedule::Capacities Schedule::capacities(const std::vector<StepShape>& steps, index_t height, index_t band) {
-  Schedule schedule(steps, height);
+  Schedule schedule(steps, height, band);
   Capacities capacities{1, std::vector<index_t>(steps.size(), 1)};
-  while (schedule.input_rows() < height) {
-    const std::vector<RowRange> ranges = schedule.advance(band);
+  while (!schedule.is_done()) {
+    const std::vector<RowRange> ranges = schedule.advance();
     for (std::size_t i = 0; i < steps.size(); ++i) {
       // The rows of `source` from `first`, in its own pixels, up to the newest one are in use.
       const auto use = [&](int source, index_t first) {

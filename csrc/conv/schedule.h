@@ -30,16 +30,17 @@ struct RowRange {
 
 class Schedule {
  public:
-  Schedule(std::vector<StepShape> steps, index_t height);
+  // `band`: rows of the input that come at a time.
+  Schedule(std::vector<StepShape> steps, index_t height, index_t band);
 
-  // Takes `rows` more rows of the input. Returns for each step the rows that can be computed then,
-  // if the steps are run in their order.
-  std::vector<RowRange> advance(index_t rows);
+  // Takes one more band of the input, if there is one. Returns for each step the rows that are to be
+  // computed now, at most a band and in the order of the steps.
+  std::vector<RowRange> advance();
 
   index_t input_rows() const { return input_; }
+  bool is_done() const;
 
-  // The rows of the input, and of each step's output, that must be in memory at the same time if
-  // the input comes in bands of `band` rows.
+  // The rows of the input, and of each step's output, that must be in memory at the same time.
   struct Capacities {
     index_t input;
     std::vector<index_t> steps;
@@ -51,6 +52,7 @@ class Schedule {
 
   std::vector<StepShape> steps_;
   index_t height_;
+  index_t band_;
   index_t input_ = 0;          // rows of the input so far
   std::vector<index_t> done_;  // rows of each step so far
 };
