@@ -8,6 +8,7 @@
 #include "bindings/arguments.h"
 #include "bindings/arrays.h"
 #include "conv/network.h"
+#include "conv/stream.h"
 
 namespace tilewright::bindings {
 namespace {
@@ -45,7 +46,42 @@ Raises:
     ValueError: A step does not exist, sizes do not match, or no kernel supports the combination.
 )";
 
-constexpr const char* kRunDoc = R"(Runs the network.
+constexpr const char* kStreamDoc = R"(A picture on its way through a network, in bands of rows from top to bottom.
+
+The result is that of a run over the whole picture, with the memory of a few bands. A stream must
+not be used by two threads at once; several streams of one network take turns.
+
+Args:
+    network: The network. No steps may be added to it any more.
+)";
+
+constexpr const char* kStartDoc = R"(Begins a picture.
+
+Args:
+    height: In pixels.
+    width: In pixels.
+
+Raises:
+    MemoryError: There is not enough memory for the tensors.
+    ValueError: The network has no steps, or a length is less than 1.
+)";
+
+constexpr const char* kAdvanceDoc = R"(Takes the next band of the input and computes what can be computed then.
+
+Args:
+    rows: float32 [planes, wanted, width], C-contiguous.
+    result: float32 [output_channels, band * output_scale, width * output_scale], C-contiguous:
+        memory for a band of the result. The last band fills only its first rows.
+
+Returns:
+    Whether the band of the result is complete. If not, the next call must get the same memory.
+
+Raises:
+    TypeError: An array has the wrong dtype.
+    ValueError: An array has the wrong shape or layout, or the picture is done.
+)";
+
+constexpr const char* kRunDoc = R"(Runs the network on whole pictures.
 
 Args:
     batch: float32 [n, planes, height, width], C-contiguous.
@@ -96,23 +132,61 @@ int add_step(conv::Network& network, const std::optional<Inputs>& inputs, const 
   return network.add_step(step);
 }
 
-void run(conv::Network& network, const py::array& batch, py::array& result) {
-  if (element_code(batch) != "f4") throw_dtype("batch", "float32", batch);
-  if (element_code(result) != "f4") throw_dtype("result", "float32", result);
-  if (batch.ndim() != 4 || batch.shape(2) < 1 || batch.shape(3) < 1) {
-    throw py::value_error("batch must have shape [n, planes, height, width]");
+// A stream and the shape of its picture.
+class PyStream {
+ public:
+  explicit PyStream(const conv::Network& network) : network_(network), stream_(network) {}
+
+  void start(index_t height, index_t width) {
+    width_ = width;
+    stream_.start(height, width);
   }
-  const index_t count = batch.shape(0);
-  const index_t height = batch.shape(2);
-  const index_t width = batch.shape(3);
-  const index_t scale = network.output_scale();
-  check_contiguous("batch", batch, {count, network.planes(), height, width}, false);
-  check_contiguous("result", result, {count, network.output_channels(), height * scale, width * scale}, true);
-  const auto* in = static_cast<const float*>(batch.data());
-  auto* out = static_cast<float*>(result.mutable_data());
-  const py::gil_scoped_release release;
-  network.run(in, count, height, width, out);
-}
+
+  index_t band() const { return stream_.band(); }
+  index_t wanted() const { return stream_.wanted(); }
+  bool is_done() const { return stream_.is_done(); }
+
+  bool advance(const py::array& rows, py::array& result) {
+    if (is_done()) throw py::value_error("the picture is done");
+    const index_t scale = network_.output_scale();
+    const index_t in_rows = wanted();
+    const index_t out_rows = band() * scale;
+    check_floats("rows", rows, {network_.planes(), in_rows, width_}, false);
+    check_floats("result", result, {network_.output_channels(), out_rows, width_ * scale}, true);
+    const auto* in = static_cast<const float*>(rows.data());
+    auto* out = static_cast<float*>(result.mutable_data());
+    const py::gil_scoped_release release;
+    return stream_.advance({in, in_rows * width_}, {out, out_rows * width_ * scale});
+  }
+
+  void run(const py::array& batch, py::array& result) {
+    if (batch.ndim() != 4 || batch.shape(2) < 1 || batch.shape(3) < 1) {
+      throw py::value_error("batch must have shape [n, planes, height, width]");
+    }
+    const index_t count = batch.shape(0);
+    const index_t height = batch.shape(2);
+    const index_t width = batch.shape(3);
+    const index_t scale = network_.output_scale();
+    check_floats("batch", batch, {count, network_.planes(), height, width}, false);
+    check_floats("result", result, {count, network_.output_channels(), height * scale, width * scale}, true);
+    const auto* in = static_cast<const float*>(batch.data());
+    auto* out = static_cast<float*>(result.mutable_data());
+    width_ = width;
+    const py::gil_scoped_release release;
+    conv::run(stream_, network_, in, count, height, width, out);
+  }
+
+ private:
+  static void check_floats(const char* name, const py::array& array, const std::vector<index_t>& shape,
+                           bool writeable) {
+    if (element_code(array) != "f4") throw_dtype(name, "float32", array);
+    check_contiguous(name, array, shape, writeable);
+  }
+
+  const conv::Network& network_;
+  conv::Stream stream_;
+  index_t width_ = 0;
+};
 
 }  // namespace
 
@@ -124,12 +198,20 @@ void bind_convolution(py::module_& module) {
       .def("add_step", &add_step, py::arg("inputs"), py::kw_only(), py::arg("weights"),
            py::arg("bias"), py::arg("activation") = "none", py::arg("slope") = std::vector<float>{},
            py::arg("residuals") = Residuals{}, kAddStepDoc)
-      .def("run", &run, py::arg("batch"), py::arg("result"), kRunDoc)
-      .def("tensor_bytes", &conv::Network::tensor_bytes, py::arg("height"), py::arg("width"),
-           "Returns the bytes of all tensors for pictures of this size.")
+      .def("tensor_bytes", &conv::Stream::tensor_bytes, py::arg("height"), py::arg("width"),
+           "Returns the bytes of all tensors for a picture of this size.")
       .def_property_readonly("planes", &conv::Network::planes)
       .def_property_readonly("output_channels", &conv::Network::output_channels)
       .def_property_readonly("output_scale", &conv::Network::output_scale);
+
+  py::class_<PyStream>(module, "ConvStream", kStreamDoc)
+      .def(py::init<const conv::Network&>(), py::arg("network"), py::keep_alive<1, 2>())
+      .def("start", &PyStream::start, py::arg("height"), py::arg("width"), kStartDoc)
+      .def("advance", &PyStream::advance, py::arg("rows"), py::arg("result"), kAdvanceDoc)
+      .def("run", &PyStream::run, py::arg("batch"), py::arg("result"), kRunDoc)
+      .def_property_readonly("band", &PyStream::band, "Rows of the input that `advance` takes at a time.")
+      .def_property_readonly("wanted", &PyStream::wanted, "Rows that the next call takes; 0 after the last band.")
+      .def_property_readonly("is_done", &PyStream::is_done, "Whether the result is complete.");
 }
 
 }  // namespace tilewright::bindings

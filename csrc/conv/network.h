@@ -1,18 +1,12 @@
-// A network of convolutions that runs on the CPU.
-//
-// A picture goes through all layers in bands of rows, from top to bottom. A layer computes a row as
-// soon as the rows that it reads are there, and a row is forgotten when nothing reads it any more.
-// So the result is that of a run over the whole picture, with the memory of a few bands. If that
-// takes more memory than one layer after another over the whole picture, as in networks of many
-// layers on small pictures, then the band is the whole picture and layers share memory.
+// A network of convolutions: its layers, with weights in the order in which the kernels read them.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <vector>
 
 #include "conv/aligned.h"
 #include "conv/kernels.h"
-#include "conv/placement.h"
 #include "conv/schedule.h"
 #include "conv/thread_pool.h"
 #include "conv/types.h"
@@ -41,6 +35,24 @@ struct Step {
   std::vector<StepResidual> residuals;
 };
 
+// A step as it runs.
+struct PackedStep {
+  std::vector<Input> inputs;
+  std::vector<StepResidual> residuals;
+  index_t outputs = 0;
+  index_t channels = 0;  // outputs, rounded up to a multiple of kChannelBlock
+  index_t depth = 0;     // of the matrix product
+  index_t scale = 1;     // of its output, relative to the network's input
+  index_t side = 1;      // of the kernel
+  Activation activation = Activation::kNone;
+  AlignedFloats weights;
+  AlignedFloats bias;
+  AlignedFloats slope;
+
+  bool reads_image() const { return inputs.empty(); }
+  bool is_direct() const { return side == 1 || reads_image(); }
+};
+
 class Network {
  public:
   // `planes` is the number of channels of the network's input. Throws std::invalid_argument if
@@ -53,79 +65,38 @@ class Network {
 
   // Adds a step and returns its number. The weights are copied. Throws std::invalid_argument for
   // steps that do not exist, sizes that do not match, and combinations that no kernel supports.
+  // No stream may exist yet.
   int add_step(const Step& step);
 
-  // Runs the network on `count` pictures.
-  //
-  // `in` is [count][planes][height][width]. `out` receives the result of the last step:
-  // [count][channels][height * scale][width * scale]. Calls are serialised. Throws std::bad_alloc.
-  void run(const float* in, index_t count, index_t height, index_t width, float* out);
-
   index_t planes() const { return planes_; }
-  index_t output_channels() const;
-  index_t output_scale() const;
+  const std::vector<float>& offset() const { return offset_; }
+  const std::vector<float>& factor() const { return factor_; }
+  const std::vector<PackedStep>& steps() const { return steps_; }
+  const PackedStep& step(int number) const;
+  const Kernels& kernels() const { return kernels_; }
+  index_t output_channels() const { return steps_.empty() ? 0 : steps_.back().outputs; }
+  index_t output_scale() const { return steps_.empty() ? 1 : steps_.back().scale; }
 
-  // Bytes of all tensors for pictures of this size.
-  index_t tensor_bytes(index_t height, index_t width) const;
+  // What streams share while they run: the threads, and scratch space for each of them.
+  struct Workers {
+    Workers(int threads) : pool(threads), scratch(static_cast<std::size_t>(threads)) {}
+
+    std::mutex mutex;  // held by the stream that runs
+    ThreadPool pool;
+    std::vector<AlignedFloats> scratch;
+  };
+  Workers& workers() const { return *workers_; }
 
  private:
-  struct PackedStep {
-    std::vector<Input> inputs;
-    std::vector<StepResidual> residuals;
-    index_t outputs;
-    index_t channels;  // outputs rounded up
-    index_t scale;
-    index_t side;
-    Activation activation;
-    AlignedFloats weights;
-    AlignedFloats bias;
-    AlignedFloats slope;
-    Rows rows;
-
-    bool reads_image() const { return inputs.empty(); }
-    bool is_direct() const { return side == 1 || reads_image(); }
-  };
-
-  // How pictures of one size are processed.
-  struct Plan {
-    index_t band;  // in rows of the input
-    Schedule::Capacities capacities;
-    Placement placement;
-
-    index_t floats(index_t planes, index_t width) const;
-  };
-
-  const PackedStep& step(int number) const;
   index_t scale_of(const Step& step) const;
   void check(const Step& step) const;
-  std::vector<StepShape> shapes() const;
-  Plan plan(index_t height, index_t width, index_t band) const;
-  Plan best_plan(index_t height, index_t width) const;
-  void prepare(index_t height, index_t width);
-  void clear_borders(const PackedStep& step, RowRange rows) const;
-  ConvTask task(const PackedStep& step) const;
-  void run_picture(const PlanarView<const float>& image, float* out);
-  void take_rows(const PlanarView<const float>& image, index_t begin, index_t end);
-  void run_rows(const PackedStep& step, RowRange rows);
-  void store_rows(RowRange rows, float* out);
 
   index_t planes_;
   std::vector<float> offset_;
   std::vector<float> factor_;
   const Kernels& kernels_;
-  ThreadPool pool_;
+  std::unique_ptr<Workers> workers_;
   std::vector<PackedStep> steps_;
-
-  // The state of a run.
-  std::mutex mutex_;
-  std::vector<AlignedFloats> scratch_;  // one per thread
-  std::vector<AlignedFloats> slots_;    // of the placement
-  AlignedFloats zeros_;
-  AlignedFloats image_memory_;
-  PlaneRows image_;
-  index_t height_ = 0;
-  index_t width_ = 0;
-  index_t band_ = 0;
 };
 
 }  // namespace tilewright::conv

@@ -25,7 +25,9 @@ std::vector<RowRange> Schedule::advance() {
     }
     for (const int residual : step.residuals) ready = std::min(ready, available(residual));
     // After the last band, all rows could be computed at once, and would all have to be in memory.
-    ready = std::min(ready, done_[i] + band_ * step.scale);
+    const index_t band = band_ * step.scale;
+    const bool is_last = i + 1 == steps_.size();
+    ready = std::min(ready, is_last ? (done_[i] / band + 1) * band : done_[i] + band);
     const index_t end = ready == height ? height : ready / step.unit * step.unit;
     ranges.push_back({done_[i], std::max(done_[i], end)});
     done_[i] = ranges.back().end;

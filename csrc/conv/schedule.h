@@ -30,11 +30,15 @@ struct RowRange {
 
 class Schedule {
  public:
+  // An empty schedule, which is done.
+  Schedule() = default;
+
   // `band`: rows of the input that come at a time.
   Schedule(std::vector<StepShape> steps, index_t height, index_t band);
 
   // Takes one more band of the input, if there is one. Returns for each step the rows that are to be
-  // computed now, at most a band and in the order of the steps.
+  // computed now, at most a band and in the order of the steps. The last step's do not go beyond a
+  // multiple of a band.
   std::vector<RowRange> advance();
 
   index_t input_rows() const { return input_; }
@@ -51,8 +55,8 @@ class Schedule {
   index_t available(int step) const;
 
   std::vector<StepShape> steps_;
-  index_t height_;
-  index_t band_;
+  index_t height_ = 0;
+  index_t band_ = 1;
   index_t input_ = 0;          // rows of the input so far
   std::vector<index_t> done_;  // rows of each step so far
 };

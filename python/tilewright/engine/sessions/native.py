@@ -47,6 +47,7 @@ class NativeSession:
         convolutions = list_convolutions(graph)
         self.spec = model.spec
         self._network = _build(convolutions, threads, isa)
+        self._stream = _core.ConvStream(self._network)
         size = 1024
         self.activation_bytes = self._network.tensor_bytes(size, size) / size**2
 
@@ -54,7 +55,7 @@ class NativeSession:
         """See `Session.run`."""
         result = self.new_result(batch.shape) if result is None else result
         try:
-            self._network.run(batch, result)
+            self._stream.run(batch, result)
         except ValueError as error:
             raise InferenceError(f"{self.spec.name} failed on a batch of shape {batch.shape}: {error}") from error
         return result
