@@ -69,7 +69,7 @@ Raises:
 constexpr const char* kAdvanceDoc = R"(Takes the next band of the input and computes what can be computed then.
 
 Args:
-    rows: float32 [planes, wanted, width], C-contiguous.
+    rows: float32 [planes, band, width], C-contiguous. The first `wanted` rows are read.
     result: float32 [output_channels, band * output_scale, width * output_scale], C-contiguous:
         memory for a band of the result. The last band fills only its first rows.
 
@@ -149,14 +149,13 @@ class PyStream {
   bool advance(const py::array& rows, py::array& result) {
     if (is_done()) throw py::value_error("the picture is done");
     const index_t scale = network_.output_scale();
-    const index_t in_rows = wanted();
     const index_t out_rows = band() * scale;
-    check_floats("rows", rows, {network_.planes(), in_rows, width_}, false);
+    check_floats("rows", rows, {network_.planes(), band(), width_}, false);
     check_floats("result", result, {network_.output_channels(), out_rows, width_ * scale}, true);
     const auto* in = static_cast<const float*>(rows.data());
     auto* out = static_cast<float*>(result.mutable_data());
     const py::gil_scoped_release release;
-    return stream_.advance({in, in_rows * width_}, {out, out_rows * width_ * scale});
+    return stream_.advance({in, band() * width_}, {out, out_rows * width_ * scale});
   }
 
   void run(const py::array& batch, py::array& result) {

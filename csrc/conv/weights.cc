@@ -34,7 +34,11 @@ AlignedFloats zeros(index_t count) {
   return packed;
 }
 
-index_t blocks(index_t outputs, index_t out_block) { return (outputs + out_block - 1) / out_block; }
+// Blocks for all channels of the output, those without weights included.
+index_t blocks(index_t outputs, index_t out_block) {
+  const index_t channels = (outputs + kChannelBlock - 1) / kChannelBlock * kChannelBlock;
+  return (channels + out_block - 1) / out_block;
+}
 
 }  // namespace
 
