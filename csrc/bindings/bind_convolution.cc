@@ -199,6 +199,8 @@ void bind_convolution(py::module_& module) {
            py::arg("residuals") = Residuals{}, kAddStepDoc)
       .def("tensor_bytes", &conv::Stream::tensor_bytes, py::arg("height"), py::arg("width"),
            "Returns the bytes of all tensors for a picture of this size.")
+      .def("band", &conv::Stream::band_of, py::arg("height"), py::arg("width"),
+           "Returns the rows that a stream takes at a time of a picture of this size.")
       .def_property_readonly("planes", &conv::Network::planes)
       .def_property_readonly("output_channels", &conv::Network::output_channels)
       .def_property_readonly("output_scale", &conv::Network::output_scale);

@@ -21,6 +21,15 @@ Raises:
     ValueError: The lengths admit no plan.
 )";
 
+constexpr const char* kBandsDoc = R"(Returns a plan of bands over the whole width, without overlap.
+
+It is for networks that keep what they need of the rows above. The last band extends beyond the
+bottom border if the height is not a multiple of ``rows``.
+
+Raises:
+    ValueError: An argument is out of range.
+)";
+
 constexpr const char* kSmallestTileDoc = R"(Returns the minimum tile size for pictures that need more than one tile.
 
 Raises:
@@ -68,6 +77,8 @@ void bind_plan(py::module_& module) {
              check_index(plan, index);
              return plan.tile(index);
            })
+      .def_property_readonly("is_bands", &TilePlan::is_bands, "Whether the plan was made by `bands`.")
+      .def_static("bands", &TilePlan::bands, py::arg("width"), py::arg("height"), py::arg("rows"), kBandsDoc)
       .def_static("smallest_tile", &TilePlan::smallest_tile, py::kw_only(), py::arg("halo"), py::arg("feather"),
                   py::arg("multiple"), kSmallestTileDoc);
 }

@@ -67,6 +67,10 @@ index_t Stream::tensor_bytes(const Network& network, index_t height, index_t wid
   return best_plan(network, height, width).floats * static_cast<index_t>(sizeof(float));
 }
 
+index_t Stream::band_of(const Network& network, index_t height, index_t width) {
+  return best_plan(network, height, width).band;
+}
+
 void Stream::start(index_t height, index_t width) {
   if (network_.steps().empty()) throw std::invalid_argument("the network has no steps");
   if (height < 1 || width < 1) throw std::invalid_argument("height and width must be at least 1");

@@ -52,6 +52,9 @@ class Stream {
   // Whether all rows of the result were computed.
   bool is_done() const { return schedule_.is_done(); }
 
+  // See band(), for a picture of this size.
+  static index_t band_of(const Network& network, index_t height, index_t width);
+
   // Bytes of all tensors for a picture of this size.
   static index_t tensor_bytes(const Network& network, index_t height, index_t width);
 

@@ -1,5 +1,6 @@
 #include "core/tile_plan.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -81,6 +82,18 @@ TilePlan::TilePlan(index_t width, index_t height, index_t tile_width, index_t ti
               std::to_string(multiple));
   x_ = plan_axis("width", width, tile_width, halo, feather, multiple);
   y_ = plan_axis("height", height, tile_height, halo, feather, multiple);
+}
+
+TilePlan TilePlan::bands(index_t width, index_t height, index_t rows) {
+  TilePlan plan(width, height, width, height, 0, 0, 1);
+  require(rows >= 1 && rows <= height, "rows must be 1 to the height, not " + std::to_string(rows));
+  plan.is_bands_ = true;
+  plan.tile_height_ = rows;
+  plan.y_.clear();
+  for (index_t begin = 0; begin < height; begin += rows) {
+    plan.y_.push_back(Span{begin, begin, std::min(begin + rows, height), 0, 0});
+  }
+  return plan;
 }
 
 Tile TilePlan::tile(index_t index) const {

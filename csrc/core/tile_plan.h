@@ -39,6 +39,14 @@ class TilePlan {
   TilePlan(index_t width, index_t height, index_t tile_width, index_t tile_height, index_t halo, index_t feather,
            index_t multiple);
 
+  // Bands of `rows` rows over the whole width, without overlap, for a network that keeps what it
+  // needs of the rows above. The last band extends beyond the bottom border if the height is not a
+  // multiple of `rows`.
+  static TilePlan bands(index_t width, index_t height, index_t rows);
+
+  // Whether the plan was made by bands().
+  bool is_bands() const { return is_bands_; }
+
   index_t width() const { return width_; }
   index_t height() const { return height_; }
   index_t tile_width() const { return tile_width_; }
@@ -71,6 +79,7 @@ class TilePlan {
   index_t halo_;
   index_t feather_;
   index_t multiple_;
+  bool is_bands_ = false;
   std::vector<Span> x_;
   std::vector<Span> y_;
 };

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tilewright.engine.sessions.base import Streaming
+
 
 class FakeSession:
     """A session that repeats every pixel ``spec.scale`` times along both axes.
@@ -29,6 +31,7 @@ class FakeSession:
     tensor_memory: Literal["host", "cuda"] = "host"
     runtime = "fake"
     ensemble = 1
+    streaming: Streaming | None = None
     tail = None
 
     def __init__(

@@ -41,7 +41,9 @@ class Pair:
         """Returns the last step's result in float64 for an image ``[planes, height, width]``."""
         results = []
         for inputs, bias, weights, activation, slope, residuals in self._steps:
-            parts = [image] if inputs is None else [enlarge(results[i]) if larger else results[i] for i, larger in inputs]
+            parts = (
+                [image] if inputs is None else [enlarge(results[i]) if larger else results[i] for i, larger in inputs]
+            )
             values = convolve(np.concatenate(parts).astype(np.float64), weights.astype(np.float64), bias)
             results.append(activate(values, activation, slope, [(results[i], factor) for i, factor in residuals]))
         return results[-1]

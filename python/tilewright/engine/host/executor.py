@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tilewright._core import TilePlan
 from tilewright.engine.buffers import BufferPool
+from tilewright.engine.host.stream_loop import StreamLoop
 from tilewright.engine.host.tile_loop import SLOTS, Slot, TileLoop
+from tilewright.engine.memory import default_memory_budget
 from tilewright.engine.planner import Demand, plan_tiles
+from tilewright.limits import NARROWEST
 
 if TYPE_CHECKING:
-    from tilewright._core import TilePlan
+    from collections.abc import Iterator
+
     from tilewright.engine.job import Job, PictureShape, TileLimits
-    from tilewright.engine.sessions.base import Session
+    from tilewright.engine.sessions.base import Session, Streaming
 
 
 class HostExecutor:
@@ -27,6 +33,11 @@ class HostExecutor:
 
     def plan(self, shape: PictureShape, session: Session, limits: TileLimits) -> TilePlan:
         """See `Executor.plan`."""
+        if limits.tile is None and session.streaming is not None:
+            plan = _bands(session.streaming, shape)
+            budget = limits.memory_budget or default_memory_budget()
+            if plan is not None and self.memory(shape, session, plan) <= budget:
+                return plan
         return plan_tiles(
             shape.width,
             shape.height,
@@ -38,21 +49,26 @@ class HostExecutor:
 
     def memory(self, shape: PictureShape, session: Session, plan: TilePlan) -> int:
         """See `Executor.memory`."""
+        if plan.is_bands:
+            return shape.width * shape.height * shape.pixel_bytes + _stream_bytes(session, shape, plan)
         tiles = _demand(session, shape).bytes_for(plan.tile_width, plan.tile_height, shape.width, session.spec.scale)
         return shape.width * shape.height * shape.pixel_bytes + tiles
 
     def run(self, job: Job, plan: TilePlan) -> None:
         """See `Executor.run`."""
         session = job.session
+        if plan.is_bands and session.streaming is not None:
+            streams = StreamLoop(job, plan, session.streaming)
+            with _network_thread() as network:
+                streams.run(network)
+            return
         loop = TileLoop(job, plan)
         shape = loop.batch_shape
         slots = [slot for slot in self._slots.take() if slot.session is session and slot.batch.shape == shape]
         while len(slots) < min(SLOTS, loop.total):
             slots.append(Slot(session, np.empty(shape, np.float32), session.new_result(shape)))
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="tilewright-network") as network:
-                # Starts the thread. If Ctrl-C came while it starts with a tile, nobody would wait for it.
-                network.submit(int).result()
+            with _network_thread() as network:
                 loop.run(network, slots)
         finally:
             self._slots.keep(slots)
@@ -60,6 +76,31 @@ class HostExecutor:
     def release_buffers(self) -> None:
         """See `Executor.release_buffers`."""
         self._slots.clear()
+
+
+@contextlib.contextmanager
+def _network_thread() -> Iterator[ThreadPoolExecutor]:
+    """Yields the thread that runs the network, and waits for it at the end."""
+    with ThreadPoolExecutor(1, thread_name_prefix="tilewright-network") as network:
+        # Starts the thread. If Ctrl-C came while it starts with a tile, nobody would wait for it.
+        network.submit(int).result()
+        yield network
+
+
+def _bands(streaming: Streaming, shape: PictureShape) -> TilePlan | None:
+    """Returns the bands of a picture; None if it is so narrow that tiles extend it."""
+    if min(shape.width, shape.height) < NARROWEST:
+        return None
+    return TilePlan.bands(shape.width, shape.height, streaming.band(shape.height, shape.width))
+
+
+def _stream_bytes(session: Session, shape: PictureShape, plan: TilePlan) -> int:
+    """Memory of the streams of colour and alpha, if there is alpha, and of their rows and results."""
+    assert session.streaming is not None
+    batch = (1, session.spec.planes, plan.tile_height, plan.tile_width)
+    buffers = 3 * 4 * math.prod(batch) + 2 * session.new_result(batch).nbytes
+    band = plan.tile_height * session.spec.scale * shape.width * session.spec.scale * shape.band_pixel_bytes
+    return session.streaming.stream_bytes(shape.height, shape.width) + buffers + band
 
 
 def _demand(session: Session, shape: PictureShape) -> Demand:

@@ -38,6 +38,58 @@ def device_memory(name: str) -> Iterator[None]:
         raise DeviceMemoryError(f"{name}: {error}") from error
 
 
+class RowStream(Protocol):
+    """A picture on its way through a network, in bands of rows from top to bottom.
+
+    The result is that of a run over the whole picture. A stream must not be used by two threads at
+    once.
+    """
+
+    @property
+    def wanted(self) -> int:
+        """Rows of the input that the next call of `advance` takes; 0 after the last ones."""
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all rows of the result were computed."""
+        ...
+
+    def advance(self, rows: NDArray[np.float32], result: NDArray[np.floating]) -> bool:
+        """Takes a band of the input and computes what can be computed then.
+
+        Args:
+            rows: ``[planes, band, width]``, C-contiguous; the first `wanted` rows are read.
+            result: Memory for a band of the result, with the planes and the scale of
+                `Session.new_result`.
+
+        Returns:
+            Whether the band of the result is complete. If not, the next call must get the same
+            memory.
+        """
+        ...
+
+
+class Streaming(Protocol):
+    """What a session offers that can run a picture in bands of rows instead of tiles."""
+
+    def band(self, height: int, width: int) -> int:
+        """Returns the rows of a band of a picture of this size."""
+        ...
+
+    def stream_bytes(self, height: int, width: int) -> int:
+        """Returns the memory that a stream takes for a picture of this size, in bytes."""
+        ...
+
+    def open_stream(self, height: int, width: int) -> RowStream:
+        """Begins a picture.
+
+        Raises:
+            MemoryError: There is not enough memory.
+        """
+        ...
+
+
 class Session(Protocol):
     """A network that is ready to run on one device.
 
@@ -52,6 +104,7 @@ class Session(Protocol):
         activation_bytes: Estimated memory of the runtime for each input pixel of a batch, in bytes.
         tail: Operations that the canvas still has to apply to results; None if results are
             finished.
+        streaming: Runs pictures in bands of rows; None if the network needs tiles.
     """
 
     spec: ModelSpec
@@ -62,6 +115,7 @@ class Session(Protocol):
     ensemble: int
     activation_bytes: float
     tail: Tail | None
+    streaming: Streaming | None
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
         """Runs the network on arrays in host memory.

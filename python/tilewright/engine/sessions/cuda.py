@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright._cuda import DeviceTensor, Stream
-    from tilewright.engine.sessions.base import Session
+    from tilewright.engine.sessions.base import Session, Streaming
     from tilewright.models.spec import Model
 
 _log = logging.getLogger("tilewright")
@@ -53,6 +53,7 @@ class CudaSession:
 
     device = "cuda"
     tensor_memory: Literal["host", "cuda"] = "cuda"
+    streaming: Streaming | None = None
     ensemble = 1
 
     def __init__(self, model: Model, *, precision: str, options: CudaOptions | None = None) -> None:

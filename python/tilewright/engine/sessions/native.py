@@ -13,9 +13,13 @@ from tilewright.engine.sessions.prepare import split_tail
 from tilewright.errors import InferenceError
 from tilewright.models.graph.convolutions import UnsupportedGraphError, list_convolutions
 
+# Width and height of a tile for which the memory per pixel is typical.
+_USUAL_SIDE = 512
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tilewright.engine.sessions.base import RowStream
     from tilewright.models.graph.convolutions import ConvolutionList
     from tilewright.models.spec import Model
 
@@ -46,10 +50,10 @@ class NativeSession:
         graph, self.tail = split_tail(model)
         convolutions = list_convolutions(graph)
         self.spec = model.spec
-        self._network = _build(convolutions, threads, isa)
-        self._stream = _core.ConvStream(self._network)
-        size = 1024
-        self.activation_bytes = self._network.tensor_bytes(size, size) / size**2
+        network = _build(convolutions, threads, isa)
+        self.streaming = _NativeStreaming(network)
+        self._stream = _core.ConvStream(network)
+        self.activation_bytes = network.tensor_bytes(_USUAL_SIDE, _USUAL_SIDE) / _USUAL_SIDE**2
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
         """See `Session.run`."""
@@ -63,6 +67,24 @@ class NativeSession:
     def new_result(self, shape: tuple[int, ...]) -> NDArray[np.floating]:
         """See `Session.new_result`."""
         return new_result(shape, self.spec, self.tail)
+
+
+class _NativeStreaming:
+    """See `tilewright.engine.sessions.base.Streaming`."""
+
+    def __init__(self, network: _core.ConvNetwork) -> None:
+        self._network = network
+
+    def band(self, height: int, width: int) -> int:
+        return self._network.band(height, width)
+
+    def stream_bytes(self, height: int, width: int) -> int:
+        return self._network.tensor_bytes(height, width)
+
+    def open_stream(self, height: int, width: int) -> RowStream:
+        stream = _core.ConvStream(self._network)
+        stream.start(height, width)
+        return stream
 
 
 def _build(convolutions: ConvolutionList, threads: int, isa: str | None) -> _core.ConvNetwork:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tilewright.engine.sessions.base import Streaming
     from tilewright.engine.sessions.prepare import RuntimeInput
     from tilewright.models.spec import Model
 
@@ -33,6 +34,7 @@ class OnnxRuntimeSession:
     tensor_memory: Literal["host", "cuda"] = "host"
     precision = "fp32"
     ensemble = 1
+    streaming: Streaming | None = None
 
     def __init__(self, model: Model, *, threads: int) -> None:
         """Opens the network.

@@ -17,6 +17,7 @@ from tilewright.runtimes import import_runtime, use_process
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tilewright.engine.sessions.base import Streaming
     from tilewright.models.spec import Model
 
 _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -51,6 +52,7 @@ class OpenVinoSession:
     device = "cpu"
     tensor_memory: Literal["host", "cuda"] = "host"
     ensemble = 1
+    streaming: Streaming | None = None
 
     def __init__(self, model: Model, *, precision: str, threads: int) -> None:
         """Compiles the network.

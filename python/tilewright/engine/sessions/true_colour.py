@@ -21,7 +21,7 @@ from tilewright.engine.sessions.base import finished_result, new_result
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tilewright.engine.sessions.base import Session
+    from tilewright.engine.sessions.base import Session, Streaming
     from tilewright.models.spec import Tail
 
 _SPACINGS = (1, 2, 4)
@@ -38,6 +38,7 @@ class TrueColourSession:
 
     tail: Tail | None = None
     tensor_memory: Literal["host", "cuda"] = "host"
+    streaming: Streaming | None = None
 
     def __init__(self, session: Session) -> None:
         """Wraps a session and takes over its device, runtime and precision."""

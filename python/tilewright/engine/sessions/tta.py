@@ -16,7 +16,7 @@ from tilewright.engine.sessions.base import finished_result, new_result
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tilewright.engine.sessions.base import Session
+    from tilewright.engine.sessions.base import Session, Streaming
     from tilewright.models.spec import Tail
 
 
@@ -29,6 +29,7 @@ class SelfEnsembleSession:
 
     tail: Tail | None = None
     tensor_memory: Literal["host", "cuda"] = "host"
+    streaming: Streaming | None = None
 
     def __init__(self, session: Session) -> None:
         """Wraps a session and takes over its spec, device, runtime and precision."""

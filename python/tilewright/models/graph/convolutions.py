@@ -6,7 +6,7 @@ and the additions that follow it; concatenations and enlargements become ways to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class Convolution:
     scale: int
     activation: str = "none"
     slope: NDArray[np.float32] | None = None
-    residuals: list[tuple[int, float]] | None = None
+    residuals: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class _Lowering:
                 raise _unsupported(node)
             scale = scales.pop()
         bias = np.zeros(len(weights), np.float32) if bias is None else bias.astype(np.float32)
-        step = Convolution(inputs, np.ascontiguousarray(weights, np.float32), bias, scale, residuals=[])
+        step = Convolution(inputs, np.ascontiguousarray(weights, np.float32), bias, scale)
         name = self._fuse(node.output[0], step)
         self._steps.append(step)
         self._values[name] = [Source(len(self._steps) - 1, len(weights))]
@@ -235,7 +235,9 @@ class _Lowering:
             return self._take([product])
         return self._attention(name, gate, kinds.get("Add"), step)
 
-    def _attention(self, name: str, gate: onnx.NodeProto, total: onnx.NodeProto | None, step: Convolution) -> str | None:
+    def _attention(
+        self, name: str, gate: onnx.NodeProto, total: onnx.NodeProto | None, step: Convolution
+    ) -> str | None:
         """Fuses ``(x + residual) * (sigmoid(x) - 0.5)``."""
         shifts = self._users.get(gate.output[0], [])
         if total is None or len(shifts) != 1 or shifts[0].op_type != "Sub":
@@ -254,7 +256,6 @@ class _Lowering:
 
     def _addition(self, name: str, users: list[onnx.NodeProto], step: Convolution) -> str | None:
         """Fuses ``x * factor + residual``, or the sum alone."""
-        assert step.residuals is not None
         if len(users) != 1 or len(step.residuals) == 2:
             return None
         factor, total, fused = 1.0, users[0], []
