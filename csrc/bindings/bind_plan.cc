@@ -16,6 +16,8 @@ Args:
     halo: Minimum context at inner edges, in pixels.
     feather: Width of the cross-fade between neighbouring tiles, in pixels.
     multiple: Tile origins are multiples of this.
+    grid: Tile origins are multiples of this too. Where there are several tiles, the picture's size,
+        rounded up to ``multiple``, and the tile's must differ by a multiple of it.
 
 Raises:
     ValueError: The lengths admit no plan.
@@ -58,9 +60,9 @@ void bind_plan(py::module_& module) {
       .def_readonly("y", &Tile::y);
 
   py::class_<TilePlan>(module, "TilePlan", kPlanDoc)
-      .def(py::init<index_t, index_t, index_t, index_t, index_t, index_t, index_t>(), py::arg("width"),
+      .def(py::init<index_t, index_t, index_t, index_t, index_t, index_t, index_t, index_t>(), py::arg("width"),
            py::arg("height"), py::kw_only(), py::arg("tile_width"), py::arg("tile_height"), py::arg("halo") = 0,
-           py::arg("feather") = 0, py::arg("multiple") = 1)
+           py::arg("feather") = 0, py::arg("multiple") = 1, py::arg("grid") = 1)
       .def_property_readonly("width", &TilePlan::width)
       .def_property_readonly("height", &TilePlan::height)
       .def_property_readonly("tile_width", &TilePlan::tile_width)
@@ -80,7 +82,7 @@ void bind_plan(py::module_& module) {
       .def_property_readonly("is_bands", &TilePlan::is_bands, "Whether the plan was made by `bands`.")
       .def_static("bands", &TilePlan::bands, py::arg("width"), py::arg("height"), py::arg("rows"), kBandsDoc)
       .def_static("smallest_tile", &TilePlan::smallest_tile, py::kw_only(), py::arg("halo"), py::arg("feather"),
-                  py::arg("multiple"), kSmallestTileDoc);
+                  py::arg("multiple"), py::arg("grid") = 1, kSmallestTileDoc);
 }
 
 }  // namespace tilewright::bindings

@@ -1,6 +1,7 @@
 #include "core/tile_plan.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -16,27 +17,32 @@ void require(bool condition, const std::string& message) {
 
 bool in_range(index_t value, index_t minimum) { return value >= minimum && value < kLengthLimit; }
 
-void require_margins(index_t halo, index_t feather, index_t multiple) {
+void require_margins(index_t halo, index_t feather, index_t multiple, index_t grid) {
   require(in_range(halo, 0), "halo must be 0 or more, not " + std::to_string(halo));
   require(in_range(feather, 0), "feather must be 0 or more, not " + std::to_string(feather));
   require(in_range(multiple, 1), "multiple must be 1 or more, not " + std::to_string(multiple));
+  require(in_range(grid, 1), "grid must be 1 or more, not " + std::to_string(grid));
 }
 
 index_t ceil_divide(index_t value, index_t divisor) { return (value + divisor - 1) / divisor; }
 
 std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_t halo, index_t feather,
-                            index_t multiple) {
+                            index_t multiple, index_t grid) {
   const index_t padded = ceil_divide(size, multiple) * multiple;
   if (tile >= padded) return {Span{0, 0, size, 0, 0}};
 
-  const index_t smallest = TilePlan::smallest_tile(halo, feather, multiple);
+  const index_t smallest = TilePlan::smallest_tile(halo, feather, multiple, grid);
   require(tile >= smallest, std::string("tile ") + name + " " + std::to_string(tile) + " is too small for halo " +
                                 std::to_string(halo) + ", feather " + std::to_string(feather) + ", multiple " +
                                 std::to_string(multiple) + ": use at least " + std::to_string(smallest));
 
-  // In units of `multiple`, so that every origin is a multiple of it.
-  const index_t last_origin = (padded - tile) / multiple;
-  const index_t max_step = (tile - 2 * halo - feather) / multiple;
+  // In units that every origin is a multiple of.
+  const index_t unit = std::lcm(multiple, grid);
+  require((padded - tile) % unit == 0, std::string("tile ") + name + " " + std::to_string(tile) + " and picture " + name +
+                                           " " + std::to_string(size) + " must differ by a multiple of " +
+                                           std::to_string(unit));
+  const index_t last_origin = (padded - tile) / unit;
+  const index_t max_step = (tile - 2 * halo - feather) / unit;
   const index_t steps = ceil_divide(last_origin, max_step);
 
   std::vector<Span> spans;
@@ -44,14 +50,14 @@ std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_
   index_t begin = 0;
   index_t lead = 0;
   for (index_t i = 0; i <= steps; ++i) {
-    const index_t origin = i * last_origin / steps * multiple;
+    const index_t origin = i * last_origin / steps * unit;
     if (i == steps) {
       spans.push_back(Span{origin, begin, size, lead, 0});
       break;
     }
     // The cross-fade is centred in the overlap, which keeps it as far as possible from both tiles'
     // cut edges.
-    const index_t next = (i + 1) * last_origin / steps * multiple;
+    const index_t next = (i + 1) * last_origin / steps * unit;
     const index_t overlap = origin + tile - next;
     const index_t end = next + (overlap - feather) / 2;
     spans.push_back(Span{origin, begin, end, lead, feather});
@@ -64,7 +70,7 @@ std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_
 }  // namespace
 
 TilePlan::TilePlan(index_t width, index_t height, index_t tile_width, index_t tile_height, index_t halo,
-                   index_t feather, index_t multiple)
+                   index_t feather, index_t multiple, index_t grid)
     : width_(width),
       height_(height),
       tile_width_(tile_width),
@@ -76,12 +82,12 @@ TilePlan::TilePlan(index_t width, index_t height, index_t tile_width, index_t ti
           "picture size must be 1 to 2^31-1, not " + std::to_string(width) + " x " + std::to_string(height));
   require(in_range(tile_width, 1) && in_range(tile_height, 1),
           "tile size must be 1 to 2^31-1, not " + std::to_string(tile_width) + " x " + std::to_string(tile_height));
-  require_margins(halo, feather, multiple);
+  require_margins(halo, feather, multiple, grid);
   require(tile_width % multiple == 0 && tile_height % multiple == 0,
           "tile size " + std::to_string(tile_width) + " x " + std::to_string(tile_height) + " must be a multiple of " +
               std::to_string(multiple));
-  x_ = plan_axis("width", width, tile_width, halo, feather, multiple);
-  y_ = plan_axis("height", height, tile_height, halo, feather, multiple);
+  x_ = plan_axis("width", width, tile_width, halo, feather, multiple, grid);
+  y_ = plan_axis("height", height, tile_height, halo, feather, multiple, grid);
 }
 
 TilePlan TilePlan::bands(index_t width, index_t height, index_t rows) {
@@ -105,11 +111,11 @@ double TilePlan::redundancy() const {
          (static_cast<double>(width_) * static_cast<double>(height_));
 }
 
-index_t TilePlan::smallest_tile(index_t halo, index_t feather, index_t multiple) {
-  require_margins(halo, feather, multiple);
+index_t TilePlan::smallest_tile(index_t halo, index_t feather, index_t multiple, index_t grid) {
+  require_margins(halo, feather, multiple, grid);
   // Evenly spaced origins are at least half the maximum step apart. Feathers must not touch even
   // then.
-  const index_t smallest = 2 * halo + feather + 2 * (feather + multiple);
+  const index_t smallest = 2 * halo + feather + 2 * (feather + std::lcm(multiple, grid));
   return ceil_divide(smallest, multiple) * multiple;
 }
 

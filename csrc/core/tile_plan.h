@@ -34,10 +34,11 @@ struct Tile {
 class TilePlan {
  public:
   // All lengths are in input pixels. `halo`: minimum context at inner edges. `feather`: cross-fade
-  // width. `multiple`: tile sizes and origins are multiples of it. Throws std::invalid_argument if
-  // the lengths admit no plan.
+  // width. `multiple`: tile sizes and origins are multiples of it. `grid`: origins are multiples of
+  // it too; where there are several tiles, the picture's size, rounded up to `multiple`, and the
+  // tile's differ by a multiple of it. Throws std::invalid_argument if the lengths admit no plan.
   TilePlan(index_t width, index_t height, index_t tile_width, index_t tile_height, index_t halo, index_t feather,
-           index_t multiple);
+           index_t multiple, index_t grid = 1);
 
   // Bands of `rows` rows over the whole width, without overlap, for a network that keeps what it
   // needs of the rows above. The last band extends beyond the bottom border if the height is not a
@@ -69,7 +70,7 @@ class TilePlan {
   // Minimum tile size for pictures that need more than one tile: it leaves room for a halo and a
   // feather on both sides, and for owned pixels between the feathers. Throws std::invalid_argument
   // if an argument is out of range.
-  static index_t smallest_tile(index_t halo, index_t feather, index_t multiple);
+  static index_t smallest_tile(index_t halo, index_t feather, index_t multiple, index_t grid = 1);
 
  private:
   index_t width_;

@@ -48,6 +48,7 @@ class TilePlan:
         halo: int = 0,
         feather: int = 0,
         multiple: int = 1,
+        grid: int = 1,
     ) -> None: ...
     @property
     def width(self) -> int: ...

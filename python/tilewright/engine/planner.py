@@ -110,7 +110,7 @@ def plan_tiles(
         return _fixed_plan(width, height, spec, spec.fixed_size)
     if tile is not None:
         wanted = _round_up(max(tile, _smallest_tile(spec)), spec.multiple_of)
-        return _plan(width, height, spec, min(wanted, _tile_for(width, spec)), min(wanted, _tile_for(height, spec)))
+        return _plan(width, height, spec, _on_grid(wanted, width, spec), _on_grid(wanted, height, spec))
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
     candidates = _candidates(width, height, spec, demand)
     pixels = max(width, NARROWEST) * max(height, NARROWEST)
@@ -195,6 +195,7 @@ def _plan(width: int, height: int, spec: ModelSpec, tile_width: int, tile_height
         halo=spec.halo,
         feather=spec.feather,
         multiple=spec.multiple_of,
+        grid=spec.grid,
     )
 
 
@@ -215,9 +216,23 @@ def _tile_for(size: int, spec: ModelSpec) -> int:
     return _round_up(max(size, spec.minimum, NARROWEST), spec.multiple_of)
 
 
+def _on_grid(length: int, size: int, spec: ModelSpec) -> int:
+    """Returns the least length of at least `length` with which all origins are on the grid.
+
+    Args:
+        length: A multiple of ``spec.multiple_of``.
+        size: Size of the picture.
+        spec: Spec of the network.
+    """
+    whole = _tile_for(size, spec)
+    if length >= whole:
+        return whole
+    return whole - (whole - length) // math.lcm(spec.multiple_of, spec.grid) * math.lcm(spec.multiple_of, spec.grid)
+
+
 def _smallest_tile(spec: ModelSpec) -> int:
     """Returns the shortest tile for pictures that do not fit into one tile."""
-    least = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of)
+    least = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of, grid=spec.grid)
     return _tile_for(least, spec)
 
 
@@ -252,6 +267,7 @@ def _axis_cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
     count = 2
     while cuts[-1][1] > smallest and size > overlap:
         length = max(smallest, _round_up(math.ceil((size + (count - 1) * overlap) / count), spec.multiple_of))
+        length = _on_grid(length, size, spec)
         if length < cuts[-1][1]:
             cuts.append((max(2, math.ceil((size - overlap) / (length - overlap))), length))
         # Beyond the first few, one more tile makes almost no difference.

@@ -27,6 +27,8 @@ class ModelSpec:
         dtype: Element type of input and output, ``"float32"`` or ``"float16"``.
         value_range: Values of black and white.
         multiple_of: Tile width and height must be multiples of this.
+        grid: Tile origins must be multiples of this, because results depend slightly on the position
+            of a pixel modulo it.
         minimum: Smallest tile width and height that the network accepts.
         fixed_size: ``(height, width)`` if the graph accepts no other size; None if it accepts any.
         receptive_radius: Radius of the receptive field, from the graph; None if it is unknown or
@@ -52,6 +54,7 @@ class ModelSpec:
     dtype: str = "float32"
     value_range: tuple[float, float] = (0.0, 1.0)
     multiple_of: int = 1
+    grid: int = 1
     minimum: int = 1
     fixed_size: tuple[int, int] | None = None
     receptive_radius: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +12,10 @@ from tilewright.engine.sessions.base import new_result
 from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.engine.sessions.prepare import split_tail
 from tilewright.errors import InferenceError
-from tilewright.models.graph.convolutions import UnsupportedGraphError, list_convolutions
+from tilewright.models.graph.convolutions import UnsupportedGraphError, exact_halo, list_convolutions
+
+# Side of the squares of results that Winograd's algorithm computes.
+_GRID = 4
 
 # Width and height of a tile for which the memory per pixel is typical.
 _USUAL_SIDE = 512
@@ -49,7 +53,9 @@ class NativeSession:
             raise UnsupportedGraphError(f"the layout of {model.spec.name} is not supported")
         graph, self.tail = split_tail(model)
         convolutions = list_convolutions(graph)
-        self.spec = model.spec
+        # A network whose tiles are cross-faded is not exact anyway.
+        halo = model.spec.halo if model.spec.feather else max(model.spec.halo, exact_halo(convolutions.steps))
+        self.spec = replace(model.spec, halo=halo, grid=_GRID)
         network = _build(convolutions, threads, isa)
         self.streaming = _NativeStreaming(network)
         self._stream = _core.ConvStream(network)

@@ -6,6 +6,7 @@ and the additions that follow it; concatenations and enlargements become ways to
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,22 @@ class ConvolutionList:
     offset: NDArray[np.float32]
     factor: NDArray[np.float32]
     steps: list[Convolution]
+
+
+def exact_halo(steps: list[Convolution]) -> int:
+    """Returns the context in input pixels beyond which nothing changes a result, not even by rounding.
+
+    Winograd's F(4x4, 3x3) computes squares of 4 x 4 results from 6 x 6 values. Terms of values that
+    a result does not depend on cancel only up to rounding. On the grid of the squares, that reaches
+    2 pixels per layer and at most 1 pixel more in total: the outermost result of a square reads 1
+    pixel beyond it, the outermost one of the neighbouring square, and that one reads 3 pixels more.
+    """
+    reach: list[float] = []
+    for step in steps:
+        own = 1.0 if step.inputs is None else (0.0 if step.weights.shape[2] == 1 else 2.0 / step.scale)
+        read = [each.step for each in step.inputs or []] + [each for each, _ in step.residuals]
+        reach.append(own + max((reach[each] for each in read), default=0.0))
+    return math.ceil(reach[-1]) + 1
 
 
 def list_convolutions(model: onnx.ModelProto) -> ConvolutionList:
@@ -291,7 +308,7 @@ class _Lowering:
     def _take(self, nodes: list[onnx.NodeProto]) -> str:
         """Marks nodes as fused; returns the name of the last one's output."""
         self._fused |= {id(node) for node in nodes}
-        return nodes[-1].output[0]
+        return str(nodes[-1].output[0])
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
