@@ -6,6 +6,9 @@ from typing import Literal, get_args
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "fp16"]
+Runtime = Literal["auto", "native", "openvino", "onnxruntime"]
+"""What runs networks on the CPU."""
+
 FetchUrls = Literal["off", "public"]
 
 Format = Literal["PNG", "JPG", "WEBP"]

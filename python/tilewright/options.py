@@ -124,6 +124,7 @@ def new_picture_upscaler(settings: Settings, options: NetworkOptions) -> Picture
     networks = Networks(
         options.get("device") or settings.device,
         threads=settings.threads,
+        runtime=settings.runtime,
         cache_dir=settings.cache_dir,
         overrides={model: spec} if spec else {},
         denoise={} if denoise is None else {model: str(denoise)},

@@ -17,7 +17,7 @@ from tilewright.cgroups import cpu_limit
 from tilewright.errors import SettingsError
 from tilewright.folders import user_folder
 from tilewright.limits import InputLimits
-from tilewright.literals import Compression, Device, FetchUrls, Precision
+from tilewright.literals import Compression, Device, FetchUrls, Precision, Runtime
 from tilewright.pricing import Price, PriceUnit
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Settings:
         model: Catalog name, path of an ONNX file, or ``"auto"`` for ``"tilewright-photo"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA.
+        runtime: What runs networks on the CPU: ``"native"`` (our own engine), ``"openvino"``,
+            ``"onnxruntime"``, or ``"auto"`` for the fastest one.
         tta: Whether to use self-ensemble (test-time augmentation): the network runs on all eight
             flips and rotations of each tile, and the results are averaged.
         true_colour: Whether results keep the low-frequency colours of their input.
@@ -95,6 +97,7 @@ class Settings:
     model: str = "auto"
     device: Device = "auto"
     precision: Precision = "auto"
+    runtime: Runtime = "auto"
     tta: bool = False
     true_colour: bool = False
     threads: int = field(default_factory=_usable_cpus)
@@ -139,6 +142,7 @@ class Settings:
             model=read.text("MODEL") or default.model,
             device=read.choice("DEVICE", get_args(Device), default.device),
             precision=read.choice("PRECISION", get_args(Precision), default.precision),
+            runtime=read.choice("RUNTIME", get_args(Runtime), default.runtime),
             tta=read.switch("TTA", default.tta),
             true_colour=read.switch("TRUE_COLOUR", default.true_colour),
             threads=read.count("THREADS", default.threads, maximum=_MAX_THREADS),

@@ -82,7 +82,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
     kernels_problem = _kernels_problem() if gpu_problem is None else gpu_problem
     device = "cpu" if settings.device == "cpu" or gpu_problem is not None else "cuda"
     openvino = _version("openvino")
-    runtime = "openvino" if openvino and device == "cpu" else "onnxruntime"
+    runtime, reason = _runtime(settings, device)
     return {
         "tilewright": importlib.metadata.version("tilewright"),
         "python": platform.python_version(),
@@ -97,6 +97,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "gpuProblem": gpu_problem,
         "gpuKernelsProblem": kernels_problem,
         "runtime": runtime,
+        "runtimeReason": reason,
         "precision": settings.precision,
         "bf16": _has_bf16() if openvino else False,
         "threads": settings.threads,
@@ -124,7 +125,7 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("pyvips", _pyvips_line(facts)),
         ("Device", _device_line(facts)),
         ("GPU", _gpu_line(facts)),
-        ("Runtime", facts["runtime"]),
+        ("Runtime", _runtime_line(facts)),
         ("Precision", _precision_line(facts)),
         ("Threads", str(facts["threads"])),
         ("Kernels", f"{facts['isa']} (available: {', '.join(facts['availableISAs'])})"),
@@ -154,6 +155,11 @@ def _gpu_line(facts: Mapping[str, Any]) -> str:
     if facts["gpuKernelsProblem"] is not None:
         return f"CUDA works, but tiles pass through host memory: {facts['gpuKernelsProblem']}"
     return "CUDA works, and tiles stay in GPU memory"
+
+
+def _runtime_line(facts: Mapping[str, Any]) -> str:
+    reason = facts["runtimeReason"]
+    return facts["runtime"] if reason is None else f"{facts['runtime']} ({reason})"
 
 
 def _precision_line(facts: Mapping[str, Any]) -> str:
@@ -235,6 +241,13 @@ def _budgets(settings: Settings, *, on_device: bool) -> dict[str, int]:
     else:
         usual, most = default_memory_budget(), extended_memory_budget()
     return {"memoryBudget": usual, "extendedMemoryBudget": most}
+
+
+def _runtime(settings: Settings, device: str) -> tuple[str, str | None]:
+    """Returns what runs networks, and why; on CUDA there is no choice."""
+    from tilewright.engine.sessions.select import preferred_runtime
+
+    return ("onnxruntime", None) if device == "cuda" else preferred_runtime(settings.runtime)
 
 
 def _has_bf16() -> bool:

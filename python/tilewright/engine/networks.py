@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tilewright.engine.report import Report
     from tilewright.engine.sessions.base import Session
+    from tilewright.literals import Runtime
     from tilewright.models.spec import Model
 
 _log = logging.getLogger("tilewright")
@@ -56,6 +57,7 @@ class Networks:
         device: str,
         *,
         threads: int,
+        runtime: Runtime = "auto",
         cache_dir: Path,
         overrides: Mapping[str | Path, Mapping[str, object]],
         denoise: Mapping[str | Path, str],
@@ -67,6 +69,7 @@ class Networks:
         Args:
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
             threads: Threads of a runtime on the CPU.
+            runtime: What runs networks on the CPU, see `Settings`.
             cache_dir: Folder for converted networks.
             overrides: For ONNX files, fields of `ModelSpec` that are given instead of inspected.
             denoise: Denoise levels of networks that do not use their default.
@@ -79,7 +82,7 @@ class Networks:
         """
         self.device = resolve_device(device)
         self._may_fall_back = device == "auto"
-        self._threads = threads
+        self._threads, self._runtime = threads, runtime
         self._cache_dir = cache_dir
         self._overrides = overrides
         self._denoise = {self._resolve(name): level for name, level in denoise.items()}
@@ -203,9 +206,11 @@ class Networks:
     def _open(self, model: Model, precision: str) -> Session:
         """Opens a network, on the CPU if CUDA cannot run it and was not requested by name."""
         try:
-            return open_session(model, device=self.device, precision=precision, threads=self._threads)
+            return open_session(
+                model, device=self.device, precision=precision, threads=self._threads, runtime=self._runtime
+            )
         except DeviceError as error:
             if self.device == "cpu" or not self._may_fall_back:
                 raise
             _log.warning("%s runs on the CPU: %s", model.spec.name, error)
-            return open_session(model, device="cpu", precision=precision, threads=self._threads)
+            return open_session(model, device="cpu", precision=precision, threads=self._threads, runtime=self._runtime)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from tilewright import _core
+from tilewright._core import ConvNetwork, ConvStream
 from tilewright.engine.sessions.base import new_result
 from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.engine.sessions.prepare import split_tail
@@ -21,9 +19,10 @@ _GRID = 4
 _USUAL_SIDE = 512
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    from tilewright.engine.sessions.base import RowStream
+    from tilewright.engine.sessions.base import RowStream, Streaming
     from tilewright.models.graph.convolutions import ConvolutionList
     from tilewright.models.spec import Model
 
@@ -57,8 +56,8 @@ class NativeSession:
         halo = model.spec.halo if model.spec.feather else max(model.spec.halo, exact_halo(convolutions.steps))
         self.spec = replace(model.spec, halo=halo, grid=_GRID)
         network = _build(convolutions, threads, isa)
-        self.streaming = _NativeStreaming(network)
-        self._stream = _core.ConvStream(network)
+        self.streaming: Streaming | None = _NativeStreaming(network)
+        self._stream = ConvStream(network)
         self.activation_bytes = network.tensor_bytes(_USUAL_SIDE, _USUAL_SIDE) / _USUAL_SIDE**2
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
@@ -78,7 +77,7 @@ class NativeSession:
 class _NativeStreaming:
     """See `tilewright.engine.sessions.base.Streaming`."""
 
-    def __init__(self, network: _core.ConvNetwork) -> None:
+    def __init__(self, network: ConvNetwork) -> None:
         self._network = network
 
     def band(self, height: int, width: int) -> int:
@@ -88,13 +87,13 @@ class _NativeStreaming:
         return self._network.tensor_bytes(height, width)
 
     def open_stream(self, height: int, width: int) -> RowStream:
-        stream = _core.ConvStream(self._network)
+        stream = ConvStream(self._network)
         stream.start(height, width)
         return stream
 
 
-def _build(convolutions: ConvolutionList, threads: int, isa: str | None) -> _core.ConvNetwork:
-    network = _core.ConvNetwork(convolutions.planes, threads=threads, isa=isa)
+def _build(convolutions: ConvolutionList, threads: int, isa: str | None) -> ConvNetwork:
+    network = ConvNetwork(convolutions.planes, threads=threads, isa=isa)
     network.set_input_transform(convolutions.offset.tolist(), convolutions.factor.tolist())
     for step in convolutions.steps:
         network.add_step(
