@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,8 +83,9 @@ def upscaler_for():
     """Returns a function that opens an Upscaler once for each set of arguments, as opening a network takes seconds."""
 
     @cache
-    def make(**arguments):
-        return Upscaler(settings=Settings.from_environment(), store="memory://tests", **arguments)
+    def make(runtime="auto", **arguments):
+        settings = replace(Settings.from_environment(), runtime=runtime)
+        return Upscaler(settings=settings, store="memory://tests", **arguments)
 
     return make
 

@@ -166,10 +166,10 @@ def test_nonfinite_tile_is_repeated_in_float32():
 
 
 def test_last_report_describes_the_task(upscaler_for):
-    upscaler = upscaler_for(device="cpu", tile=64)
-    raise_for_errors(upscaler.run(new_task(make_picture(70, 90, 4), 2, outputFormat="PNG")))
+    upscaler = upscaler_for(device="cpu", tile=96)
+    raise_for_errors(upscaler.run(new_task(make_picture(120, 160, 4), 2, outputFormat="PNG")))
     report = upscaler.last_report
-    assert (report.input_size, report.output_size, report.tile_size) == ((90, 70), (180, 140), (64, 64))
+    assert (report.input_size, report.output_size, report.tile_size) == ((160, 120), (320, 240), (96, 96))
     assert report.tiles > 6, "includes the tiles of the alpha channel"
     for stage in ("decode", "gather", "network", "blend", "encode", "store"):
         assert report.seconds[stage] > 0, stage

@@ -107,6 +107,7 @@ Tile TilePlan::tile(index_t index) const {
 }
 
 double TilePlan::redundancy() const {
+  if (is_bands_) return 1.0;  // rows below the picture are not computed
   return static_cast<double>(size()) * static_cast<double>(tile_width_) * static_cast<double>(tile_height_) /
          (static_cast<double>(width_) * static_cast<double>(height_));
 }

@@ -127,7 +127,7 @@ def test_info_without_optional_packages(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "openvino", None)
     assert main(["info", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["openvino"], facts["runtime"], facts["bf16"]) == (None, "onnxruntime", False)
+    assert (facts["openvino"], facts["runtime"], facts["bf16"]) == (None, "native", False)
     assert main(["info"]) == 0
     assert "install tilewright[cpu]" in capsys.readouterr().out
 
@@ -147,7 +147,8 @@ def test_info_when_nothing_can_be_loaded(monkeypatch, capsys):
     assert "onnxruntime cannot be loaded: gone" in out
 
 
-def test_plan(capsys):
+def test_plan(monkeypatch, capsys):
+    monkeypatch.setenv("TILEWRIGHT_RUNTIME", "openvino")
     assert main(["info", "--plan", "640x480", "--json", "-x", "2"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["input"], facts["output"], facts["tiles"], facts["redundancy"]) == ([640, 480], [1280, 960], 1, 1)
@@ -157,6 +158,19 @@ def test_plan(capsys):
     out = capsys.readouterr().out
     assert re.search(r"Tiles +\d+ of \d+ x \d+ pixels, in \d+ columns and \d+ rows", out)
     assert "a seam error of at most 1/255 in fp32" in out
+
+
+def test_plan_of_a_stream(monkeypatch, capsys):
+    monkeypatch.setenv("TILEWRIGHT_RUNTIME", "native")
+    arguments = ["info", "--plan", "5000x4001", "--model", "realesrgan-x4plus-anime"]
+    assert main([*arguments, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["runtime"], facts["bands"], facts["redundancy"], facts["seamError"]) == ("native", True, 1, 0)
+    assert (facts["tiles"] - 1) * facts["tileSize"][1] < 4001 <= facts["tiles"] * facts["tileSize"][1]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"Bands +\d+ of 5000 x \d+ pixels, one after another through all layers", out)
+    assert "; no seams" in out
 
 
 def test_plan_states_the_self_ensemble(monkeypatch, capsys):

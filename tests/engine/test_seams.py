@@ -9,12 +9,14 @@ import pytest
 
 from support.sampling import sampled
 from tilewright import Settings, Upscaler
-from tilewright.engine.sessions import select
 from tilewright.models.catalog import CATALOG
 from tilewright.testing import make_picture
 
 # Networks whose halo covers the whole receptive field.
 EXACT = ["tilewright-photo", "realesr-animevideov3", "span-x2-ch48", "span-x4-ch48", "waifu2x-upconv7-photo"]
+
+# Of these, the ones that the native engine runs.
+NATIVE = EXACT[:-1]
 
 # Networks that average over the tile. docs/models.md lists their largest seam errors with tiles of 200 pixels.
 AVERAGING = {"realcugan-se": 37, "realcugan-pro": 39, "waifu2x-cunet": 32}
@@ -25,30 +27,38 @@ def require_network(name):
         pytest.skip(f"{CATALOG[name].package} is not installed")
 
 
-@pytest.mark.parametrize("precision", ["fp32", "auto"])
-@pytest.mark.parametrize("name", EXACT)
-def test_exact_networks_give_the_same_bytes_for_any_tile_size(upscaler_for, name, precision):
+@pytest.mark.parametrize(
+    ("name", "runtime", "precision"),
+    [
+        *[(name, "native", "fp32") for name in NATIVE],
+        *[(name, "openvino", precision) for name in EXACT for precision in ("fp32", "auto")],
+    ],
+)
+def test_exact_networks_give_the_same_bytes_for_any_tile_size(upscaler_for, name, runtime, precision):
     """OpenVINO computes a pixel in the same way for every tile shape, in float32 and in bf16."""
     require_network(name)
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
     picture = make_picture(100, 140)
-    options = {"model": name, "device": "cpu", "precision": precision}
+    options = {"model": name, "device": "cpu", "precision": precision, "runtime": runtime}
     whole = upscaler_for(**options).upscale_array(picture, CATALOG[name].scale)
     for tile in (64, 71, 96):
         tiled = upscaler_for(**options, tile=tile).upscale_array(picture, CATALOG[name].scale)
         np.testing.assert_array_equal(tiled, whole, err_msg=f"tile {tile}")
 
 
-@pytest.mark.parametrize("name", EXACT)
-def test_exact_networks_give_the_same_bytes_on_onnxruntime_for_any_number_of_threads(monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "runtime"), [*[(name, "native") for name in NATIVE], *[(name, "onnxruntime") for name in EXACT]]
+)
+def test_exact_networks_give_the_same_bytes_for_any_number_of_threads(name, runtime):
     require_network(name)
-    monkeypatch.setattr(select, "_openvino_installed", lambda: False)
     picture = make_picture(70, 100)
     results = []
     for tile, threads in [(None, 1), (None, 2), (64, 2)]:
-        settings = replace(Settings.from_environment(), threads=threads)
+        settings = replace(Settings.from_environment(), threads=threads, runtime=runtime)
         upscaler = Upscaler(model=name, device="cpu", tile=tile, settings=settings, store="memory://threads")
         results.append(upscaler.upscale_array(picture, CATALOG[name].scale))
-        assert upscaler.session(factor=CATALOG[name].scale).runtime.startswith("onnxruntime")
+        assert upscaler.session(factor=CATALOG[name].scale).runtime.startswith(runtime)
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[1], results[2])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from tilewright.engine.sessions import select
 from tilewright.engine.sessions.cuda_host import CudaHostSession
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
 from tilewright.engine.sessions.select import open_session
+from tilewright.engine.sessions.speed import time_ratio
 from tilewright.errors import DeviceError, InferenceError, ModelError
 from tilewright.models.loader import load_model
 from tilewright.models.spec import Model, ModelSpec
@@ -65,12 +67,70 @@ def test_precision_fp32_is_obeyed(model):
 
 def test_without_openvino_onnxruntime_is_used_and_a_warning_is_logged_once(model, monkeypatch, caplog):
     monkeypatch.setattr(select, "_openvino_installed", lambda: False)
+    monkeypatch.setattr(select, "default_isa", lambda: "scalar")  # on which the native engine is not chosen
     select._recommend_openvino.cache_clear()
     with caplog.at_level(logging.WARNING, "tilewright"):
         for _ in range(2):
             session = open_session(model, device="cpu", precision="auto", threads=2)
     assert session.runtime.startswith("onnxruntime ")
     assert caplog.text.count("install tilewright[cpu]") == 1
+
+
+@pytest.fixture
+def bf16(monkeypatch):
+    """A CPU with bf16, on which OpenVINO has opened a session of the precision that is set."""
+    pytest.importorskip("openvino")
+    session = SimpleNamespace(precision="bf16")
+    monkeypatch.setattr(select, "default_isa", lambda: "avx512")
+    monkeypatch.setattr("tilewright.engine.sessions.openvino.cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(select, "_open_on_openvino", lambda *_: session)
+    return session
+
+
+@pytest.mark.parametrize(("ratio", "is_native"), [(0.79, False), (0.81, True)])
+def test_bf16_on_openvino_is_chosen_if_it_is_measured_to_be_much_faster(model, bf16, monkeypatch, ratio, is_native):
+    compared = []
+    monkeypatch.setattr(select, "time_ratio", lambda *sessions: compared.append(sessions) or ratio)
+    session = open_session(model, device="cpu", precision="auto", threads=1)
+    assert session.runtime == "native" if is_native else session is bf16
+    assert [(other is bf16, native.runtime) for other, native in compared] == [(True, "native")]
+
+
+def test_nothing_is_measured_in_float32(model, bf16, monkeypatch):
+    monkeypatch.setattr(select, "time_ratio", lambda *_: pytest.fail("measured"))
+    assert open_session(model, device="cpu", precision="fp32", threads=1).runtime == "native"
+    bf16.precision = "fp32"  # the network fails the gate
+    assert open_session(model, device="cpu", precision="auto", threads=1).runtime == "native"
+
+
+def test_network_that_the_engine_does_not_support_runs_elsewhere_or_is_an_error_that_says_why(bf16, monkeypatch):
+    monkeypatch.setattr(select, "time_ratio", lambda *_: pytest.fail("measured"))
+    other = load_model("realcugan-se", 2, cache_dir=Settings.from_environment().cache_dir)
+    assert open_session(other, device="cpu", precision="auto", threads=1) is bf16
+    with pytest.raises(ModelError, match=r"operator \w+.* is not supported"):
+        open_session(other, device="cpu", precision="auto", threads=1, runtime="native")
+
+
+def test_runtime_that_is_chosen_and_not_installed_is_an_error(model, monkeypatch):
+    monkeypatch.setattr(select, "_openvino_installed", lambda: False)
+    with pytest.raises(DeviceError, match=r"runtime 'openvino' is not installed: install tilewright\[cpu\]"):
+        open_session(model, device="cpu", precision="auto", threads=1, runtime="openvino")
+
+
+def test_time_ratio_takes_the_fastest_runs_after_a_warm_up(model, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("tilewright.engine.sessions.speed.time.perf_counter", lambda: clock[0])
+
+    class Session:
+        spec = model.spec
+
+        def __init__(self, *seconds):
+            self._seconds = iter(seconds)
+
+        def run(self, _):
+            clock[0] += next(self._seconds)
+
+    assert time_ratio(Session(0.1, 5, 3, 4), Session(0.2, 2, 4, 3)) == pytest.approx(1.5)
 
 
 def test_cuda_that_cannot_run_is_an_error_instead_of_a_fallback_to_the_cpu(model):
@@ -236,8 +296,9 @@ def test_network_gets_bgr_if_the_spec_says_so(tmp_path):
 def test_long_network_runs_on_onnxruntime(model, monkeypatch):
     """OpenVINO compiles a network in time that grows with the square of its number of nodes."""
     pytest.importorskip("openvino")
-    assert not isinstance(open_session(model, device="cpu", precision="fp32", threads=1), OnnxRuntimeSession)
+    options = {"device": "cpu", "threads": 1, "runtime": "openvino"}
+    assert not isinstance(open_session(model, precision="fp32", **options), OnnxRuntimeSession)
     monkeypatch.setattr("tilewright.engine.sessions.openvino.MAX_NODES", 30)
     for precision in ("auto", "fp32"):
-        session = open_session(model, device="cpu", precision=precision, threads=1)
+        session = open_session(model, precision=precision, **options)
         assert isinstance(session, OnnxRuntimeSession)

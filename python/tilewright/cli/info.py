@@ -120,7 +120,8 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("ONNX Runtime", facts["onnxruntime"] or "cannot be loaded; reinstall tilewright"),
         (
             "OpenVINO",
-            facts["openvino"] or "not installed; it is 1.4 to 3 times faster on CPUs: install tilewright[cpu]",
+            facts["openvino"]
+            or "not installed; it runs networks that the native engine does not support: install tilewright[cpu]",
         ),
         ("pyvips", _pyvips_line(facts)),
         ("Device", _device_line(facts)),
@@ -167,7 +168,7 @@ def _precision_line(facts: Mapping[str, Any]) -> str:
         if facts["precision"] == "auto":
             return "fp16 for networks whose result agrees with fp32 when opened, else fp32"
         return str(facts["precision"])
-    if facts["precision"] == "fp32" or facts["runtime"] != "openvino":
+    if facts["precision"] == "fp32" or "openvino" not in facts["runtime"]:
         return "fp32"
     if not facts["bf16"]:
         return "fp32; this CPU has no bf16"
@@ -247,7 +248,13 @@ def _runtime(settings: Settings, device: str) -> tuple[str, str | None]:
     """Returns what runs networks, and why; on CUDA there is no choice."""
     from tilewright.engine.sessions.select import preferred_runtime
 
-    return ("onnxruntime", None) if device == "cuda" else preferred_runtime(settings.runtime)
+    if device == "cuda":
+        return "onnxruntime", None
+    try:
+        runtimes, reason = preferred_runtime(settings.runtime, settings.precision)
+    except DeviceError as error:
+        return settings.runtime, str(error)
+    return " or ".join(runtimes), reason
 
 
 def _has_bf16() -> bool:

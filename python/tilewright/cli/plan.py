@@ -10,6 +10,8 @@ from tilewright.upscaler import Upscaler
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tilewright.models.spec import ModelSpec
+
 
 def plan_facts(
     size: tuple[int, int], factor: int, model: str | None, denoise: str | None, tile: int | None
@@ -38,16 +40,22 @@ def plan_facts(
         "input": [width, height],
         "output": [width * factor, height * factor],
         "tiles": len(plan),
+        "bands": plan.is_bands,
         "columns": plan.columns,
         "rows": plan.rows,
         "tileSize": [plan.tile_width, plan.tile_height],
         "halo": plan.halo,
         "feather": plan.feather,
         "redundancy": round(plan.redundancy, 4),
-        "seamError": 0 if not spec.feather and spec.receptive_radius == spec.halo else spec.seam_error,
+        "seamError": 0 if plan.is_bands or _is_exact(spec) else spec.seam_error,
         "memory": found.memory,
         "seconds": float(f"{found.seconds:.3g}"),
     }
+
+
+def _is_exact(spec: ModelSpec) -> bool:
+    """Whether tiles give the same result as the whole picture."""
+    return not spec.feather and spec.receptive_radius is not None and spec.receptive_radius <= spec.halo
 
 
 def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -55,7 +63,7 @@ def plan_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Network", _network(facts)),
         ("Picture", "{} x {} -> {} x {}".format(*facts["input"], *facts["output"])),
-        ("Tiles", _tiles(facts)),
+        ("Bands" if facts["bands"] else "Tiles", _tiles(facts)),
         ("Halo", f"{facts['halo']} pixels, feather {facts['feather']}; {_seams(facts)}"),
         ("Redundancy", f"{facts['redundancy']:.3f} pixels computed for each one needed"),
         ("Memory", f"{facts['memory'] / 2**20:.0f} MiB beyond the loaded network, written as PNG"),
@@ -71,13 +79,15 @@ def _network(facts: Mapping[str, Any]) -> str:
 
 def _tiles(facts: Mapping[str, Any]) -> str:
     size = "{} x {}".format(*facts["tileSize"])
+    if facts["bands"]:
+        return f"{facts['tiles']} of {size} pixels, one after another through all layers"
     if facts["tiles"] == 1:
         return f"one, of {size} pixels"
     return f"{facts['tiles']} of {size} pixels, in {facts['columns']} columns and {facts['rows']} rows"
 
 
 def _seams(facts: Mapping[str, Any]) -> str:
-    if facts["tiles"] == 1:
+    if facts["tiles"] == 1 or facts["bands"]:
         return "no seams"
     if facts["seamError"] == 0:
         return "exact: the same result as with one tile"

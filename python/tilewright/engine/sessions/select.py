@@ -12,6 +12,7 @@ from tilewright.engine.sessions.cuda_check import cuda_problem, kernels_problem
 from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
 from tilewright.engine.sessions.precision import PROBE_SIZE
+from tilewright.engine.sessions.speed import time_ratio
 from tilewright.errors import DeviceError
 from tilewright.models.probe import probe_batch
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from tilewright.models.spec import Model
 
 _log = logging.getLogger("tilewright")
+
+# Time in bf16, relative to that in float32, below which bf16 is preferred.
+_WORTHWHILE = 0.8
 
 
 def resolve_device(device: str) -> str:
@@ -42,30 +46,37 @@ def resolve_device(device: str) -> str:
     return "cpu"
 
 
-def preferred_runtime(runtime: Runtime) -> tuple[str, str]:
-    """Returns what runs the networks on the CPU that it supports, and why.
+def preferred_runtime(runtime: Runtime, precision: str = "auto") -> tuple[tuple[str, ...], str]:
+    """Returns what runs the networks on the CPU, and why.
 
-    Our own engine computes in float32. On a CPU with bf16, OpenVINO is faster in bf16. Without bf16,
-    the engine takes 0.3 to 0.5 of OpenVINO's time for the networks of the catalog (on a Zen 3 with
-    AVX2).
+    Our own engine computes in float32, where it is the fastest: it takes 0.3 to 0.5 of OpenVINO's
+    time for the networks of the catalog (on a Zen 3 with AVX2). OpenVINO in bf16 may be faster, which
+    depends on the CPU, so that is measured when a network is opened.
 
     Args:
         runtime: See `tilewright.Settings`.
+        precision: ``"auto"`` or ``"fp32"``.
 
     Returns:
-        ``"native"``, ``"openvino"`` or ``"onnxruntime"``, and the reason as a phrase.
+        The runtimes to open, of which the fastest is kept: ``"native"``, ``"openvino"`` or
+        ``"onnxruntime"``. The reason is a phrase.
+
+    Raises:
+        DeviceError: OpenVINO was chosen and is not installed.
     """
+    has_openvino = _openvino_installed()
+    if runtime == "openvino" and not has_openvino:
+        raise DeviceError("runtime 'openvino' is not installed: install tilewright[cpu]", parameter="runtime")
     if runtime != "auto":
-        return runtime, "chosen by TILEWRIGHT_RUNTIME"
-    installed = "openvino" if _openvino_installed() else "onnxruntime"
+        return (runtime,), "chosen by TILEWRIGHT_RUNTIME"
     if default_isa() == "scalar":
-        return installed, "the native engine needs AVX2 to be faster"
-    if installed == "openvino":
+        return ("openvino" if has_openvino else "onnxruntime",), "the native engine needs AVX2 to be faster"
+    if precision == "auto" and has_openvino:
         from tilewright.engine.sessions.openvino import cpu_has_bf16
 
         if cpu_has_bf16():
-            return installed, "this CPU computes in bf16"
-    return "native", "the fastest in float32"
+            return ("native", "openvino"), "this CPU has bf16, so the faster one is measured for each network"
+    return ("native",), "the fastest in float32"
 
 
 def open_session(model: Model, *, device: str, precision: str, threads: int, runtime: Runtime = "auto") -> Session:
@@ -79,26 +90,43 @@ def open_session(model: Model, *, device: str, precision: str, threads: int, run
         runtime: What runs networks on the CPU, see `preferred_runtime`.
 
     Raises:
-        DeviceError: The device cannot run the network, or not in this precision.
+        DeviceError: The device cannot run the network, or not in this precision, or the runtime is
+            not installed.
         ModelError: The runtime does not accept the file.
     """
     if device == "cuda":
         return _open_on_cuda(model, precision)
     if precision == "fp16":
         raise DeviceError("precision 'fp16' requires CUDA; this network runs on the CPU", parameter="precision")
-    if preferred_runtime(runtime)[0] == "native":
-        from tilewright.engine.sessions.native import NativeSession
-        from tilewright.models.graph.convolutions import UnsupportedGraphError
-
-        try:
-            return NativeSession(model, threads=threads)
-        except UnsupportedGraphError as error:
-            if runtime == "native":
-                raise
-            _log.info("%s does not run on the native engine: %s", model.spec.name, error)
+    runtimes, _ = preferred_runtime(runtime, precision)
+    native = _open_on_native(model, threads, required=runtime == "native") if "native" in runtimes else None
+    if native is not None and len(runtimes) == 1:
+        return native
     if runtime == "onnxruntime":
         return OnnxRuntimeSession(model, threads=threads)
-    return _open_on_openvino(model, precision, threads)
+    other = _open_on_openvino(model, precision, threads)
+    # float32 is as fast or more exact, unless bf16 saves much time.
+    if native is None or (other.precision == "bf16" and time_ratio(other, native) < _WORTHWHILE):
+        return other
+    return native
+
+
+def _open_on_native(model: Model, threads: int, *, required: bool) -> Session | None:
+    """Opens a network on our own engine; returns None if the engine does not support it.
+
+    Raises:
+        UnsupportedGraphError: The engine does not support it and is required.
+    """
+    from tilewright.engine.sessions.native import NativeSession
+    from tilewright.models.graph.convolutions import UnsupportedGraphError
+
+    try:
+        return NativeSession(model, threads=threads)
+    except UnsupportedGraphError as error:
+        if required:
+            raise
+        _log.info("%s does not run on the native engine: %s", model.spec.name, error)
+        return None
 
 
 def _open_on_openvino(model: Model, precision: str, threads: int) -> Session:
