@@ -46,6 +46,25 @@ Raises:
     ValueError: A step does not exist, sizes do not match, or no kernel supports the combination.
 )";
 
+constexpr const char* kRescaleDoc = R"(Reduces the result by a separable filter.
+
+Along each axis, with m counting pixels of the network's input, result ``scale * m + i`` is the sum
+over t of ``weights[i, t] * source[source_scale * m + first + t]``. Beyond the border, the edge pixels
+of the source are repeated.
+
+Args:
+    source_scale: Scale of the source relative to the network's input.
+    weights: float32 [scale, taps], where ``scale`` is that of the result; at most 32 taps.
+    first: Place of the first tap, -32 to 32.
+    shuffles: Whether the source is the last step's output after a pixel shuffle by ``source_scale``, with
+        channels in the order plane, row, column.
+    adds_image: Whether the network's input, enlarged by repeating pixels, is added to the source.
+
+Raises:
+    TypeError: The weights are not float32.
+    ValueError: The arguments contradict each other or the last step.
+)";
+
 constexpr const char* kStreamDoc = R"(A picture on its way through a network, in bands of rows from top to bottom.
 
 The result is that of a run over the whole picture, with the memory of a few bands. A stream must
@@ -112,8 +131,8 @@ using Inputs = std::vector<std::pair<int, bool>>;
 using Residuals = std::vector<std::pair<int, float>>;
 
 int add_step(conv::Network& network, const std::optional<Inputs>& inputs, const py::array& weights,
-              std::vector<float> bias, const std::string& activation, std::vector<float> slope,
-              const Residuals& residuals) {
+             std::vector<float> bias, const std::string& activation, std::vector<float> slope,
+             const Residuals& residuals) {
   if (element_code(weights) != "f4") throw_dtype("weights", "float32", weights);
   if (weights.ndim() != 4 || weights.shape(2) != weights.shape(3)) {
     throw py::value_error("weights must have shape [outputs, inputs, side, side]");
@@ -130,6 +149,17 @@ int add_step(conv::Network& network, const std::optional<Inputs>& inputs, const 
   step.slope = std::move(slope);
   for (const auto& [number, scale] : residuals) step.residuals.push_back({number, scale});
   return network.add_step(step);
+}
+
+void set_rescale(conv::Network& network, index_t source_scale, const py::array& weights, index_t first, bool shuffles,
+                 bool adds_image) {
+  if (element_code(weights) != "f4") throw_dtype("weights", "float32", weights);
+  if (weights.ndim() != 2) throw py::value_error("weights must have shape [scale, taps]");
+  check_contiguous("weights", weights, {weights.shape(0), weights.shape(1)}, false);
+  const auto* values = static_cast<const float*>(weights.data());
+  conv::Rescale rescale{source_scale, weights.shape(0), first, weights.shape(1), {}, shuffles, adds_image};
+  rescale.weights.assign(values, values + weights.size());
+  network.set_rescale(rescale);
 }
 
 // A stream and the shape of its picture.
@@ -194,9 +224,11 @@ void bind_convolution(py::module_& module) {
       .def(py::init(&make_network), py::arg("planes"), py::kw_only(), py::arg("threads"), py::arg("isa") = py::none())
       .def("set_input_transform", &conv::Network::set_input_transform, py::arg("offset"), py::arg("factor"),
            "Sets the values per plane that make the first layer's input: ``(batch + offset) * factor``.")
-      .def("add_step", &add_step, py::arg("inputs"), py::kw_only(), py::arg("weights"),
-           py::arg("bias"), py::arg("activation") = "none", py::arg("slope") = std::vector<float>{},
-           py::arg("residuals") = Residuals{}, kAddStepDoc)
+      .def("add_step", &add_step, py::arg("inputs"), py::kw_only(), py::arg("weights"), py::arg("bias"),
+           py::arg("activation") = "none", py::arg("slope") = std::vector<float>{}, py::arg("residuals") = Residuals{},
+           kAddStepDoc)
+      .def("set_rescale", &set_rescale, py::kw_only(), py::arg("source_scale"), py::arg("weights"), py::arg("first"),
+           py::arg("shuffles"), py::arg("adds_image"), kRescaleDoc)
       .def("tensor_bytes", &conv::Stream::tensor_bytes, py::arg("height"), py::arg("width"),
            "Returns the bytes of all tensors for a picture of this size.")
       .def("band", &conv::Stream::band_of, py::arg("height"), py::arg("width"),

@@ -1,4 +1,8 @@
 // Bias, activation and residuals of a result, and its place in the output. Part of kernels-inl.h.
+#pragma once
+
+#include "conv/vector-inl.h"
+
 namespace tilewright::conv::TILEWRIGHT_NAMESPACE {
 namespace {
 

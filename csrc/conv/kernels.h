@@ -4,6 +4,7 @@
 // output value depends only on the task, not on how it is divided.
 #pragma once
 
+#include "conv/rescale.h"
 #include "conv/types.h"
 #include "core/isa.h"
 #include "core/isa_targets.h"
@@ -25,6 +26,11 @@ struct Kernels {
   // Direct convolution 3x3 of a picture. The work items are rows.
   void (*image)(const ImageTask& task, index_t first, index_t count, float* scratch);
   index_t (*pixel_scratch)(index_t depth);
+
+  // Reduction of the result. The work items are rows of the network's input. `scratch` holds
+  // rescale_scratch() floats, aligned to 64 bytes.
+  void (*rescale)(const RescaleTask& task, index_t first, index_t count, float* scratch);
+  index_t (*rescale_scratch)(const RescaleTask& task);
 };
 
 const Kernels& kernels(Isa isa);

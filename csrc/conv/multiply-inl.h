@@ -1,4 +1,8 @@
 // The matrix product of all convolutions. Part of kernels-inl.h.
+#pragma once
+
+#include "conv/vector-inl.h"
+
 namespace tilewright::conv::TILEWRIGHT_NAMESPACE {
 namespace {
 

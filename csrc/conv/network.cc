@@ -1,12 +1,16 @@
 #include "conv/network.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 namespace tilewright::conv {
 namespace {
+
+// Taps of a rescale, and their distance: kernels have room for so many beyond the border.
+constexpr index_t kMaxTaps = 32;
 
 index_t round_up(index_t value, index_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -48,6 +52,7 @@ index_t Network::scale_of(const Step& added) const {
 }
 
 void Network::check(const Step& added) const {
+  if (rescale_) throw std::invalid_argument("no step can follow the rescale");
   const Weights& weights = added.weights;
   const index_t scale = scale_of(added);
   index_t inputs = added.inputs.empty() ? planes_ : 0;
@@ -78,6 +83,41 @@ void Network::check(const Step& added) const {
       throw std::invalid_argument("a residual must have the size of the output");
     }
   }
+}
+
+void Network::set_rescale(const Rescale& rescale) {
+  if (steps_.empty()) throw std::invalid_argument("a rescale needs a step");
+  const PackedStep& last = steps_.back();
+  if (rescale.from < 1 || rescale.to < 1 || rescale.taps < 1) {
+    throw std::invalid_argument("from, to and the number of taps must be at least 1");
+  }
+  if (static_cast<index_t>(rescale.weights.size()) != rescale.to * rescale.taps) {
+    throw std::invalid_argument("weights must have one row for each of `to` results");
+  }
+  if (std::abs(rescale.first) > kMaxTaps || rescale.taps > kMaxTaps)
+    throw std::invalid_argument("the filter is too long");
+  if (last.scale != (rescale.shuffles ? 1 : rescale.from)) {
+    throw std::invalid_argument("from contradicts the scale of the last step");
+  }
+  if (rescale.shuffles && last.outputs % (rescale.from * rescale.from) != 0) {
+    throw std::invalid_argument("the last step has no whole planes to shuffle");
+  }
+  rescale_ = rescale;
+  if (rescale.adds_image && output_channels() != planes_) {
+    rescale_.reset();
+    throw std::invalid_argument("the input and the result must have the same number of planes");
+  }
+}
+
+index_t Network::output_channels() const {
+  if (steps_.empty()) return 0;
+  const index_t outputs = steps_.back().outputs;
+  return rescale_ && rescale_->shuffles ? outputs / (rescale_->from * rescale_->from) : outputs;
+}
+
+index_t Network::output_scale() const {
+  if (steps_.empty()) return 1;
+  return rescale_ ? rescale_->to : steps_.back().scale;
 }
 
 int Network::add_step(const Step& added) {

@@ -3,10 +3,12 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "conv/aligned.h"
 #include "conv/kernels.h"
+#include "conv/rescale.h"
 #include "conv/schedule.h"
 #include "conv/thread_pool.h"
 #include "conv/types.h"
@@ -68,14 +70,19 @@ class Network {
   // No stream may exist yet.
   int add_step(const Step& step);
 
+  // Reduces the last step's output. Throws std::invalid_argument if the lengths contradict each other
+  // or the last step. No step may be added after that.
+  void set_rescale(const Rescale& rescale);
+
   index_t planes() const { return planes_; }
   const std::vector<float>& offset() const { return offset_; }
   const std::vector<float>& factor() const { return factor_; }
   const std::vector<PackedStep>& steps() const { return steps_; }
   const PackedStep& step(int number) const;
   const Kernels& kernels() const { return kernels_; }
-  index_t output_channels() const { return steps_.empty() ? 0 : steps_.back().outputs; }
-  index_t output_scale() const { return steps_.empty() ? 1 : steps_.back().scale; }
+  const std::optional<Rescale>& rescale() const { return rescale_; }
+  index_t output_channels() const;
+  index_t output_scale() const;
 
   // What streams share while they run: the threads, and scratch space for each of them.
   struct Workers {
@@ -97,6 +104,7 @@ class Network {
   const Kernels& kernels_;
   std::unique_ptr<Workers> workers_;
   std::vector<PackedStep> steps_;
+  std::optional<Rescale> rescale_;
 };
 
 }  // namespace tilewright::conv

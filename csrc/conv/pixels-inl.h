@@ -3,6 +3,11 @@
 //
 // The inputs of kGroup adjacent pixels are gathered as rows of a matrix and multiplied by the
 // weights.
+#pragma once
+
+#include "conv/epilogue-inl.h"
+#include "conv/multiply-inl.h"
+
 namespace tilewright::conv::TILEWRIGHT_NAMESPACE {
 namespace {
 

@@ -41,8 +41,8 @@ Placement share_memory(const std::vector<Placed>& steps) {
     std::vector<bool> is_free(placement.floats.size(), true);
     for (std::size_t earlier = 0; earlier < i; ++earlier) {
       // A residual of another size has other rows, so its memory cannot be written at the same time.
-      const bool ends_here = last[earlier] == i && !contains(steps[i].inputs, earlier) &&
-                             steps[earlier].floats == steps[i].floats;
+      const bool ends_here =
+          last[earlier] == i && !contains(steps[i].inputs, earlier) && steps[earlier].floats == steps[i].floats;
       if (last[earlier] >= i && !ends_here) is_free[placement.slots[earlier]] = false;
     }
     std::optional<std::size_t> slot = most_similar(placement, is_free, steps[i].floats);

@@ -1,9 +1,9 @@
 // Convolution kernels for every CPU: vectors of four numbers, which the compiler maps to the
 // instructions that all CPUs of an architecture have (SSE2, NEON).
-#include "conv/kernels.h"
-
 #include <algorithm>
 #include <cstring>
+
+#include "conv/kernels.h"
 
 #if defined(__aarch64__)
 #include <arm_neon.h>

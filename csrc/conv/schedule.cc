@@ -12,6 +12,8 @@ bool Schedule::is_done() const { return steps_.empty() || done_.back() == height
 
 index_t Schedule::available(int step) const { return step < 0 ? input_ : done_[static_cast<std::size_t>(step)]; }
 
+index_t Schedule::scale_of(int step) const { return step < 0 ? 1 : steps_[static_cast<std::size_t>(step)].scale; }
+
 std::vector<RowRange> Schedule::advance() {
   input_ = std::min(height_, input_ + band_);
   std::vector<RowRange> ranges;
@@ -19,9 +21,9 @@ std::vector<RowRange> Schedule::advance() {
     const StepShape& step = steps_[i];
     const index_t height = height_ * step.scale;
     index_t ready = height;
-    for (const Dependency& input : step.inputs) {
-      const index_t rows_above = available(input.step) << input.enlarge;
-      if (rows_above < height) ready = std::min(ready, rows_above - step.below);
+    for (const int input : step.inputs) {
+      const index_t rows_above = available(input) * step.scale / scale_of(input);
+      if (rows_above < height) ready = std::min(ready, rows_above - step.reach);
     }
     for (const int residual : step.residuals) ready = std::min(ready, available(residual));
     // After the last band, all rows could be computed at once, and would all have to be in memory.
@@ -44,11 +46,12 @@ Schedule::Capacities Schedule::capacities(const std::vector<StepShape>& steps, i
       // The rows of `source` from `first`, in its own pixels, up to the newest one are in use.
       const auto use = [&](int source, index_t first) {
         index_t& capacity = source < 0 ? capacities.input : capacities.steps[static_cast<std::size_t>(source)];
-        capacity = std::max(capacity, schedule.available(source) - std::max<index_t>(first, 0));
+        capacity = std::max(capacity, schedule.available(source) - first);
       };
       if (ranges[i].begin == height * steps[i].scale) continue;  // it is done and reads nothing
-      for (const Dependency& input : steps[i].inputs) {
-        use(input.step, (ranges[i].begin - steps[i].below) >> input.enlarge);
+      for (const int input : steps[i].inputs) {
+        const index_t first = std::max<index_t>(ranges[i].begin - steps[i].reach, 0);
+        use(input, first * schedule.scale_of(input) / steps[i].scale);
       }
       for (const int residual : steps[i].residuals) use(residual, ranges[i].begin);
       index_t& own = capacities.steps[i];

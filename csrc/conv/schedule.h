@@ -7,18 +7,12 @@
 
 namespace tilewright::conv {
 
-// What a step reads, by the index of the step that computes it; -1 is the network's input.
-struct Dependency {
-  int step;
-  int enlarge;  // 1: read at twice its size
-};
-
 // The facts about a step that decide when its rows can be computed.
 struct StepShape {
-  index_t scale;  // of the output, relative to the network's input
-  index_t unit;   // rows are computed in multiples of this: kTile for Winograd's algorithm, else 1
-  index_t below;  // rows that a unit reads below it: 1 for kernels 3x3, else 0
-  std::vector<Dependency> inputs;
+  index_t scale;               // of the output, relative to the network's input
+  index_t unit;                // rows are computed in multiples of this: kTile for Winograd's algorithm, else 1
+  index_t reach;               // rows that a unit reads above and below it: 1 for kernels 3x3
+  std::vector<int> inputs;     // steps that it reads, of any scale; -1 is the network's input
   std::vector<int> residuals;  // steps that are read at the same rows
 };
 
@@ -53,6 +47,7 @@ class Schedule {
 
  private:
   index_t available(int step) const;
+  index_t scale_of(int step) const;
 
   std::vector<StepShape> steps_;
   index_t height_ = 0;

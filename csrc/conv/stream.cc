@@ -10,22 +10,35 @@ namespace {
 // in the last-level cache from one step to the next.
 constexpr index_t kBandPixels = 16 * 1024;
 
-// Tiles that a thread takes at a time.
+// Tiles, and rows of a rescale, that a thread takes at a time.
 constexpr index_t kTileChunk = 12;
+constexpr index_t kRowChunk = 4;
 
 index_t round_up(index_t value, index_t unit) { return (value + unit - 1) / unit * unit; }
 
 index_t row_pixels(index_t width) { return kBorderBefore + width + kBorderAfter; }
 
+// What is left to do after the last step: a rescale, or a copy into the caller's memory.
+StepShape store_shape(const Network& network) {
+  const int last = static_cast<int>(network.steps().size()) - 1;
+  const std::optional<Rescale>& rescale = network.rescale();
+  if (!rescale) return {network.output_scale(), 1, 0, {last}, {}};
+  StepShape shape{rescale->to, rescale->to, rescale->reach() * rescale->to, {last}, {}};
+  if (rescale->adds_image) shape.inputs.push_back(-1);
+  return shape;
+}
+
+// The steps, and what follows them.
 std::vector<StepShape> step_shapes(const Network& network) {
   std::vector<StepShape> shapes;
   for (const PackedStep& step : network.steps()) {
     StepShape shape{step.scale, step.is_direct() ? 1 : kTile, step.side == 3 ? 1 : 0, {}, {}};
-    for (const Input& input : step.inputs) shape.inputs.push_back({input.step, input.enlarge ? 1 : 0});
-    if (step.reads_image()) shape.inputs.push_back({-1, 0});
+    for (const Input& input : step.inputs) shape.inputs.push_back(input.step);
+    if (step.reads_image()) shape.inputs.push_back(-1);
     for (const StepResidual& residual : step.residuals) shape.residuals.push_back(residual.step);
     shapes.push_back(shape);
   }
+  shapes.push_back(store_shape(network));
   return shapes;
 }
 
@@ -115,11 +128,11 @@ bool Stream::advance(PlaneBand<const float> in, PlaneBand<float> out) {
   const index_t before = schedule_.input_rows();
   const std::vector<RowRange> ranges = schedule_.advance();
   take_rows(in, {before, schedule_.input_rows()});
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (ranges[i].begin < ranges[i].end) run_rows(i, ranges[i]);
   }
   const RowRange result = ranges.back();
-  if (result.begin < result.end) store_rows(result, out);
+  if (result.begin < result.end) network_.rescale() ? rescale_rows(result, out) : store_rows(result, out);
   const index_t band = band_ * network_.output_scale();
   return result.begin < result.end && (result.end % band == 0 || schedule_.is_done());
 }
@@ -168,14 +181,19 @@ ConvTask Stream::task(std::size_t number) const {
   return task;
 }
 
+void Stream::reserve_scratch(index_t floats) {
+  for (AlignedFloats& each : network_.workers().scratch) each.reserve(floats);
+}
+
+float* Stream::scratch(int thread) { return network_.workers().scratch[static_cast<std::size_t>(thread)].data(); }
+
 void Stream::run_rows(std::size_t number, RowRange rows) {
   const PackedStep& step = network_.steps()[number];
   const Kernels& kernels = network_.kernels();
   Network::Workers& workers = network_.workers();
   const ConvTask conv = task(number);
   const index_t floats = step.is_direct() ? kernels.pixel_scratch(step.depth) : kernels.winograd_scratch(conv);
-  for (AlignedFloats& scratch : workers.scratch) scratch.reserve(floats);
-  const auto scratch = [&](int thread) { return workers.scratch[static_cast<std::size_t>(thread)].data(); };
+  reserve_scratch(floats);
   clear_borders(number, rows);
   if (step.reads_image()) {
     const ImageTask image_task{image_, network_.offset().data(), network_.factor().data(), conv};
@@ -209,6 +227,18 @@ void Stream::store_rows(RowRange rows, PlaneBand<float> out) {
         for (index_t x = 0; x < width; ++x) to[x] = from[x * last.pixel_stride + p];
       }
     }
+  });
+}
+
+void Stream::rescale_rows(RowRange rows, PlaneBand<float> out) {
+  const Rescale& rescale = *network_.rescale();
+  const index_t planes = network_.output_channels();
+  const RescaleTask task{&rescale, height_, width_, planes, tensors_.back(), image_, out, band_ * rescale.to};
+  Network::Workers& workers = network_.workers();
+  reserve_scratch(network_.kernels().rescale_scratch(task));
+  const index_t first = rows.begin / rescale.to;
+  workers.pool.run(rows.end / rescale.to - first, kRowChunk, [&](index_t begin, index_t count, int thread) {
+    network_.kernels().rescale(task, first + begin, count, scratch(thread));
   });
 }
 

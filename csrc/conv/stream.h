@@ -17,15 +17,6 @@
 
 namespace tilewright::conv {
 
-// Rows of a picture in planes, in memory of the caller.
-template <class Element>
-struct PlaneBand {
-  Element* data;         // the first row of the first plane
-  index_t plane_stride;  // in elements
-
-  Element* plane(index_t number) const { return data + number * plane_stride; }
-};
-
 class Stream {
  public:
   // The network must outlive the stream.
@@ -65,6 +56,9 @@ class Stream {
   ConvTask task(std::size_t step) const;
   void run_rows(std::size_t step, RowRange rows);
   void store_rows(RowRange rows, PlaneBand<float> out);
+  void rescale_rows(RowRange rows, PlaneBand<float> out);
+  void reserve_scratch(index_t floats);
+  float* scratch(int thread);
 
   const Network& network_;
   index_t height_ = 0;

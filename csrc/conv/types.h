@@ -19,14 +19,14 @@ constexpr index_t kChannelBlock = 16;
 // The rows of an activation tensor in NHWC order that are in memory: a ring, in which a new row
 // replaces the oldest one.
 struct Rows {
-  float* data = nullptr;  // pixel 0 of the row at place 0
+  float* data = nullptr;         // pixel 0 of the row at place 0
   const float* zeros = nullptr;  // pixel 0 of a row of zeros, which stands for rows outside the picture
   index_t height = 0;            // of the whole picture
   index_t capacity = 1;          // rows in memory
   index_t row_stride = 0;        // in floats
   index_t pixel_stride = 0;      // in floats
   index_t channels = 0;          // that are used, from the first one
-  int enlarge = 0;  // 1: every pixel counts as a square of 2 x 2 (nearest-neighbour enlargement)
+  int enlarge = 0;               // 1: every pixel counts as a square of 2 x 2 (nearest-neighbour enlargement)
 
   const float* row(index_t y) const {
     y >>= enlarge;
@@ -45,6 +45,15 @@ struct PlaneRows {
   index_t capacity = 1;
 
   const float* row(index_t plane, index_t y) const { return data + (y % capacity * planes + plane) * width; }
+};
+
+// Rows of a picture in planes, in memory of the caller.
+template <class Element>
+struct PlaneBand {
+  Element* data = nullptr;   // the first row of the first plane
+  index_t plane_stride = 0;  // in elements
+
+  Element* plane(index_t number) const { return data + number * plane_stride; }
 };
 
 enum class Activation {

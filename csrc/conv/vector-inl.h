@@ -1,6 +1,8 @@
 // Vector arithmetic in terms of the compiler's vector extensions. Part of kernels-inl.h.
 //
 // The instruction set's source file defines kLanes and fma().
+#pragma once
+
 namespace tilewright::conv::TILEWRIGHT_NAMESPACE {
 namespace {
 

@@ -4,6 +4,11 @@
 // A block of tiles is transformed, multiplied by the transformed weights at each of the 36
 // positions, and transformed back, for kOutBlock output channels at a time. A block's transformed
 // tiles stay in the second-level cache.
+#pragma once
+
+#include "conv/epilogue-inl.h"
+#include "conv/multiply-inl.h"
+
 namespace tilewright::conv::TILEWRIGHT_NAMESPACE {
 namespace {
 

@@ -38,8 +38,8 @@ std::vector<Span> plan_axis(const char* name, index_t size, index_t tile, index_
 
   // In units that every origin is a multiple of.
   const index_t unit = std::lcm(multiple, grid);
-  require((padded - tile) % unit == 0, std::string("tile ") + name + " " + std::to_string(tile) + " and picture " + name +
-                                           " " + std::to_string(size) + " must differ by a multiple of " +
+  require((padded - tile) % unit == 0, std::string("tile ") + name + " " + std::to_string(tile) + " and picture " +
+                                           name + " " + std::to_string(size) + " must differ by a multiple of " +
                                            std::to_string(unit));
   const index_t last_origin = (padded - tile) / unit;
   const index_t max_step = (tile - 2 * halo - feather) / unit;

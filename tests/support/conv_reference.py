@@ -34,3 +34,21 @@ def activate(values, activation, slope, residuals):
 def enlarge(values):
     """Repeats every pixel as a square of 2 x 2."""
     return values.repeat(2, axis=1).repeat(2, axis=2)
+
+
+def shuffle(values, scale):
+    """Turns ``[planes * scale * scale, height, width]`` into ``[planes, height * scale, width * scale]``."""
+    channels, height, width = values.shape
+    squares = values.reshape(channels // scale**2, scale, scale, height, width)
+    return squares.transpose(0, 3, 1, 4, 2).reshape(-1, height * scale, width * scale)
+
+
+def reduce_axis(values, weights, first, source_scale, axis):
+    """Filters one axis: result ``scale * m + i`` sums ``weights[i, t] * source[source_scale * m + first + t]``."""
+    taps = weights.shape[1]
+    length = values.shape[axis]
+    origins = np.arange(length // source_scale) * source_scale + first
+    places = np.clip(origins[:, None] + np.arange(taps), 0, length - 1)  # [m, taps]
+    results = np.tensordot(values.take(places, axis), weights, ([axis + 1], [1]))  # the last axis is i
+    results = np.moveaxis(results, -1, axis + 1)
+    return results.reshape(*values.shape[:axis], -1, *values.shape[axis + 1 :])

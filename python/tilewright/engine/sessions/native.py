@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from tilewright._core import ConvNetwork, ConvStream
 from tilewright.engine.sessions.base import new_result
@@ -11,6 +13,9 @@ from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.engine.sessions.prepare import split_tail
 from tilewright.errors import InferenceError
 from tilewright.models.graph.convolutions import UnsupportedGraphError, exact_halo, list_convolutions
+from tilewright.models.graph.rescale import cut_rescale, input_weights, rescale_support
+from tilewright.models.graph.tail import cut_tail
+from tilewright.models.inspect import load_onnx
 
 # Side of the squares of results that Winograd's algorithm computes.
 _GRID = 4
@@ -19,12 +24,12 @@ _GRID = 4
 _USUAL_SIDE = 512
 
 if TYPE_CHECKING:
-    import numpy as np
+    import onnx
     from numpy.typing import NDArray
 
     from tilewright.engine.sessions.base import RowStream, Streaming
     from tilewright.models.graph.convolutions import ConvolutionList
-    from tilewright.models.spec import Model
+    from tilewright.models.spec import Model, Tail
 
 
 class NativeSession:
@@ -50,12 +55,15 @@ class NativeSession:
         """
         if not is_native_layout(model.spec):
             raise UnsupportedGraphError(f"the layout of {model.spec.name} is not supported")
-        graph, self.tail = split_tail(model)
+        graph, self.tail, rescale = _split(model)
         convolutions = list_convolutions(graph)
+        halo = exact_halo(convolutions.steps) + (rescale_support(*rescale.factors) if rescale else 0)
         # A network whose tiles are cross-faded is not exact anyway.
-        halo = model.spec.halo if model.spec.feather else max(model.spec.halo, exact_halo(convolutions.steps))
+        halo = model.spec.halo if model.spec.feather else max(model.spec.halo, halo)
         self.spec = replace(model.spec, halo=halo, grid=_GRID)
         network = _build(convolutions, threads, isa)
+        if rescale is not None:
+            rescale.apply(network)
         self.streaming: Streaming | None = _NativeStreaming(network)
         self._stream = ConvStream(network)
         self.activation_bytes = network.tensor_bytes(_USUAL_SIDE, _USUAL_SIDE) / _USUAL_SIDE**2
@@ -90,6 +98,36 @@ class _NativeStreaming:
         stream = ConvStream(self._network)
         stream.start(height, width)
         return stream
+
+
+@dataclass(frozen=True, slots=True)
+class _Rescale:
+    """A rescale at the end of a network, and the tail before it."""
+
+    factors: tuple[int, int]
+    tail: Tail | None
+
+    def apply(self, network: ConvNetwork) -> None:
+        from_scale, to_scale = self.factors
+        weights, first = input_weights(from_scale, to_scale)
+        network.set_rescale(
+            source_scale=from_scale,
+            weights=weights.astype(np.float32),
+            first=first,
+            shuffles=self.tail is not None,
+            adds_image=self.tail is not None and self.tail.adds_input,
+        )
+
+
+def _split(model: Model) -> tuple[onnx.ModelProto, Tail | None, _Rescale | None]:
+    """Splits a network into its convolutions, a tail for the canvas, and a rescale for the engine."""
+    rescaled = cut_rescale(load_onnx(model.path))
+    if rescaled is None:
+        return *split_tail(model), None
+    whole, *factors = rescaled
+    cut = cut_tail(whole, factors[0])
+    head, tail = cut or (whole, None)
+    return head, None, _Rescale((factors[0], factors[1]), tail)
 
 
 def _build(convolutions: ConvolutionList, threads: int, isa: str | None) -> ConvNetwork:

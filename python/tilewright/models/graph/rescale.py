@@ -21,6 +21,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tilewright.errors import ModelError
+from tilewright.models.graph.subgraph import extract_subgraph
 
 LOBES = 3
 
@@ -53,6 +54,24 @@ def polyphase_weights(from_scale: int, to_scale: int) -> tuple[_Weights, int]:
     x = (positions[None, :] - np.array([float(centre) for centre in centres])[:, None]) / float(ratio)
     weights = np.where(np.abs(x) < LOBES, np.sinc(x) * np.sinc(x / LOBES), 0.0)
     return weights / weights.sum(axis=1, keepdims=True), first
+
+
+def input_weights(from_scale: int, to_scale: int) -> tuple[_Weights, int]:
+    """Computes the filter along one axis for the pixels of the network's input.
+
+    Returns:
+        Weights ``[to_scale, taps]`` in float64, and the offset of the first tap. Output pixel
+        ``to_scale * m + i`` is the sum over ``t`` of ``weights[i, t] * source[from_scale * m + offset
+        + t]``, as in `polyphase_weights`, of which this repeats the phases.
+    """
+    weights, first = polyphase_weights(from_scale, to_scale)
+    phases, taps = weights.shape
+    stride = phases * from_scale // to_scale
+    repeats = to_scale // phases
+    repeated = np.zeros((to_scale, taps + (repeats - 1) * stride))
+    for i in range(repeats):
+        repeated[i * phases : (i + 1) * phases, i * stride : i * stride + taps] = weights
+    return repeated, first
 
 
 def append_rescale(model: onnx.ModelProto, from_scale: int, to_scale: int, *, channels: int = 3) -> onnx.ModelProto:
@@ -105,6 +124,47 @@ def append_rescale(model: onnx.ModelProto, from_scale: int, to_scale: int, *, ch
     _rescale_shape(output, from_scale, to_scale)
     del graph.value_info[:]
     return result
+
+
+def cut_rescale(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int, int] | None:
+    """Separates a network from a rescale at its end.
+
+    Args:
+        model: A network; it is not changed.
+
+    Returns:
+        The network without the rescale, and the rescale's two factors; None if there is none.
+    """
+    for from_scale, to_scale in ((4, 2), (4, 3)):
+        if (source := _source_of(model, from_scale, to_scale)) is not None:
+            head = extract_subgraph(model, source)
+            whole = model.graph.output[0].type.tensor_type
+            count, planes = (dim.dim_value for dim in whole.shape.dim[:2])
+            shape = [count or "n", planes or "planes", "head_height", "head_width"]
+            head.graph.output.append(helper.make_tensor_value_info(source, whole.elem_type, shape))
+            return head, from_scale, to_scale
+    return None
+
+
+def _source_of(model: onnx.ModelProto, from_scale: int, to_scale: int) -> str | None:
+    """Returns the tensor that the nodes of `append_rescale` read, if a network ends in them."""
+    graph = model.graph
+    makers = {name: node for node in graph.node for name in node.output}
+    weights, offset = polyphase_weights(from_scale, to_scale)
+    last = makers.get(graph.output[0].name)
+    if last is not None and last.op_type == "DepthToSpace" and len(weights) > 1:
+        last = makers.get(last.input[0])
+    padding = makers.get(last.input[0]) if last is not None and last.op_type == "Conv" else None
+    if last is None or padding is None or padding.op_type != "Pad":
+        return None
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    names = (last.input[1], padding.input[1])
+    if not all(name in constants for name in names):
+        return None
+    kernels, pads = (numpy_helper.to_array(constants[name]) for name in names)
+    want = _dense_kernels(weights, kernels.shape[1]).astype(kernels.dtype) if kernels.ndim == 4 else np.empty(0)
+    is_rescale = pads.tolist()[2:3] == [-offset] and np.array_equal(kernels, want)
+    return str(padding.input[0]) if is_rescale else None
 
 
 def _check(model: onnx.ModelProto, from_scale: int, to_scale: int) -> None:
