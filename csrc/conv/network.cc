@@ -9,6 +9,9 @@
 namespace tilewright::conv {
 namespace {
 
+// No network enlarges more. The limit keeps sizes of tensors far from an overflow.
+constexpr index_t kMaxScale = 64;
+
 // Taps of a rescale, and their distance: kernels have room for so many beyond the border.
 constexpr index_t kMaxTaps = 32;
 
@@ -66,6 +69,7 @@ void Network::check(const Step& added) const {
   if (weights.side != 3 && (weights.side != 1 || added.inputs.empty())) {
     throw std::invalid_argument("kernels must be 3x3, or 1x1 after the first layer");
   }
+  if (scale > kMaxScale) throw std::invalid_argument("the enlargement is too large");
   if (weights.outputs < 1) throw std::invalid_argument("a step must have outputs");
   if (added.inputs.size() > ConvTask::kMaxInputs) throw std::invalid_argument("a step has too many inputs");
   if (static_cast<index_t>(added.bias.size()) != weights.outputs) {

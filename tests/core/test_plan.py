@@ -111,3 +111,40 @@ def test_a_tile_index_out_of_range_is_an_index_error():
     plan = TilePlan(10, 10, tile_width=16, tile_height=16)
     with pytest.raises(IndexError, match="tile 1 is out of range for a plan of 1 tiles"):
         plan[1]
+
+
+@pytest.mark.parametrize(("multiple", "grid", "unit"), [(1, 4, 4), (6, 4, 12), (8, 4, 8)])
+def test_origins_are_multiples_of_the_grid(multiple, grid, unit):
+    size, tile = 41 * unit, 10 * unit
+    plan = TilePlan(size, size, tile_width=tile, tile_height=tile, halo=5, multiple=multiple, grid=grid)
+    for spans, _, _ in axes(plan):
+        assert len(spans) > 4
+        assert all(span.origin % unit == 0 for span in spans)
+        for before, after in itertools.pairwise(spans):
+            assert before.origin + tile - before.end >= 5 <= after.begin - after.origin
+
+
+def test_a_tile_that_the_grid_does_not_admit_is_an_error():
+    with pytest.raises(ValueError, match="tile width 50 and picture width 103 must differ by a multiple of 4"):
+        TilePlan(103, 50, tile_width=50, tile_height=50, halo=3, grid=4)
+    with pytest.raises(ValueError, match="grid must be 1 or more, not 0"):
+        TilePlan(103, 50, tile_width=50, tile_height=50, grid=0)
+
+
+@pytest.mark.parametrize(("height", "rows"), [(1, 1), (7, 7), (8, 3), (9, 3), (100, 1)])
+def test_bands_cover_the_height_without_overlap(height, rows):
+    plan = TilePlan.bands(20, height, rows)
+    assert plan.is_bands
+    assert (plan.columns, plan.rows, plan.tile_width, plan.tile_height) == (1, -(-height // rows), 20, rows)
+    [(columns, _, _), (bands, _, _)] = axes(plan)
+    assert [(columns[0].begin, columns[0].end)] == [(0, 20)]
+    assert [(band.origin, band.begin, band.end) for band in bands] == [
+        (begin, begin, min(begin + rows, height)) for begin in range(0, height, rows)
+    ]
+    assert plan.redundancy == 1
+
+
+@pytest.mark.parametrize("rows", [0, 11])
+def test_bands_must_fit_the_height(rows):
+    with pytest.raises(ValueError, match=f"rows must be 1 to the height, not {rows}"):
+        TilePlan.bands(20, 10, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -19,6 +20,9 @@ SHALLOW = ModelSpec(name="shallow", scale=4, halo=18, bytes_per_pixel=600.0)
 DEEP = ModelSpec(name="deep", scale=4, halo=72, feather=16, receptive_radius=300, bytes_per_pixel=8000.0)
 EVEN = ModelSpec(name="even", scale=2, halo=10, multiple_of=4, minimum=32, bytes_per_pixel=600.0)
 
+GRID = ModelSpec(name="grid", scale=4, halo=38, grid=4, bytes_per_pixel=600.0)
+EVEN_GRID = ModelSpec(name="even grid", scale=2, halo=5, multiple_of=6, grid=4, minimum=30, bytes_per_pixel=600.0)
+
 
 @pytest.mark.parametrize("spec", [SHALLOW, DEEP])
 def test_picture_within_the_budget_is_one_tile(spec):
@@ -30,15 +34,18 @@ def test_picture_within_the_budget_is_one_tile(spec):
 @given(
     st.integers(1, 5000),
     st.integers(1, 5000),
-    st.sampled_from([SHALLOW, DEEP, EVEN]),
+    st.sampled_from([SHALLOW, DEEP, EVEN, GRID, EVEN_GRID]),
     st.integers(1, 4000).map(lambda k: k * 1_000_000),
 )
-@settings(max_examples=200)
+@settings(max_examples=300)
 def test_tiles_stay_within_the_budget_unless_they_are_the_smallest_possible(width, height, spec, budget):
     plan = plan_tiles(width, height, spec, memory_budget=budget)
-    smallest = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of)
+    smallest = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of, grid=spec.grid)
+    unit = math.lcm(spec.multiple_of, spec.grid)
     memory = plan.tile_width * plan.tile_height * spec.bytes_per_pixel
-    assert memory <= budget or max(plan.tile_width, plan.tile_height) <= max(smallest, spec.minimum, 16)
+    assert memory <= budget or max(plan.tile_width, plan.tile_height) <= max(smallest, spec.minimum, 16) + unit - 1
+    assert all(plan[column].x.origin % unit == 0 for column in range(plan.columns))
+    assert all(plan[row * plan.columns].y.origin % unit == 0 for row in range(plan.rows))
     assert plan.tile_width % spec.multiple_of == plan.tile_height % spec.multiple_of == 0
     assert plan.tile_width >= spec.minimum
     assert plan.tile_height >= spec.minimum

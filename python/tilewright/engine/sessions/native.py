@@ -54,16 +54,19 @@ class NativeSession:
             UnsupportedGraphError: The engine does not support the network.
         """
         if not is_native_layout(model.spec):
-            raise UnsupportedGraphError(f"the layout of {model.spec.name} is not supported")
+            raise UnsupportedGraphError("only float32 networks with NCHW layout and RGB or grey input are supported")
         graph, self.tail, rescale = _split(model)
         convolutions = list_convolutions(graph)
         halo = exact_halo(convolutions.steps) + (rescale_support(*rescale.factors) if rescale else 0)
         # A network whose tiles are cross-faded is not exact anyway.
         halo = model.spec.halo if model.spec.feather else max(model.spec.halo, halo)
         self.spec = replace(model.spec, halo=halo, grid=_GRID)
-        network = _build(convolutions, threads, isa)
-        if rescale is not None:
-            rescale.apply(network)
+        try:
+            network = _build(convolutions, threads, isa)
+            if rescale is not None:
+                rescale.apply(network)
+        except ValueError as error:  # such as more inputs of a layer than the kernels take
+            raise UnsupportedGraphError(str(error)) from error
         self.streaming: Streaming | None = _NativeStreaming(network)
         self._stream = ConvStream(network)
         self.activation_bytes = network.tensor_bytes(_USUAL_SIDE, _USUAL_SIDE) / _USUAL_SIDE**2

@@ -124,7 +124,10 @@ def _open_on_native(model: Model, threads: int, *, required: bool) -> Session | 
         return NativeSession(model, threads=threads)
     except UnsupportedGraphError as error:
         if required:
-            raise
+            raise UnsupportedGraphError(
+                f"{model.spec.name} does not run on the native engine, which TILEWRIGHT_RUNTIME requires: {error}",
+                parameter="model",
+            ) from error
         _log.info("%s does not run on the native engine: %s", model.spec.name, error)
         return None
 

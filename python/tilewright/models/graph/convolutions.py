@@ -124,13 +124,16 @@ class _Lowering:
             raise UnsupportedGraphError("the network has more than one input or output")
         self._nodes = list(graph.node)
         self._image_name = images[0].name
-        self._planes = images[0].type.tensor_type.shape.dim[1].dim_value
+        dims = images[0].type.tensor_type.shape.dim
+        self._planes = dims[1].dim_value if len(dims) == 4 else 0
+        if self._planes < 1:
+            raise UnsupportedGraphError("the number of channels of the input is not fixed")
         self._output = graph.output[0].name
         self._weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         self._users: dict[str, list[onnx.NodeProto]] = {}
         for node in self._nodes:
-            if node.op_type == "Constant":
-                self._weights[node.output[0]] = numpy_helper.to_array(_attributes(node)["value"])
+            if node.op_type == "Constant" and (value := _attributes(node).get("value")) is not None:
+                self._weights[node.output[0]] = numpy_helper.to_array(value)
             for name in dict.fromkeys(node.input):
                 self._users.setdefault(name, []).append(node)
         self._images: dict[str, _Image] = {
@@ -173,9 +176,9 @@ class _Lowering:
         """Follows a sum or a product of the input with a constant per plane."""
         image = self._images[node.input[0]]
         constant = self._weights.get(node.input[1])
-        if constant is None or constant.size not in (1, self._planes):
+        value = None if constant is None else _per_channel(constant, self._planes)
+        if value is None:
             raise _unsupported(node)
-        value = np.broadcast_to(constant.reshape(-1), self._planes).astype(np.float32)
         is_factor = node.op_type in ("Mul", "Div")
         if not is_factor and (image.factor != 1).any():
             raise _unsupported(node)
@@ -299,9 +302,7 @@ class _Lowering:
     def _slope(self, node: onnx.NodeProto, outputs: int) -> NDArray[np.float32] | None:
         if node.op_type == "PRelu":
             slope = self._weights.get(node.input[1])
-            if slope is None or slope.size not in (1, outputs):
-                return None
-            return np.broadcast_to(slope.reshape(-1), outputs).astype(np.float32)
+            return None if slope is None else _per_channel(slope, outputs)
         alpha = _attributes(node).get("alpha", 0.01) if node.op_type == "LeakyRelu" else 0.0
         return np.full(outputs, alpha, np.float32)
 
@@ -313,6 +314,14 @@ class _Lowering:
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def _per_channel(values: NDArray[Any], channels: int) -> NDArray[np.float32] | None:
+    """Returns one value per channel from an array that is broadcast to NCHW; None if it is not of this kind."""
+    per_channel = values.ndim in (3, 4) and values.shape[-2:] == (1, 1) and values.shape[-3] == values.size
+    if values.size != 1 and not (per_channel and values.size == channels):
+        return None
+    return np.broadcast_to(values.reshape(-1), channels).astype(np.float32)
 
 
 def _repeats_pixels(attributes: dict[str, Any]) -> bool:
