@@ -11,6 +11,8 @@ constexpr int kSpins = 2000;
 void pause() {
 #if defined(__x86_64__) && defined(__GNUC__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__) && defined(__GNUC__)
+  __asm__ volatile("isb");  // waits about as long as x86's pause
 #else
   std::this_thread::yield();
 #endif

@@ -83,9 +83,22 @@ def test_memory_that_saves_little_time_is_not_used():
 
 @given(st.integers(1000, 25000), st.integers(1000, 25000), st.sampled_from([0, 3, 8]))
 @settings(max_examples=30)
-def test_redundancy_of_an_exact_network_is_at_most_ten_percent(width, height, band_pixel):
+def test_redundancy_of_an_exact_network_is_slight(width, height, band_pixel):
+    """Over 10 % only if at most 10 % would take much memory."""
     plan = plan_tiles(width, height, SHALLOW, demand=Demand(730, band_pixel=band_pixel), memory_budget=2**32)
-    assert plan.redundancy <= 1.10
+    assert plan.redundancy <= 1.15
+    assert plan.redundancy <= 1.10 or width * height > 5_000_000
+
+
+def memory_of(plan, demand):
+    return demand.bytes_for(plan.tile_width, plan.tile_height, plan.width, SHALLOW.scale)
+
+
+def test_sixteen_megapixels_in_float32_stay_below_600_mb():
+    demand = Demand(1304, band_pixel=3)  # realesr-animevideov3 on OpenVINO: activations and the tiles in flight
+    plan = plan_tiles(4096, 4096, SHALLOW, demand=demand, memory_budget=2**32)
+    assert memory_of(plan, demand) < 500 * 2**20
+    assert plan.redundancy <= 1.15
 
 
 def test_picture_that_needs_little_memory_is_one_tile():

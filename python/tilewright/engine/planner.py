@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _MODEST_MEMORY = 448 * 2**20
 _SLIGHT_REDUNDANCY = 1.10
 
+# If the plan that is chosen in this way takes more than this memory, one of more redundancy and less
+# memory is chosen. In float32 on OpenVINO, a picture of 16 megapixels would take 733 MB.
+_MUCH_MEMORY = 512 * 2**20
+_MODERATE_REDUNDANCY = 1.15
+
 # Above this redundancy, a plan without a budget from the caller may take the extended budget. Deep
 # networks have a halo of up to 96 and take 15 kB for each pixel, so within 4 GiB their tiles are
 # mostly halo.
@@ -114,7 +119,10 @@ def plan_tiles(
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
     candidates = _candidates(width, height, spec, demand)
     pixels = max(width, NARROWEST) * max(height, NARROWEST)
-    best = _best(candidates, memory_budget or default_memory_budget(), int(_SLIGHT_REDUNDANCY * pixels), spec)
+    budget = memory_budget or default_memory_budget()
+    best = _best(candidates, budget, int(_SLIGHT_REDUNDANCY * pixels), spec)
+    if best.memory > _MUCH_MEMORY:
+        best = _best(candidates, budget, int(_MODERATE_REDUNDANCY * pixels), spec)
     if memory_budget is None and best.computed > _HIGH_REDUNDANCY * pixels:
         best = _best(candidates, extended_memory_budget(), int(_HIGH_REDUNDANCY * pixels), spec)
     return _plan(width, height, spec, best.tile_width, best.tile_height)

@@ -70,7 +70,7 @@ def preferred_runtime(runtime: Runtime, precision: str = "auto") -> tuple[tuple[
     if runtime != "auto":
         return (runtime,), "chosen by TILEWRIGHT_RUNTIME"
     if default_isa() == "scalar":
-        return ("openvino" if has_openvino else "onnxruntime",), "the native engine needs AVX2 to be faster"
+        return ("openvino" if has_openvino else "onnxruntime",), "the native engine is faster on CPUs with AVX2"
     if precision == "auto" and has_openvino:
         from tilewright.engine.sessions.openvino import cpu_has_bf16
 
