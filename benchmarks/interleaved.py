@@ -52,6 +52,7 @@ class InterleavedTimer:
         rounds: int,
         bytes_moved: int | None = None,
         warmed_up: bool = False,
+        pause: float = 0,
     ) -> None:
         """Runs all rounds.
 
@@ -63,16 +64,20 @@ class InterleavedTimer:
             bytes_moved: Bytes read and written by one call of either; recorded as GB/s (10⁹ bytes)
                 of both. `None` if a rate has no meaning.
             warmed_up: Both have just run on such inputs, so the round of warm-up is left out.
+            pause: Seconds of rest before each of the two. Threads of some runtimes go on waiting
+                actively for milliseconds, and would slow down whatever comes next.
         """
-        benchmark = self.benchmark
+        benchmark, pause = self.benchmark, 0 if self.smoke else pause
         warm_up, rounds = (0, 1) if self.smoke else (0 if warmed_up else 1, rounds)
         baseline_times: list[float] = []
 
         def time_baseline() -> tuple[tuple[int], dict[str, object]]:
             number = len(baseline_times)
+            time.sleep(pause)
             start = time.perf_counter()
             baseline.step(number)
             baseline_times.append(time.perf_counter() - start)
+            time.sleep(pause)
             return (number,), {}
 
         benchmark.extra_info.update(label=label, compared_with=baseline.name)

@@ -69,8 +69,9 @@ def comparison(info: dict[str, Any]) -> str:
     if "gb_per_s" in info:
         share = f"{1 / ratio['median']:.0%} ({1 / ratio['q3']:.0%}–{1 / ratio['q1']:.0%})"
         return f"{info['gb_per_s']:.1f} GB/s, {share} of {baseline}"
-    median, q1, q3 = (three_digits(ratio[key]) for key in ("median", "q1", "q3"))
-    text = f"{median} ({q1}–{q3}) × {baseline}"
+    if "gflop_per_s" in info:
+        return _rate(info)
+    text = f"{_spread(ratio)} × {baseline}"
     if added["median"] > 0:
         text += f", +{duration(added['median'])}"
     if "size_ratio" in info:
@@ -78,6 +79,20 @@ def comparison(info: dict[str, Any]) -> str:
     if "redundancy" in info:
         text += f"; tiles: {info['tiles']}, redundancy {info['redundancy']:.2f}"
     return text
+
+
+def _spread(quartiles: dict[str, float]) -> str:
+    median, q1, q3 = (three_digits(quartiles[key]) for key in ("median", "q1", "q3"))
+    return f"{median} ({q1}–{q3})"
+
+
+def _rate(info: dict[str, Any]) -> str:
+    own, other = (f"{info[key]:.0f} GFLOP/s" for key in ("gflop_per_s", "compared_gflop_per_s"))
+    baseline = display_name(info["compared_with"])
+    if "rate_ratio" in info:  # the baseline does other work, so that only the rates can be compared
+        share = "{median:.0%} ({q1:.0%}–{q3:.0%})".format(**info["rate_ratio"])
+        return f"{own}, {share} of what {baseline} reaches"
+    return f"{own}, {_spread(info['ratio'])} × {baseline} with {other}"
 
 
 def _memory(info: dict[str, Any]) -> str:

@@ -23,21 +23,29 @@ NAME = "the bare network"
 
 
 class BareNetwork:
-    """An ONNX file on OpenVINO, in bf16 if the CPU supports it.
+    """An ONNX network on OpenVINO.
 
     Attributes:
         precision: ``"bf16"`` or ``"f32"``.
     """
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    def __init__(self, source: Path | bytes, *, threads: int, precision: str | None = None) -> None:
+        """Compiles the network.
+
+        Args:
+            source: An ONNX file or its content.
+            threads: Threads of the runtime.
+            precision: ``"bf16"`` or ``"f32"``; None for bf16 if the CPU supports it.
+        """
         core = openvino.Core()
-        self.precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        best = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        self.precision = precision or best
         hints = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": self.precision,
         }
-        self._request = core.compile_model(core.read_model(path), "CPU", hints).create_infer_request()
+        self._request = core.compile_model(core.read_model(source), "CPU", hints).create_infer_request()
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Runs the network.
@@ -46,7 +54,8 @@ class BareNetwork:
             batch: ``[1, 3, height, width]`` in 0..1.
 
         Returns:
-            ``[1, 3, height * 4, width * 4]``; valid until the next call.
+            ``[1, 3, height * 4, width * 4]``, or whatever the network returns; valid until the next
+            call.
         """
         result: NDArray[np.float32] = self._request.infer([batch], share_inputs=True, share_outputs=True)[0]
         return result
