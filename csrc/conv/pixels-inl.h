@@ -20,7 +20,7 @@ TILEWRIGHT_TARGET void multiply_pixels(const ConvTask& task, const float* in, in
   const OutputRow row = output_row(task, y);
   for (index_t channel = 0; channel < task.output.channels; channel += kOutBlock) {
     const index_t lanes = std::min(kOutBlock, task.output.channels - channel);
-    multiply<2>(in, weights, depth, products);
+    multiply<2>(in, weights, depth, products, weights);
     weights += depth * kOutBlock;
     for (index_t i = 0; i < count; ++i) {
       for (index_t v = 0; v < lanes; v += kLanes) {

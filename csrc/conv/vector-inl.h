@@ -6,6 +6,8 @@
 namespace tilewright::conv::TILEWRIGHT_NAMESPACE {
 namespace {
 
+constexpr int kLine = 16;  // floats of a cache line
+
 TILEWRIGHT_INLINE Vector splat(float value) { return value - Vector{}; }
 
 TILEWRIGHT_INLINE Vector load(const float* from) {

@@ -56,7 +56,14 @@ TILEWRIGHT_INLINE void load_tile(const Rows& input, index_t y, index_t x, index_
     rows[i] = input.row(y + i - 1);
     columns[i] = input.offset(x + i - 1);
   }
+  const index_t next = input.offset(x + kTile) - input.offset(x);
   for (index_t c = 0; c < input.channels; c += kLanes) {
+    // The columns that the next tile reads in addition: too many streams for the hardware's prefetching.
+    if (c % kLine == 0) {
+      for (int k = 2; k < 6; ++k) {
+        for (int i = 0; i < 6; ++i) __builtin_prefetch(rows[i] + columns[k] + next + c);
+      }
+    }
     Vector half[6][6];
     for (int k = 0; k < 6; ++k) {
       Vector d[6];
@@ -94,6 +101,17 @@ TILEWRIGHT_INLINE void store_tile(const ConvTask& task, const float* products, i
   }
 }
 
+// Fetches the place of a tile's results in a block of channels into the cache, to be written.
+TILEWRIGHT_INLINE void prefetch_output(const ConvTask& task, index_t y, index_t x, index_t channel) {
+  const index_t rows = std::min(kTile, task.height - y);
+  for (index_t i = 0; i < rows; ++i) {
+    const float* row = task.output.writable_row(y + i) + task.output.offset(x) + channel;
+    for (index_t k = 0; k < kTile; ++k) {
+      for (int v = 0; v < kOutBlock; v += kLine) __builtin_prefetch(row + k * task.output.pixel_stride + v, 1);
+    }
+  }
+}
+
 // Groups of tiles per block, such that the transformed tiles take at most a quarter of a usual
 // second-level cache of 512 KiB; at least one.
 TILEWRIGHT_INLINE index_t groups_per_block(index_t channels) {
@@ -109,13 +127,18 @@ TILEWRIGHT_INLINE void multiply_block(const ConvTask& task, const float* tiles, 
   const index_t depth = task.input_channels;
   const index_t stride = position_stride(depth);
   const index_t groups = (count + kGroup - 1) / kGroup;
+  const index_t across = (task.width + kTile - 1) / kTile;
+  for (index_t i = 0; i < count; ++i) {
+    prefetch_output(task, (first + i) / across * kTile, (first + i) % across * kTile, channel);
+  }
   for (index_t p = 0; p < kPositions; ++p) {
     for (index_t g = 0; g < groups; ++g) {
       const index_t at = g * kPositions + p;
-      multiply<kVectors>(tiles + at * stride, weights + p * depth * kOutBlock, depth, products + at * kProductStride);
+      const float* position = weights + p * depth * kOutBlock;
+      multiply<kVectors>(tiles + at * stride, position, depth, products + at * kProductStride,
+                         position + depth * kOutBlock);
     }
   }
-  const index_t across = (task.width + kTile - 1) / kTile;
   for (index_t i = 0; i < count; ++i) {
     const index_t y = (first + i) / across * kTile;
     const index_t x = (first + i) % across * kTile;
