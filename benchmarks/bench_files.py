@@ -17,9 +17,10 @@ from PIL import Image
 
 import workload
 from interleaved import Baseline, quartiles
-from peers.arrays import batch_of
+from peers.arrays import batch_of, pixels_of
 from peers.openvino_bare import NAME, BareNetwork
 from tilewright.codecs.decode import decode
+from tilewright.engine.sessions.base import finished_result
 from tilewright.models.catalog import CATALOG
 
 if TYPE_CHECKING:
@@ -151,6 +152,30 @@ def bench_over_the_bare_network(
         )
         assert upscaler.last_report is not None
         benchmark.extra_info["stages"] = upscaler.last_report.seconds
+
+
+def bench_over_the_engine(
+    benchmark: BenchmarkFixture, time_interleaved: InterleavedTimer, files: list[Path], side: int, tmp_path: Path
+) -> None:
+    """Compared with the network alone on our own engine, from floats to floats, without its tail."""
+    batches = [batch_of(np.asarray(Image.open(path))) for path in files]
+    target = tmp_path / "ours.png"
+    with workload.open_upscaler() as upscaler:
+        session = upscaler.session(factor=workload.FACTOR)
+        if session.runtime != "native":
+            pytest.skip(f"this machine runs networks on {session.runtime}")
+        result = session.new_result(batches[0].shape)
+        upscale_file(upscaler, files[0], target)
+        want = finished_result(session, batches[0])
+        workload.assert_close(np.asarray(Image.open(target)), pixels_of(want[0]), mean=0.01, largest=1)
+        benchmark.group = f"JPEG to PNG, {side} × {side} × {workload.FACTOR}"
+        time_interleaved(
+            lambda number: upscale_file(upscaler, files[number % PICTURES], target),
+            label="ours over the engine",
+            baseline=Baseline("our engine alone", lambda number: session.run(batches[number % PICTURES], result)),
+            rounds=9,
+            warmed_up=True,
+        )
 
 
 @pytest.mark.parametrize("peer", PEERS)

@@ -70,13 +70,15 @@ def compare_windows(pixels: NDArray[np.uint8], target: Path, *, count: int, wind
     """
     factor, side = workload.FACTOR, len(pixels)
     rng = np.random.default_rng(0)
-    corners = rng.integers(0, side - window, (count, 2), endpoint=True)
-    corners[:2] = (0, 0), (side - window, side - window)
     image = pyvips.Image.new_from_file(str(target))
     assert (image.width, image.height, image.bands) == (side * factor, side * factor, 3)
     different = largest = 0
     with workload.open_upscaler() as upscaler:
-        halo = upscaler.session(factor=factor).spec.halo
+        spec = upscaler.session(factor=factor).spec
+        # Parts whose origin is on the network's grid are computed like the whole picture, to the bit.
+        halo = -(-spec.halo // spec.grid) * spec.grid
+        corners = rng.integers(0, (side - window) // spec.grid, (count, 2), endpoint=True) * spec.grid
+        corners[:2] = (0, 0), (side - window, side - window)
         for top, left in corners.tolist():
             y, x = max(top - halo, 0), max(left - halo, 0)
             part = np.ascontiguousarray(pixels[y : top + window + halo, x : left + window + halo])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PICTURES = 2
 
-# Both compute in bf16, but the canvas adds the input to the result in float32, the graph in bf16.
+# Where both compute in bf16, the canvas adds the input to the result in float32, the graph in bf16.
 MEAN, LARGEST = 0.3, 4
 
 

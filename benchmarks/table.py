@@ -25,6 +25,7 @@ _DISPLAY_NAMES = {
     "copying as many bytes": "memcpy",
     "obvious NumPy": "naive NumPy",
     "ours": "tilewright",
+    "ours over the engine": "tilewright over the engine",
     "ours over the network": "tilewright",
     "run": "Upscaler.run",
     "runs": "run-length deflate",

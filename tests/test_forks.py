@@ -68,6 +68,44 @@ print(problem(upscaler.upload(files[1])))
     assert all("forked after the first picture" in text and "'spawn'" in text for text in children[::2])
 
 
+@pytest.mark.parametrize("runtime", ["native", "openvino", "onnxruntime"])
+def test_child_of_a_process_that_has_opened_a_network_gets_an_error(tmp_path, runtime):
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    program = """
+from dataclasses import replace
+settings = replace(tilewright.Settings.from_environment(), runtime=sys.argv[2])
+upscaler = Upscaler(device="cpu", store=sys.argv[1], settings=settings)
+upscaler.upscale_array(make_picture(16, 16), 2)
+
+def upscale():
+    try:
+        return upscaler.upscale_array(make_picture(16, 16), 2).shape
+    except tilewright.TilewrightError as error:
+        return error
+
+print(in_child(upscale))
+print(upscale())
+"""
+    child, status, parent = output_of(program, tmp_path, runtime)
+    assert "forked after the first network" in child
+    assert (status, parent) == ("0", "(32, 32, 3)")
+
+
+def test_child_of_a_process_whose_engine_has_threads_ends():
+    program = """
+from tilewright._core import ConvNetwork
+network = ConvNetwork(3, threads=3)
+sys.stdout.flush()
+if os.fork() == 0:
+    signal.alarm(30)
+    del network
+    sys.exit(3)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    assert output_of(program) == ["3"]
+
+
 # One task for later is in the network, another waits for it, and other threads hold every lock.
 BUSY = """
 upscaler = Upscaler(device="cpu", store=sys.argv[1])

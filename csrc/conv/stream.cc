@@ -14,6 +14,9 @@ constexpr index_t kBandPixels = 16 * 1024;
 constexpr index_t kTileChunk = 12;
 constexpr index_t kRowChunk = 4;
 
+// Pixels whose channels are stored as planes at a time: they stay in the first-level cache.
+constexpr index_t kStorePixels = 32;
+
 index_t round_up(index_t value, index_t unit) { return (value + unit - 1) / unit * unit; }
 
 index_t row_pixels(index_t width) { return kBorderBefore + width + kBorderAfter; }
@@ -222,9 +225,12 @@ void Stream::store_rows(RowRange rows, PlaneBand<float> out) {
   network_.workers().pool.run(rows.end - rows.begin, 1, [&](index_t first, index_t count, int) {
     for (index_t y = rows.begin + first; y < rows.begin + first + count; ++y) {
       const float* from = last.row(y);
-      for (index_t p = 0; p < planes; ++p) {
-        float* to = out.plane(p) + y % band * width;
-        for (index_t x = 0; x < width; ++x) to[x] = from[x * last.pixel_stride + p];
+      for (index_t begin = 0; begin < width; begin += kStorePixels) {
+        const index_t end = std::min(begin + kStorePixels, width);
+        for (index_t p = 0; p < planes; ++p) {
+          float* to = out.plane(p) + y % band * width;
+          for (index_t x = begin; x < end; ++x) to[x] = from[x * last.pixel_stride + p];
+        }
       }
     }
   });

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from support.conv_reference import activate, convolve, enlarge
+from support.conv_reference import run_convolutions
 from support.sampling import DEEP_NETWORKS, sampled
 from tilewright import Settings
 from tilewright.engine.sessions.base import finished_result
@@ -61,17 +61,8 @@ def test_error_to_float64_is_below_a_ten_thousandth(photo, name):
     model = load(name, CATALOG[name].scale)
     batch = batch_of(photo, 24, 28)
     found = NativeSession(model, threads=2).run(batch)[0]
-    graph = list_convolutions(split_tail(model)[0])
-    image = (batch[0] + graph.offset[:, None, None].astype(np.float64)) * graph.factor[:, None, None]
-    results = []
-    for step in graph.steps:
-        read = [image] if step.inputs is None else [results[each.step] for each in step.inputs]
-        if step.inputs is not None:
-            read = [enlarge(values) if each.enlarge else values for values, each in zip(read, step.inputs, strict=True)]
-        values = convolve(np.concatenate(read), step.weights.astype(np.float64), step.bias)
-        residuals = [(results[number], factor) for number, factor in step.residuals]
-        results.append(activate(values, step.activation, step.slope, residuals))
-    np.testing.assert_allclose(found, results[-1], rtol=0, atol=1e-4)
+    want = run_convolutions(list_convolutions(split_tail(model)[0]), batch[0])
+    np.testing.assert_allclose(found, want, rtol=0, atol=1e-4)
 
 
 def test_a_batch_of_another_shape_is_an_inference_error():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -159,9 +162,23 @@ def test_limits_that_a_stream_cannot_keep_give_tiles(session, limits):
 def test_memory_of_a_stream_depends_on_the_width_only(session):
     executor = HostExecutor()
 
-    def memory(width, height):
-        shape = PictureShape(width, height, pixel_bytes=0, band_pixel_bytes=3)
+    def memory(width, height, layers=1):
+        shape = PictureShape(width, height, pixel_bytes=0, band_pixel_bytes=3, layers=layers)
         return executor.memory(shape, session, executor.plan(shape, session, TileLimits()))
 
     assert memory(WIDE, 50_000) == memory(WIDE, 5_000)
     assert memory(2 * WIDE, 5_000) < 3 * memory(WIDE, 5_000)
+    assert memory(WIDE, 5_000, layers=2) > 1.9 * memory(WIDE, 5_000), "both streams are open at the same time"
+
+
+def test_a_stream_of_a_deep_network_may_take_the_memory_of_its_tiles(session, monkeypatch):
+    """Its tiles would be mostly halo."""
+    deep = copy.copy(session)
+    deep.spec = replace(session.spec, halo=100)
+    monkeypatch.setattr("tilewright.engine.host.executor.default_memory_budget", lambda: 2_000_000)
+    monkeypatch.setattr("tilewright.engine.planner.default_memory_budget", lambda: 2_000_000)
+    for extended, is_bands in ((50_000_000, True), (2_000_000, False)):
+        monkeypatch.setattr("tilewright.engine.host.executor.extended_memory_budget", lambda size=extended: size)
+        monkeypatch.setattr("tilewright.engine.planner.extended_memory_budget", lambda size=extended: size)
+        assert plan_of(deep, WIDE, 3000).is_bands == is_bands
+    assert not plan_of(deep, WIDE, 3000, memory_budget=2_000_000).is_bands

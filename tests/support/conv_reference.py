@@ -52,3 +52,17 @@ def reduce_axis(values, weights, first, source_scale, axis):
     results = np.tensordot(values.take(places, axis), weights, ([axis + 1], [1]))  # the last axis is i
     results = np.moveaxis(results, -1, axis + 1)
     return results.reshape(*values.shape[:axis], -1, *values.shape[axis + 1 :])
+
+
+def run_convolutions(graph, image):
+    """Runs a `tilewright.models.graph.convolutions.ConvolutionList` on ``[planes, height, width]``, in float64."""
+    image = (image + graph.offset[:, None, None].astype(np.float64)) * graph.factor[:, None, None]
+    results = []
+    for step in graph.steps:
+        read = [image] if step.inputs is None else [results[each.step] for each in step.inputs]
+        if step.inputs is not None:
+            read = [enlarge(values) if each.enlarge else values for values, each in zip(read, step.inputs, strict=True)]
+        values = convolve(np.concatenate(read), step.weights.astype(np.float64), step.bias)
+        residuals = [(results[number], factor) for number, factor in step.residuals]
+        results.append(activate(values, step.activation, step.slope, residuals))
+    return results[-1]

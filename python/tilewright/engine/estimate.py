@@ -55,7 +55,7 @@ def estimate(session: Session, executors: Executors, width: int, height: int, li
     """
     shape = PictureShape(width, height, pixel_bytes=_RGB_BYTES, band_pixel_bytes=_RGB_BYTES)
     plan = executors.plan(shape, session, limits)
-    pixels = len(plan) * plan.tile_width * plan.tile_height
+    pixels = plan.redundancy * width * height
     return Estimate(
         plan, executors.for_session(session).memory(shape, session, plan), pixels * _seconds_per_pixel(session)
     )

@@ -9,7 +9,7 @@ from tilewright.engine.alpha import bleed_colour
 from tilewright.engine.cuda.executor import CudaExecutor
 from tilewright.engine.host.executor import HostExecutor
 from tilewright.engine.job import Job, PictureShape
-from tilewright.engine.layers import picture_layers
+from tilewright.engine.layers import Layer, picture_layers
 from tilewright.engine.planner import tile_warning
 
 if TYPE_CHECKING:
@@ -94,9 +94,12 @@ def execute(
     with report.stage("gather"):
         pixels = bleed_colour(pixels, alpha)
     height, width, channels = pixels.shape
+    pixel_bytes = (channels + (alpha is not None)) * pixels.itemsize
+    layers = picture_layers(pixels, alpha, session.spec)
+    in_network = sum(isinstance(layer, Layer) for layer in layers)
     job = Job(
-        shape=PictureShape(width, height, (channels + (alpha is not None)) * pixels.itemsize, sink.pixel_bytes),
-        layers=picture_layers(pixels, alpha, session.spec),
+        shape=PictureShape(width, height, pixel_bytes, sink.pixel_bytes, in_network),
+        layers=layers,
         session=session,
         exact_session=lease.exact_session,
         sink=sink,

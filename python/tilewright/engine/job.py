@@ -44,12 +44,14 @@ class PictureShape:
         pixel_bytes: Bytes of one pixel, with all its channels.
         band_pixel_bytes: Bytes that the sink holds for each output pixel of a band; 0 if rows are
             written to whole arrays.
+        layers: Layers that go through the network, all at the same time if it streams.
     """
 
     width: int
     height: int
     pixel_bytes: int
     band_pixel_bytes: int
+    layers: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

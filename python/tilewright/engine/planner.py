@@ -32,7 +32,7 @@ _MODERATE_REDUNDANCY = 1.15
 # Above this redundancy, a plan without a budget from the caller may take the extended budget. Deep
 # networks have a halo of up to 96 and take 15 kB for each pixel, so within 4 GiB their tiles are
 # mostly halo.
-_HIGH_REDUNDANCY = 1.25
+HIGH_REDUNDANCY = 1.25
 
 # From this redundancy on, a tile or a budget that the caller has chosen is worth a warning.
 _WASTEFUL_REDUNDANCY = 3.0
@@ -123,8 +123,8 @@ def plan_tiles(
     best = _best(candidates, budget, int(_SLIGHT_REDUNDANCY * pixels), spec)
     if best.memory > _MUCH_MEMORY:
         best = _best(candidates, budget, int(_MODERATE_REDUNDANCY * pixels), spec)
-    if memory_budget is None and best.computed > _HIGH_REDUNDANCY * pixels:
-        best = _best(candidates, extended_memory_budget(), int(_HIGH_REDUNDANCY * pixels), spec)
+    if memory_budget is None and best.computed > HIGH_REDUNDANCY * pixels:
+        best = _best(candidates, extended_memory_budget(), int(HIGH_REDUNDANCY * pixels), spec)
     return _plan(width, height, spec, best.tile_width, best.tile_height)
 
 

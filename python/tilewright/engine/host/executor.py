@@ -13,8 +13,8 @@ from tilewright._core import TilePlan
 from tilewright.engine.buffers import BufferPool
 from tilewright.engine.host.stream_loop import StreamLoop
 from tilewright.engine.host.tile_loop import SLOTS, Slot, TileLoop
-from tilewright.engine.memory import default_memory_budget
-from tilewright.engine.planner import Demand, plan_tiles
+from tilewright.engine.memory import default_memory_budget, extended_memory_budget
+from tilewright.engine.planner import HIGH_REDUNDANCY, Demand, plan_tiles
 from tilewright.limits import NARROWEST
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ class HostExecutor:
 
     def plan(self, shape: PictureShape, session: Session, limits: TileLimits) -> TilePlan:
         """See `Executor.plan`."""
-        if limits.tile is None and session.streaming is not None:
-            plan = _bands(session.streaming, shape)
-            budget = limits.memory_budget or default_memory_budget()
-            if plan is not None and self.memory(shape, session, plan) <= budget:
-                return plan
-        return plan_tiles(
+        bands, memory = None, 0
+        if limits.tile is None and session.streaming is not None and (bands := _bands(session.streaming, shape)):
+            memory = self.memory(shape, session, bands)
+            if memory <= (limits.memory_budget or default_memory_budget()):
+                return bands
+        tiles = plan_tiles(
             shape.width,
             shape.height,
             session.spec,
@@ -46,6 +46,9 @@ class HostExecutor:
             tile=limits.tile,
             memory_budget=limits.memory_budget,
         )
+        # Tiles of deep networks may take more memory than others, and so may their streams.
+        may_extend = limits.memory_budget is None and tiles.redundancy > HIGH_REDUNDANCY
+        return bands if bands and may_extend and memory <= extended_memory_budget() else tiles
 
     def memory(self, shape: PictureShape, session: Session, plan: TilePlan) -> int:
         """See `Executor.memory`."""
@@ -95,12 +98,13 @@ def _bands(streaming: Streaming, shape: PictureShape) -> TilePlan | None:
 
 
 def _stream_bytes(session: Session, shape: PictureShape, plan: TilePlan) -> int:
-    """Memory of the streams of colour and alpha, if there is alpha, and of their rows and results."""
+    """Memory of the streams of all layers, and of their rows and results."""
     assert session.streaming is not None
     batch = (1, session.spec.planes, plan.tile_height, plan.tile_width)
     buffers = 3 * 4 * math.prod(batch) + 2 * session.new_result(batch).nbytes
+    stream = session.streaming.stream_bytes(shape.height, shape.width) + buffers
     band = plan.tile_height * session.spec.scale * shape.width * session.spec.scale * shape.band_pixel_bytes
-    return session.streaming.stream_bytes(shape.height, shape.width) + buffers + band
+    return shape.layers * stream + band
 
 
 def _demand(session: Session, shape: PictureShape) -> Demand:

@@ -16,6 +16,7 @@ from tilewright.models.graph.convolutions import UnsupportedGraphError, exact_ha
 from tilewright.models.graph.rescale import cut_rescale, input_weights, rescale_support
 from tilewright.models.graph.tail import cut_tail
 from tilewright.models.inspect import load_onnx
+from tilewright.runtimes import use_process
 
 # Side of the squares of results that Winograd's algorithm computes.
 _GRID = 4
@@ -50,6 +51,7 @@ class NativeSession:
             isa: Instruction set; None means the best one.
 
         Raises:
+            DeviceError: This process was forked from one that had opened a network.
             ModelError: The file is not a valid ONNX file.
             UnsupportedGraphError: The engine does not support the network.
         """
@@ -61,6 +63,7 @@ class NativeSession:
         # A network whose tiles are cross-faded is not exact anyway.
         halo = model.spec.halo if model.spec.feather else max(model.spec.halo, halo)
         self.spec = replace(model.spec, halo=halo, grid=_GRID)
+        use_process()  # the engine's threads do not survive a fork
         try:
             network = _build(convolutions, threads, isa)
             if rescale is not None:
