@@ -62,7 +62,7 @@ NETWORKS = {
     "realesrgan-x4plus": {256: 3, 512: 3},
 }
 
-# Seconds of rest before each run. After a run, threads of ncnn and PyTorch wait actively for about 10
+# Seconds of rest before each run. After a run, threads of ncnn and PyTorch spin for about 10
 # ms, those of ONNX Runtime for 60 ms, and those of NumPy's OpenBLAS for 110 ms (CPU time on a Zen 3).
 PAUSE = 0.2
 

@@ -64,8 +64,8 @@ class InterleavedTimer:
             bytes_moved: Bytes read and written by one call of either; recorded as GB/s (10⁹ bytes)
                 of both. `None` if a rate has no meaning.
             warmed_up: Both have just run on such inputs, so the round of warm-up is left out.
-            pause: Seconds of rest before each of the two. Threads of some runtimes go on waiting
-                actively for milliseconds, and would slow down whatever comes next.
+            pause: Seconds of rest before each of the two. Threads of some runtimes go on
+                spinning for milliseconds, and would slow down whatever comes next.
         """
         benchmark, pause = self.benchmark, 0 if self.smoke else pause
         warm_up, rounds = (0, 1) if self.smoke else (0 if warmed_up else 1, rounds)

@@ -24,6 +24,7 @@ _DISPLAY_NAMES = {
     "as planned": "default tiles",
     "copying as many bytes": "memcpy",
     "obvious NumPy": "naive NumPy",
+    "OpenVINO bf16, whole picture": "OpenVINO, whole picture",
     "ours": "tilewright",
     "ours over the engine": "tilewright over the engine",
     "ours over the network": "tilewright",

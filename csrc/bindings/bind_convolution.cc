@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -54,8 +55,9 @@ of the source are repeated.
 
 Args:
     source_scale: Scale of the source relative to the network's input.
-    weights: float32 [scale, taps], where ``scale`` is that of the result; at most 32 taps.
-    first: Place of the first tap, -32 to 32.
+    weights: float32 [scale, taps], where ``scale`` is that of the result; at most 1024 taps.
+    first: Place of the first tap. A result may read at most 16 pixels of the network's input beyond
+        its own one, on either side.
     shuffles: Whether the source is the last step's output after a pixel shuffle by ``source_scale``, with
         channels in the order plane, row, column.
     adds_image: Whether the network's input, enlarged by repeating pixels, is added to the source.
@@ -67,11 +69,11 @@ Raises:
 
 constexpr const char* kStreamDoc = R"(A picture on its way through a network, in bands of rows from top to bottom.
 
-The result is that of a run over the whole picture, with the memory of a few bands. A stream must
-not be used by two threads at once; several streams of one network take turns.
+The result is that of a run over the whole picture, with the memory of a few bands. Several streams
+of one network take turns. Threads may share a stream for `run`, but not for `advance`.
 
 Args:
-    network: The network. No steps may be added to it any more.
+    network: The network. It cannot be changed any more.
 )";
 
 constexpr const char* kStartDoc = R"(Begins a picture.
@@ -148,6 +150,7 @@ int add_step(conv::Network& network, const std::optional<Inputs>& inputs, const 
   step.activation = parse_activation(activation);
   step.slope = std::move(slope);
   for (const auto& [number, scale] : residuals) step.residuals.push_back({number, scale});
+  const py::gil_scoped_release release;  // transforming the weights of a large network takes seconds
   return network.add_step(step);
 }
 
@@ -168,12 +171,15 @@ class PyStream {
   explicit PyStream(const conv::Network& network) : network_(network), stream_(network) {}
 
   void start(index_t height, index_t width) {
+    const py::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex_);
     width_ = width;
     stream_.start(height, width);
   }
 
   index_t band() const { return stream_.band(); }
   index_t wanted() const { return stream_.wanted(); }
+  index_t rounds() const { return stream_.rounds(); }
   bool is_done() const { return stream_.is_done(); }
 
   bool advance(const py::array& rows, py::array& result) {
@@ -200,8 +206,9 @@ class PyStream {
     check_floats("result", result, {count, network_.output_channels(), height * scale, width * scale}, true);
     const auto* in = static_cast<const float*>(batch.data());
     auto* out = static_cast<float*>(result.mutable_data());
-    width_ = width;
     const py::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    width_ = width;
     conv::run(stream_, network_, in, count, height, width, out);
   }
 
@@ -213,6 +220,7 @@ class PyStream {
   }
 
   const conv::Network& network_;
+  std::mutex mutex_;  // so that several threads may call run()
   conv::Stream stream_;
   index_t width_ = 0;
 };
@@ -244,6 +252,7 @@ void bind_convolution(py::module_& module) {
       .def("run", &PyStream::run, py::arg("batch"), py::arg("result"), kRunDoc)
       .def_property_readonly("band", &PyStream::band, "Rows of the input that `advance` takes at a time.")
       .def_property_readonly("wanted", &PyStream::wanted, "Rows that the next call takes; 0 after the last band.")
+      .def_property_readonly("rounds", &PyStream::rounds, "Calls of `advance` that the picture takes in total.")
       .def_property_readonly("is_done", &PyStream::is_done, "Whether the result is complete.");
 }
 

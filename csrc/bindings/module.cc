@@ -27,5 +27,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   tilewright::bindings::bind_alpha(module);
   tilewright::bindings::bind_png_filter(module);
   tilewright::bindings::bind_deflate_runs(module);
+#if defined(TILEWRIGHT_HAS_CONV)
   tilewright::bindings::bind_convolution(module);
+#endif
 }

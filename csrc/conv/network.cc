@@ -12,8 +12,8 @@ namespace {
 // No network enlarges more. The limit keeps sizes of tensors far from an overflow.
 constexpr index_t kMaxScale = 64;
 
-// Taps of a rescale, and their distance: kernels have room for so many beyond the border.
-constexpr index_t kMaxTaps = 32;
+// More taps than any filter has. The limit keeps sums of lengths far from an overflow.
+constexpr index_t kMaxTaps = 1024;
 
 index_t round_up(index_t value, index_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -34,7 +34,12 @@ Network::Network(index_t planes, int threads, Isa isa) : planes_(planes), kernel
   factor_.assign(static_cast<std::size_t>(planes), 1.0F);
 }
 
+void Network::check_not_frozen() const {
+  if (is_frozen_) throw std::invalid_argument("a network with streams cannot be changed");
+}
+
 void Network::set_input_transform(const std::vector<float>& offset, const std::vector<float>& factor) {
+  check_not_frozen();
   if (static_cast<index_t>(offset.size()) != planes_ || static_cast<index_t>(factor.size()) != planes_) {
     throw std::invalid_argument("offset and factor must have one value per plane");
   }
@@ -90,6 +95,7 @@ void Network::check(const Step& added) const {
 }
 
 void Network::set_rescale(const Rescale& rescale) {
+  check_not_frozen();
   if (steps_.empty()) throw std::invalid_argument("a rescale needs a step");
   const PackedStep& last = steps_.back();
   if (rescale.from < 1 || rescale.to < 1 || rescale.taps < 1) {
@@ -98,7 +104,8 @@ void Network::set_rescale(const Rescale& rescale) {
   if (static_cast<index_t>(rescale.weights.size()) != rescale.to * rescale.taps) {
     throw std::invalid_argument("weights must have one row for each of `to` results");
   }
-  if (std::abs(rescale.first) > kMaxTaps || rescale.taps > kMaxTaps)
+  if (rescale.from > kMaxScale || rescale.to > kMaxScale) throw std::invalid_argument("from and to are too large");
+  if (std::abs(rescale.first) > kMaxTaps || rescale.taps > kMaxTaps || rescale.reach() > Rescale::kMaxReach)
     throw std::invalid_argument("the filter is too long");
   if (last.scale != (rescale.shuffles ? 1 : rescale.from)) {
     throw std::invalid_argument("from contradicts the scale of the last step");
@@ -125,6 +132,7 @@ index_t Network::output_scale() const {
 }
 
 int Network::add_step(const Step& added) {
+  check_not_frozen();
   check(added);
   const Weights& weights = added.weights;
   Places places;

@@ -1,6 +1,7 @@
 // A network of convolutions: its layers, with weights in the order in which the kernels read them.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -67,12 +68,14 @@ class Network {
 
   // Adds a step and returns its number. The weights are copied. Throws std::invalid_argument for
   // steps that do not exist, sizes that do not match, and combinations that no kernel supports.
-  // No stream may exist yet.
   int add_step(const Step& step);
 
   // Reduces the last step's output. Throws std::invalid_argument if the lengths contradict each other
   // or the last step. No step may be added after that.
   void set_rescale(const Rescale& rescale);
+
+  // Refuses changes from now on; streams call it.
+  void freeze() const { is_frozen_ = true; }
 
   index_t planes() const { return planes_; }
   const std::vector<float>& offset() const { return offset_; }
@@ -97,6 +100,7 @@ class Network {
  private:
   index_t scale_of(const Step& step) const;
   void check(const Step& step) const;
+  void check_not_frozen() const;
 
   index_t planes_;
   std::vector<float> offset_;
@@ -105,6 +109,7 @@ class Network {
   std::unique_ptr<Workers> workers_;
   std::vector<PackedStep> steps_;
   std::optional<Rescale> rescale_;
+  mutable std::atomic<bool> is_frozen_{false};
 };
 
 }  // namespace tilewright::conv

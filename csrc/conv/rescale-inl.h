@@ -10,8 +10,8 @@
 namespace tilewright::conv::TILEWRIGHT_NAMESPACE {
 namespace {
 
-constexpr index_t kStrip = 256;  // pixels of the network's input
-constexpr index_t kMargin = 16;  // pixels before and after a strip: a whole vector, and more than any reach
+constexpr index_t kStrip = 256;                  // pixels of the network's input
+constexpr index_t kMargin = Rescale::kMaxReach;  // pixels before and after a strip
 constexpr index_t kSpread = kMargin + kStrip + kMargin;
 
 // Rows of the network's input that are processed together. With more, fewer rows of the source are

@@ -20,6 +20,9 @@ struct Rescale {
   bool shuffles = false;       // a pixel of the last step holds from * from pixels of the source for each plane
   bool adds_image = false;     // the network's input, enlarged by repeating pixels, is added to the source
 
+  // The kernels have room for so many pixels beyond the border.
+  static constexpr index_t kMaxReach = 16;
+
   // Pixels of the network's input that a result reads beyond its own one, on either side.
   index_t reach() const {
     const index_t before = (from - 1 - first) / from;

@@ -92,10 +92,14 @@ void Stream::start(index_t height, index_t width) {
   if (height < 1 || width < 1) throw std::invalid_argument("height and width must be at least 1");
   if (height != height_ || width != width_) place_tensors(height, width);
   schedule_ = Schedule(step_shapes(network_), height, band_);
+  rounds_ = 0;
+  for (Schedule trial = schedule_; !trial.is_done(); ++rounds_) trial.advance();
 }
 
 void Stream::place_tensors(index_t height, index_t width) {
   height_ = width_ = 0;  // stays so if memory runs out
+  schedule_ = Schedule();
+  tensors_.clear();
   const Plan plan = best_plan(network_, height, width);
   const std::vector<PackedStep>& steps = network_.steps();
   image_memory_.reserve(plan.capacities.input * network_.planes() * width);
@@ -106,7 +110,6 @@ void Stream::place_tensors(index_t height, index_t width) {
   std::fill_n(zeros_.data(), longest, 0.0F);
   slots_.resize(std::max(slots_.size(), plan.placement.floats.size()));
   for (std::size_t i = 0; i < plan.placement.floats.size(); ++i) slots_[i].reserve(plan.placement.floats[i]);
-  tensors_.clear();
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const index_t channels = steps[i].channels;
     const index_t before = kBorderBefore * channels;

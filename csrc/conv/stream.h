@@ -1,7 +1,7 @@
 // A picture on its way through a network.
 //
 // It goes through all layers in bands of rows, from top to bottom. A layer computes a row as soon as
-// the rows that it reads are there, and a row is forgotten when nothing reads it any more. So the
+// the rows that it reads are there, and a row is overwritten when no layer needs it any more. So the
 // result is that of a run over the whole picture, with the memory of a few bands. If that takes more
 // memory than one layer after another over the whole picture, as in networks of many layers on small
 // pictures, then the band is the whole picture and layers share memory.
@@ -19,8 +19,8 @@ namespace tilewright::conv {
 
 class Stream {
  public:
-  // The network must outlive the stream.
-  explicit Stream(const Network& network) : network_(network) {}
+  // The network must outlive the stream, and cannot be changed any more.
+  explicit Stream(const Network& network) : network_(network) { network.freeze(); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -39,6 +39,9 @@ class Stream {
   // `out` is for a band of the result, `band() * scale` rows from a multiple of that. Returns whether
   // the band is complete; if not, the next call must get the same memory. Precondition: !is_done().
   bool advance(PlaneBand<const float> in, PlaneBand<float> out);
+
+  // Calls of advance() that the picture takes in total.
+  index_t rounds() const { return rounds_; }
 
   // Whether all rows of the result were computed.
   bool is_done() const { return schedule_.is_done(); }
@@ -64,6 +67,7 @@ class Stream {
   index_t height_ = 0;
   index_t width_ = 0;
   index_t band_ = 0;
+  index_t rounds_ = 0;
   Schedule schedule_;
   AlignedFloats image_memory_;
   PlaneRows image_;

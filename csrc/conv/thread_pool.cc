@@ -35,7 +35,7 @@ int process_id() {
 #endif
 }
 
-// Waits actively until `condition` holds, for a short time. Returns whether it does.
+// Spins until `condition` holds, but only for a short time. Returns whether it holds.
 template <class Condition>
 bool spin(const Condition& condition) {
   for (int i = 0; i < kSpins; ++i) {

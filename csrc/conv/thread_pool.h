@@ -8,8 +8,8 @@
 
 namespace tilewright::conv {
 
-// Steps of a network take some hundred microseconds, so threads wait actively for the next one for
-// a short time before they sleep.
+// Steps of a network take some hundred microseconds, so threads spin for a short time before they
+// sleep.
 class ThreadPool {
  public:
   // The calling thread of run() is one of the threads. Throws std::system_error if a thread cannot

@@ -64,6 +64,7 @@ void gather(ImageView<const Sample> picture, const TilePlan& plan, index_t index
       const index_t source = border_index(tile.x.origin + x, picture.width) - tile.x.origin;
       for (index_t y = 0; y < inside_height; ++y) batch.row(plane, y)[x] = batch.row(plane, y)[source];
     }
+    if (plan.is_bands()) continue;  // networks do not read the rows below the picture
     for (index_t y = inside_height; y < batch.height; ++y) {
       const index_t source = border_index(tile.y.origin + y, picture.height) - tile.y.origin;
       std::copy_n(batch.row(plane, source), batch.width, batch.row(plane, y));

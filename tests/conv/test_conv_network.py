@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -226,6 +228,66 @@ def test_streams_of_one_network_do_not_disturb_each_other():
                 done[i] += count
     for batch, result in zip(batches, results, strict=True):
         np.testing.assert_array_equal(result, pair.run(batch)[0])
+
+
+def test_rounds_are_the_calls_that_a_picture_takes():
+    pair = shallow_network()
+    stream = ConvStream(pair.network)
+    for size in [(1, 1), (40, 30), BANDS, (131, 501)]:
+        stream.start(*size)
+        rows = np.zeros((3, stream.band, size[1]), np.float32)
+        out = np.zeros((3, stream.band * 2, size[1] * 2), np.float32)
+        expected, calls = stream.rounds, 0
+        while not stream.is_done:
+            stream.advance(rows, out)
+            calls += 1
+        assert calls == expected
+        with pytest.raises(ValueError, match="the picture is done"):
+            stream.advance(rows, out)
+
+
+def test_a_network_with_a_stream_cannot_be_changed():
+    pair = shallow_network()
+    ConvStream(pair.network)
+    with pytest.raises(ValueError, match="cannot be changed"):
+        pair.add([(0, False)], 16)
+    with pytest.raises(ValueError, match="cannot be changed"):
+        pair.network.set_input_transform([0.0] * 3, [1.0] * 3)
+    with pytest.raises(ValueError, match="cannot be changed"):
+        pair.network.set_rescale(
+            source_scale=2, weights=np.ones((1, 1), np.float32), first=0, shuffles=False, adds_image=False
+        )
+
+
+def test_a_picture_that_does_not_fit_into_memory_is_an_error_and_the_next_one_runs():
+    pair = shallow_network()
+    stream = ConvStream(pair.network)
+    with pytest.raises(MemoryError):
+        stream.start(2**20, 2**38)
+    assert stream.is_done
+    batch = pair.picture(20, 30)
+    np.testing.assert_array_equal(run(stream, pair.network, batch), pair.run(batch))
+
+
+def test_threads_may_share_a_stream_for_whole_pictures():
+    pair = shallow_network()
+    stream = ConvStream(pair.network)
+    batches = [pair.picture(40 + 10 * i, 50 + 7 * i) for i in range(6)]
+    wanted = [pair.run(batch) for batch in batches]
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda batch: run(stream, pair.network, batch), batches * 3))
+    for result, want in zip(results, wanted * 3, strict=True):
+        np.testing.assert_array_equal(result, want)
+
+
+def test_threads_may_use_streams_of_one_network_at_the_same_time():
+    pair = shallow_network()
+    batches = [pair.picture(*BANDS) for _ in range(3)]
+    wanted = [pair.run(batch) for batch in batches]
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(pair.run, batches))
+    for result, want in zip(results, wanted, strict=True):
+        np.testing.assert_array_equal(result, want)
 
 
 def test_memory_of_bands_grows_with_the_width_only():

@@ -128,3 +128,16 @@ def test_unsuitable_arguments_are_rejected(arguments, error, message):
     keywords = {"picture": PICTURE, "plan": PLAN, "first": 0, "batch": BATCH} | arguments
     with pytest.raises(error, match=message):
         _core.gather(**keywords)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("height", [12, 13, 15, 16])
+def test_bands_leave_the_rows_below_the_picture_alone(isa, height):
+    """A last band of few rows has nothing that could be mirrored into it."""
+    picture = random_picture(height, 20, 3, np.uint8)
+    plan = _core.TilePlan.bands(20, height, 6)
+    for index in range(plan.rows):
+        [batch] = gather(picture, plan, range(index, index + 1), isa)
+        rows = picture[index * 6 : index * 6 + 6]
+        np.testing.assert_array_equal(batch[:, : len(rows)], rows.transpose(2, 0, 1) / np.float32(255))
+        assert np.isnan(batch[:, len(rows) :]).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,14 @@ def test_error_to_float64_is_below_a_ten_thousandth(photo, name):
     found = NativeSession(model, threads=2).run(batch)[0]
     want = run_convolutions(list_convolutions(split_tail(model)[0]), batch[0])
     np.testing.assert_allclose(found, want, rtol=0, atol=1e-4)
+
+
+def test_a_file_of_a_fixed_size_takes_any_tile():
+    """The engine needs no fixed size, and its tiles of 4 pixels would not fit every one."""
+    model = load("realesr-animevideov3", 4)
+    fixed = replace(model, spec=replace(model.spec, fixed_size=(64, 64), multiple_of=8, minimum=32))
+    spec = NativeSession(fixed, threads=1).spec
+    assert (spec.fixed_size, spec.multiple_of, spec.minimum, spec.grid) == (None, 1, 1, 4)
 
 
 def test_a_batch_of_another_shape_is_an_inference_error():

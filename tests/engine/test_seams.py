@@ -39,10 +39,10 @@ def test_exact_networks_give_the_same_bytes_for_any_tile_size(upscaler_for, name
     require_network(name)
     if runtime == "openvino":
         pytest.importorskip("openvino")
-    picture = make_picture(100, 140)
+    picture = make_picture(150, 210)
     options = {"model": name, "device": "cpu", "precision": precision, "runtime": runtime}
     whole = upscaler_for(**options).upscale_array(picture, CATALOG[name].scale)
-    for tile in (64, 71, 96):
+    for tile in (84, 101, 120):
         tiled = upscaler_for(**options, tile=tile).upscale_array(picture, CATALOG[name].scale)
         np.testing.assert_array_equal(tiled, whole, err_msg=f"tile {tile}")
 

@@ -111,6 +111,19 @@ def test_network_that_the_engine_does_not_support_runs_elsewhere_or_is_an_error_
         open_session(other, device="cpu", precision="auto", threads=1, runtime="native")
 
 
+@pytest.mark.usefixtures("bf16")
+def test_the_engine_runs_if_openvino_is_broken(model, monkeypatch):
+    def broken(*_):
+        raise DeviceError("openvino cannot be loaded")
+
+    monkeypatch.setattr(select, "_open_on_openvino", broken)
+    assert open_session(model, device="cpu", precision="auto", threads=1).runtime == "native"
+    with pytest.raises(DeviceError, match="cannot be loaded"):
+        open_session(model, device="cpu", precision="auto", threads=1, runtime="openvino")
+    monkeypatch.setattr("tilewright.engine.sessions.openvino.cpu_has_bf16", broken)
+    assert select.preferred_runtime("auto") == (("native",), "the fastest in float32")
+
+
 def test_runtime_that_is_chosen_and_not_installed_is_an_error(model, monkeypatch):
     monkeypatch.setattr(select, "_openvino_installed", lambda: False)
     with pytest.raises(DeviceError, match=r"runtime 'openvino' is not installed: install tilewright\[cpu\]"):

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
-from support.networks import natural_batch, network, run
+from support.networks import REPEAT, natural_batch, network, resize, run
 from tilewright.errors import ModelError
-from tilewright.models.graph.rescale import append_rescale, polyphase_weights, rescale_support
+from tilewright.models.graph.rescale import append_rescale, cut_rescale, polyphase_weights, rescale_support
 from tilewright.models.probe import natural_patch
 
 
@@ -35,6 +35,12 @@ def lanczos_rows(picture: np.ndarray, to_scale: int) -> np.ndarray:
 def lanczos(picture: np.ndarray, to_scale: int) -> np.ndarray:
     columns_done = lanczos_rows(picture.astype(np.float64).swapaxes(-1, -2), to_scale).swapaxes(-1, -2)
     return lanczos_rows(columns_done, to_scale)
+
+
+def network_of_factor_4() -> onnx.ModelProto:
+    """Makes a network that repeats pixels."""
+    scales = np.array([1, 1, 4, 4], np.float32)
+    return network([resize("x", "y", "scales", **REPEAT)], {"scales": scales})
 
 
 def rescale(to_scale: int, channels: int = 3) -> onnx.ModelProto:
@@ -95,3 +101,38 @@ def test_other_factors_are_rejected(factors: tuple[int, int]) -> None:
         append_rescale(network([helper.make_node("Identity", ["x"], ["y"])]), *factors)
     assert caught.value.code == "unsupportedUpscaleFactor"
     assert caught.value.parameter == "upscaleFactor"
+
+
+@pytest.mark.parametrize("to_scale", [2, 3])
+def test_cutting_the_rescale_off_gives_the_network_before_it(to_scale: int) -> None:
+    before = network_of_factor_4()
+    found = cut_rescale(append_rescale(before, 4, to_scale))
+    assert found is not None
+    head, *factors = found
+    assert factors == [4, to_scale]
+    assert [node.op_type for node in head.graph.node] == [node.op_type for node in before.graph.node]
+    batch = natural_batch(9, 11)
+    np.testing.assert_array_equal(run(head, batch), run(before, batch))
+
+
+@pytest.mark.parametrize("to_scale", [2, 3])
+@pytest.mark.parametrize("change", ["pads", "mode", "strides", "weights", "reader", "none at all"])
+def test_what_only_resembles_a_rescale_is_not_cut_off(to_scale: int, change: str) -> None:
+    model = append_rescale(network_of_factor_4(), 4, to_scale)
+    nodes = {node.op_type: node for node in model.graph.node}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    if change in ("pads", "weights"):
+        tensor = constants[f"rescale/{change.removesuffix('s') if change == 'weights' else change}"]
+        values = numpy_helper.to_array(tensor).copy()
+        values.flat[-1] += 1
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    elif change == "mode":
+        nodes["Pad"].attribute[0].s = b"reflect"
+    elif change == "strides":
+        rescale = next(node for node in model.graph.node if node.input[0] == "rescale/padded")
+        next(each for each in rescale.attribute if each.name == "strides").ints[0] += 1
+    elif change == "reader":
+        model.graph.node.append(helper.make_node("Relu", ["rescale/padded"], ["elsewhere"]))
+    else:
+        model = network_of_factor_4()
+    assert cut_rescale(model) is None

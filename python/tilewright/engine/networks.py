@@ -92,7 +92,7 @@ class Networks:
         self._reset_locks()
         reset_in_children(self)
         self._models: dict[tuple[str | Path, int], Model] = {}
-        self._sessions: dict[tuple[str | Path, int, str], Session] = {}
+        self._sessions: dict[tuple[str | Path, int, str, Runtime], Session] = {}
 
     def model(self, name: str | Path, factor: int) -> Model:
         """Finds a network, and converts it if necessary.
@@ -129,8 +129,14 @@ class Networks:
         name = self._resolve(name)
         return offered_factors(name, overrides=self._overrides.get(name))
 
-    def session(self, name: str | Path, factor: int, precision: str) -> Session:
+    def session(self, name: str | Path, factor: int, precision: str, runtime: Runtime | None = None) -> Session:
         """Returns the open session of a network.
+
+        Args:
+            name: Name of the network in the catalog, or path of an ONNX file.
+            factor: Output pixels per input pixel along each axis.
+            precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
+            runtime: What runs it on the CPU; None for the one that was chosen for all networks.
 
         Raises:
             ModelError: See `load_model` and `open_session`.
@@ -139,13 +145,13 @@ class Networks:
         check_process()
         name = self._resolve(name)
         with self._running:
-            key = (name, factor, precision)
+            key = (name, factor, precision, runtime or self._runtime)
             if key not in self._sessions:
-                session = self._wrapped(self._open(self.model(name, factor), precision))
+                session = self._wrapped(self._open(self.model(name, factor), precision, runtime or self._runtime))
                 _log.info("%s x%d on %s", session.spec.name, factor, runtime_label(session))
                 self._sessions[key] = session
                 # "auto" may have resolved to float32, which need not be opened again then.
-                self._sessions.setdefault((name, factor, session.precision), session)
+                self._sessions.setdefault((name, factor, session.precision, runtime or self._runtime), session)
             return self._sessions[key]
 
     @contextlib.contextmanager
@@ -167,9 +173,15 @@ class Networks:
         try:
             with report.stage("open"):
                 session = self.session(name, factor, precision)
-            yield Lease(session, lambda: self.session(name, factor, "fp32"))
+            yield Lease(session, lambda: self._exact_session(name, factor, session))
         finally:
             self._running.release()
+
+    def _exact_session(self, name: str | Path, factor: int, session: Session) -> Session:
+        """Returns a network in float32 on the runtime of `session`, as another one may cut off another tail."""
+        if session.runtime.startswith("openvino"):
+            return self.session(name, factor, "fp32", "openvino")
+        return self.session(name, factor, "fp32")
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -203,14 +215,12 @@ class Networks:
             session = SelfEnsembleSession(session)
         return TrueColourSession(session) if self._true_colour else session
 
-    def _open(self, model: Model, precision: str) -> Session:
+    def _open(self, model: Model, precision: str, runtime: Runtime) -> Session:
         """Opens a network, on the CPU if CUDA cannot run it and was not requested by name."""
         try:
-            return open_session(
-                model, device=self.device, precision=precision, threads=self._threads, runtime=self._runtime
-            )
+            return open_session(model, device=self.device, precision=precision, threads=self._threads, runtime=runtime)
         except DeviceError as error:
             if self.device == "cpu" or not self._may_fall_back:
                 raise
             _log.warning("%s runs on the CPU: %s", model.spec.name, error)
-            return open_session(model, device="cpu", precision=precision, threads=self._threads, runtime=self._runtime)
+            return open_session(model, device="cpu", precision=precision, threads=self._threads, runtime=runtime)

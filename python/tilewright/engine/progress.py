@@ -19,8 +19,8 @@ class Progress:
     """Progress of one picture.
 
     Attributes:
-        done: Finished tiles.
-        total: Tiles of the picture, including those of its alpha channel.
+        done: Finished tiles; in a stream, finished steps of equal size.
+        total: Tiles or steps of the picture, including those of its alpha channel.
         rows: Finished output rows, from the top.
         pixels: Input pixels that the network has processed so far, halos included.
     """

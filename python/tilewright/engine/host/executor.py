@@ -35,7 +35,7 @@ class HostExecutor:
         """See `Executor.plan`."""
         bands, memory = None, 0
         if limits.tile is None and session.streaming is not None and (bands := _bands(session.streaming, shape)):
-            memory = self.memory(shape, session, bands)
+            memory = _stream_bytes(session, shape, bands)
             if memory <= (limits.memory_budget or default_memory_budget()):
                 return bands
         tiles = plan_tiles(

@@ -10,6 +10,7 @@ from tilewright._core import Canvas, TilePlan, gather
 from tilewright.engine.job import Job, nonfinite_error
 from tilewright.engine.layers import Layer, finish_band
 from tilewright.engine.progress import ProgressTracker
+from tilewright.errors import InferenceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,10 +68,11 @@ class StreamLoop:
             _LayerStream(layer, job.new_canvas(Canvas, plan), streaming.open_stream(plan.height, plan.width), job, plan)
             for layer in job.network_layers
         ]
-        self._total = len(plan) * len(self._layers)
+        self._total = sum(layer.stream.rounds for layer in self._layers)
         self._progress = ProgressTracker(job.on_progress, job.report)
         self._band: Sequence[Pixels] = ()
         self._done = 0
+        self._rows = 0  # finished, of the output
         planes = job.session.spec.planes
         # What the canvas adds to a result is the input of that band, which lies some bands behind.
         self._base = np.empty((1, planes, plan.tile_height, plan.tile_width), np.float32) if job.adds_base else None
@@ -93,11 +95,14 @@ class StreamLoop:
                     self._gather(layer.layer, layer.gathered, rows)
                     layer.gathered += 1
                 finished = self._await(running)
+                advanced = running is not None
                 running = None
                 if not layer.stream.is_done:
                     running = layer, network.submit(layer.advance, rows)
                 if finished is not None:
                     self._finish(*finished)
+                if advanced:
+                    self._count()
         with self._job.report.stage("encode"):
             self._job.sink.finish()
 
@@ -119,8 +124,11 @@ class StreamLoop:
         if running is None:
             return None
         layer, future = running
-        with self._job.report.stage("network"):
-            is_complete = future.result()
+        try:
+            with self._job.report.stage("network"):
+                is_complete = future.result()
+        except ValueError as error:  # the engine's result has another shape than the spec promises
+            raise InferenceError(f"{self._job.session.spec.name} failed: {error}") from error
         return (layer, layer.take_result()) if is_complete else None
 
     def _finish(self, finished: _LayerStream, result: NDArray[np.floating]) -> None:
@@ -142,9 +150,14 @@ class StreamLoop:
             is_last = finished is self._layers[-1]
             if is_last:
                 finish_band(job.layers, self._band, begin, job.session.spec.scale)
-        self._done += 1
+        self._rows = end if is_last else begin
+
+    def _count(self) -> None:
+        """Counts a call of `RowStream.advance`. Deep networks take many before the first result is complete."""
+        pixels = self._plan.width * self._plan.height * len(self._layers)
+        before, self._done = self._done, self._done + 1
         self._progress.tile_done(
-            self._plan.tile_width * self._plan.tile_height,
+            pixels * self._done // self._total - pixels * before // self._total,
             remaining=self._total - self._done,
-            rows=end if is_last else begin,
+            rows=self._rows,
         )

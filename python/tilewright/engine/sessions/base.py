@@ -51,6 +51,11 @@ class RowStream(Protocol):
         ...
 
     @property
+    def rounds(self) -> int:
+        """Calls of `advance` that the picture takes in total."""
+        ...
+
+    @property
     def is_done(self) -> bool:
         """Whether all rows of the result were computed."""
         ...

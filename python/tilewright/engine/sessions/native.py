@@ -11,7 +11,7 @@ from tilewright._core import ConvNetwork, ConvStream
 from tilewright.engine.sessions.base import new_result
 from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.engine.sessions.prepare import split_tail
-from tilewright.errors import InferenceError
+from tilewright.errors import DeviceError, InferenceError
 from tilewright.models.graph.convolutions import UnsupportedGraphError, exact_halo, list_convolutions
 from tilewright.models.graph.rescale import cut_rescale, input_weights, rescale_support
 from tilewright.models.graph.tail import cut_tail
@@ -21,8 +21,9 @@ from tilewright.runtimes import use_process
 # Side of the squares of results that Winograd's algorithm computes.
 _GRID = 4
 
-# Width and height of a tile for which the memory per pixel is typical.
-_USUAL_SIDE = 512
+# Width and height of a tile whose band is the whole tile. That takes the most memory per pixel; the
+# engine takes bands of fewer rows where that saves memory.
+_SMALL_SIDE = 128
 
 if TYPE_CHECKING:
     import onnx
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
 
 
 class NativeSession:
-    """A network on our own engine."""
+    """A network on our own engine.
+
+    Attributes:
+        network: The engine's network.
+        tile_stream: Runs batches, and keeps its memory from one to the next; None if none has run.
+    """
 
     device = "cpu"
     tensor_memory: Literal["host", "cuda"] = "host"
@@ -51,7 +57,8 @@ class NativeSession:
             isa: Instruction set; None means the best one.
 
         Raises:
-            DeviceError: This process was forked from one that had opened a network.
+            DeviceError: This process was forked from one that had opened a network, or the threads
+                cannot be started.
             ModelError: The file is not a valid ONNX file.
             UnsupportedGraphError: The engine does not support the network.
         """
@@ -62,7 +69,8 @@ class NativeSession:
         halo = exact_halo(convolutions.steps) + (rescale_support(*rescale.factors) if rescale else 0)
         # A network whose tiles are cross-faded is not exact anyway.
         halo = model.spec.halo if model.spec.feather else max(model.spec.halo, halo)
-        self.spec = replace(model.spec, halo=halo, grid=_GRID)
+        # The engine takes pictures of any size, whatever the file says.
+        self.spec = replace(model.spec, halo=halo, grid=_GRID, fixed_size=None, multiple_of=1, minimum=1)
         use_process()  # the engine's threads do not survive a fork
         try:
             network = _build(convolutions, threads, isa)
@@ -70,15 +78,19 @@ class NativeSession:
                 rescale.apply(network)
         except ValueError as error:  # such as more inputs of a layer than the kernels take
             raise UnsupportedGraphError(str(error)) from error
-        self.streaming: Streaming | None = _NativeStreaming(network)
-        self._stream = ConvStream(network)
-        self.activation_bytes = network.tensor_bytes(_USUAL_SIDE, _USUAL_SIDE) / _USUAL_SIDE**2
+        except RuntimeError as error:
+            raise DeviceError(f"the threads of the native engine cannot be started: {error}") from error
+        self.streaming: Streaming | None = _NativeStreaming(self)
+        self.network = network
+        self.tile_stream: ConvStream | None = None
+        self.activation_bytes = network.tensor_bytes(_SMALL_SIDE, _SMALL_SIDE) / _SMALL_SIDE**2
 
     def run(self, batch: NDArray[np.float32], result: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
         """See `Session.run`."""
         result = self.new_result(batch.shape) if result is None else result
+        stream = self.tile_stream = self.tile_stream or ConvStream(self.network)
         try:
-            self._stream.run(batch, result)
+            stream.run(batch, result)
         except ValueError as error:
             raise InferenceError(f"{self.spec.name} failed on a batch of shape {batch.shape}: {error}") from error
         return result
@@ -91,17 +103,18 @@ class NativeSession:
 class _NativeStreaming:
     """See `tilewright.engine.sessions.base.Streaming`."""
 
-    def __init__(self, network: ConvNetwork) -> None:
-        self._network = network
+    def __init__(self, session: NativeSession) -> None:
+        self._session = session
 
     def band(self, height: int, width: int) -> int:
-        return self._network.band(height, width)
+        return self._session.network.band(height, width)
 
     def stream_bytes(self, height: int, width: int) -> int:
-        return self._network.tensor_bytes(height, width)
+        return self._session.network.tensor_bytes(height, width)
 
     def open_stream(self, height: int, width: int) -> RowStream:
-        stream = ConvStream(self._network)
+        self._session.tile_stream = None  # frees the memory of earlier tiles
+        stream = ConvStream(self._session.network)
         stream.start(height, width)
         return stream
 

@@ -7,13 +7,14 @@ import importlib.util
 import logging
 from typing import TYPE_CHECKING
 
+from tilewright import _core
 from tilewright._core import default_isa
 from tilewright.engine.sessions.cuda_check import cuda_problem, kernels_problem
 from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
 from tilewright.engine.sessions.precision import PROBE_SIZE
 from tilewright.engine.sessions.speed import time_ratio
-from tilewright.errors import DeviceError
+from tilewright.errors import DeviceError, ModelError
 from tilewright.models.probe import probe_batch
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from tilewright.models.spec import Model
 
 _log = logging.getLogger("tilewright")
+
+# Whether the module was built with the engine: it needs the vector extensions of GCC or Clang.
+HAS_ENGINE = hasattr(_core, "ConvNetwork")
 
 # Time in bf16, relative to that in float32, below which bf16 is preferred.
 _WORTHWHILE = 0.8
@@ -62,20 +66,21 @@ def preferred_runtime(runtime: Runtime, precision: str = "auto") -> tuple[tuple[
         ``"onnxruntime"``. The reason is a phrase.
 
     Raises:
-        DeviceError: OpenVINO was chosen and is not installed.
+        DeviceError: The runtime was chosen and is not installed.
     """
     has_openvino = _openvino_installed()
     if runtime == "openvino" and not has_openvino:
         raise DeviceError("runtime 'openvino' is not installed: install tilewright[cpu]", parameter="runtime")
+    if runtime == "native" and not HAS_ENGINE:
+        raise DeviceError("runtime 'native' is not part of this build", parameter="runtime")
     if runtime != "auto":
         return (runtime,), "chosen by TILEWRIGHT_RUNTIME"
+    if not HAS_ENGINE:
+        return ("openvino" if has_openvino else "onnxruntime",), "this build has no native engine"
     if default_isa() == "scalar":
-        return ("openvino" if has_openvino else "onnxruntime",), "the native engine is faster on CPUs with AVX2"
-    if precision == "auto" and has_openvino:
-        from tilewright.engine.sessions.openvino import cpu_has_bf16
-
-        if cpu_has_bf16():
-            return ("native", "openvino"), "this CPU has bf16, so the faster one is measured for each network"
+        return ("openvino" if has_openvino else "onnxruntime",), "the native engine is only faster with AVX2"
+    if precision == "auto" and has_openvino and _openvino_has_bf16():
+        return ("native", "openvino"), "this CPU has bf16, so the faster one is measured for each network"
     return ("native",), "the fastest in float32"
 
 
@@ -104,11 +109,27 @@ def open_session(model: Model, *, device: str, precision: str, threads: int, run
         return native
     if runtime == "onnxruntime":
         return OnnxRuntimeSession(model, threads=threads)
-    other = _open_on_openvino(model, precision, threads)
-    # float32 is as fast or more exact, unless bf16 saves much time.
+    try:
+        other = _open_on_openvino(model, precision, threads)
+    except (DeviceError, ModelError) as error:
+        if native is None:
+            raise
+        _log.info("%s runs on the native engine: %s", model.spec.name, error)
+        return native
+    # bf16 rounds more, so it has to save much time.
     if native is None or (other.precision == "bf16" and time_ratio(other, native) < _WORTHWHILE):
         return other
     return native
+
+
+def _openvino_has_bf16() -> bool:
+    from tilewright.engine.sessions.openvino import cpu_has_bf16
+
+    try:
+        return cpu_has_bf16()
+    except DeviceError as error:  # it is installed, and broken
+        _log.info("%s", error)
+        return False
 
 
 def _open_on_native(model: Model, threads: int, *, required: bool) -> Session | None:

@@ -139,6 +139,7 @@ class _Lowering:
         self._images: dict[str, _Image] = {
             self._image_name: _Image(np.zeros(self._planes, np.float32), np.ones(self._planes, np.float32))
         }
+        self._first: _Image | None = None  # what the first convolution reads
         self._values: dict[str, list[Source]] = {}
         self._steps: list[Convolution] = []
         self._fused: set[int] = set()
@@ -160,12 +161,8 @@ class _Lowering:
         result = self._values.get(self._output)
         if result is None or len(result) != 1 or result[0].enlarge or result[0].step != len(self._steps) - 1:
             raise UnsupportedGraphError("the network does not end in a convolution")
-        image = self._first_image()
-        return ConvolutionList(self._planes, image.offset, image.factor, self._steps)
-
-    def _first_image(self) -> _Image:
-        """Returns the arithmetic before the first convolution; there must be only one such step."""
-        return self._read_images[0]
+        assert self._first is not None, "the first step reads it"
+        return ConvolutionList(self._planes, self._first.offset, self._first.factor, self._steps)
 
     def _value(self, name: str, node: onnx.NodeProto) -> list[Source]:
         if name not in self._values:
@@ -213,7 +210,7 @@ class _Lowering:
         if node.input[0] in self._images:
             if weights.shape[2] != 3 or (self._steps and self._steps[0].inputs is None):
                 raise _unsupported(node)
-            self._read_images = [self._images[node.input[0]]]
+            self._first = self._images[node.input[0]]
         else:
             inputs = self._value(node.input[0], node)
             scales = {self._steps[source.step].scale * (2 if source.enlarge else 1) for source in inputs}

@@ -147,24 +147,36 @@ def cut_rescale(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int, int] | No
 
 
 def _source_of(model: onnx.ModelProto, from_scale: int, to_scale: int) -> str | None:
-    """Returns the tensor that the nodes of `append_rescale` read, if a network ends in them."""
-    graph = model.graph
-    makers = {name: node for node in graph.node for name in node.output}
+    """Returns the tensor that the nodes of `append_rescale` read, if a network ends in exactly these nodes."""
     weights, offset = polyphase_weights(from_scale, to_scale)
-    last = makers.get(graph.output[0].name)
-    if last is not None and last.op_type == "DepthToSpace" and len(weights) > 1:
-        last = makers.get(last.input[0])
-    padding = makers.get(last.input[0]) if last is not None and last.op_type == "Conv" else None
-    if last is None or padding is None or padding.op_type != "Pad":
+    phases, taps = weights.shape
+    stride = phases * from_scale // to_scale
+    after = offset + taps - stride
+    expected: list[tuple[str, dict[str, object]]] = [
+        ("Conv", {"kernel_shape": [taps, taps], "strides": [stride, stride]}),
+        ("Pad", {"mode": b"edge"}),
+    ]
+    if phases > 1:
+        expected.insert(0, ("DepthToSpace", {"blocksize": phases, "mode": b"CRD"}))
+    makers = {name: node for node in model.graph.node for name in node.output}
+    readers = [name for node in model.graph.node for name in node.input]
+    name, found = model.graph.output[0].name, list[onnx.NodeProto]()
+    for operator, attributes in expected:
+        node = makers.get(name)
+        if node is None or node.op_type != operator or readers.count(name) != min(len(found), 1):
+            return None
+        if {each.name: helper.get_attribute_value(each) for each in node.attribute} != attributes:
+            return None
+        found.append(node)
+        name = node.input[0]
+    convolution, padding = found[-2:]
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    kernels, pads = constants.get(convolution.input[1]), constants.get(padding.input[1])
+    if kernels is None or pads is None or len(convolution.input) != 2 or kernels.ndim != 4:
         return None
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    names = (last.input[1], padding.input[1])
-    if not all(name in constants for name in names):
+    if pads.tolist() != [0, 0, -offset, -offset, 0, 0, after, after]:
         return None
-    kernels, pads = (numpy_helper.to_array(constants[name]) for name in names)
-    want = _dense_kernels(weights, kernels.shape[1]).astype(kernels.dtype) if kernels.ndim == 4 else np.empty(0)
-    is_rescale = pads.tolist()[2:3] == [-offset] and np.array_equal(kernels, want)
-    return str(padding.input[0]) if is_rescale else None
+    return name if np.array_equal(kernels, _dense_kernels(weights, kernels.shape[1]).astype(kernels.dtype)) else None
 
 
 def _check(model: onnx.ModelProto, from_scale: int, to_scale: int) -> None:
