@@ -160,7 +160,7 @@ def test_nonfinite_tile_is_repeated_in_float32():
         result[:] = np.nan
 
     broken = FakeSession(spec, precision="bf16", spoil=spoil)
-    upscaler._networks._sessions["realesr-animevideov3", 2, "auto"] = broken
+    upscaler._networks._sessions["realesr-animevideov3", 2, "auto", "auto"] = broken
     np.testing.assert_array_equal(upscaler.upscale_array(picture, 2), want)
     assert len(broken.batches) == 1
 
