@@ -27,7 +27,11 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   tilewright::bindings::bind_alpha(module);
   tilewright::bindings::bind_png_filter(module);
   tilewright::bindings::bind_deflate_runs(module);
+  // The native engine needs the vector extensions of GCC or Clang.
 #if defined(TILEWRIGHT_HAS_CONV)
   tilewright::bindings::bind_convolution(module);
+  module.attr("HAS_ENGINE") = true;
+#else
+  module.attr("HAS_ENGINE") = false;
 #endif
 }

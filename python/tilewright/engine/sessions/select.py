@@ -7,8 +7,7 @@ import importlib.util
 import logging
 from typing import TYPE_CHECKING
 
-import tilewright._core as core
-from tilewright._core import default_isa
+from tilewright._core import HAS_ENGINE, default_isa
 from tilewright.engine.sessions.cuda_check import cuda_problem, kernels_problem
 from tilewright.engine.sessions.layout import is_native_layout
 from tilewright.engine.sessions.onnxruntime import OnnxRuntimeSession
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from tilewright.models.spec import Model
 
 _log = logging.getLogger("tilewright")
-
-# Whether the module was built with the engine: it needs the vector extensions of GCC or Clang.
-HAS_ENGINE = hasattr(core, "ConvNetwork")
 
 # Time in bf16, relative to that in float32, below which bf16 is preferred.
 _WORTHWHILE = 0.8
