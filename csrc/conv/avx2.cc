@@ -16,8 +16,8 @@ namespace {
 
 using Vector = __m256;
 using IntVector = int __attribute__((vector_size(32)));
-constexpr int kLanes = 8;
-constexpr int kGroup = 6;  // 12 of 16 registers hold sums
+constexpr index_t kLanes = 8;
+constexpr index_t kGroup = 6;  // 12 of 16 registers hold sums
 
 TILEWRIGHT_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
 

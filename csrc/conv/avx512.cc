@@ -16,8 +16,8 @@ namespace {
 
 using Vector = __m512;
 using IntVector = int __attribute__((vector_size(64)));
-constexpr int kLanes = 16;
-constexpr int kGroup = 12;  // 24 of 32 registers hold sums
+constexpr index_t kLanes = 16;
+constexpr index_t kGroup = 12;  // 24 of 32 registers hold sums
 
 TILEWRIGHT_INLINE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
 

@@ -17,14 +17,11 @@ constexpr index_t kOutBlock = 2 * kLanes;
 // into the second-level cache, and the hardware's prefetching starts anew at every page.
 template <int kVectors>
 TILEWRIGHT_INLINE void multiply(const float* in, const float* weights, index_t depth, float* out, const float* next) {
-  Vector sums[kGroup][kVectors];
-  for (int i = 0; i < kGroup; ++i) {
-    for (int v = 0; v < kVectors; ++v) sums[i][v] = Vector{};
-  }
+  Vector sums[kGroup][kVectors] = {};
   for (index_t d = 0; d < depth; ++d) {
     Vector w[kVectors];
     for (int v = 0; v < kVectors; ++v) w[v] = load(weights + d * kOutBlock + v * kLanes);
-    for (int i = 0; i < kVectors * kLanes; i += kLine) __builtin_prefetch(next + d * kOutBlock + i);
+    for (index_t i = 0; i < kVectors * kLanes; i += kLine) __builtin_prefetch(next + d * kOutBlock + i);
 #pragma GCC unroll 16
     for (int i = 0; i < kGroup; ++i) {
       const Vector x = splat(in[i * depth + d]);

@@ -18,8 +18,8 @@ namespace {
 
 using Vector = float __attribute__((vector_size(16)));
 using IntVector = int __attribute__((vector_size(16)));
-constexpr int kLanes = 4;
-constexpr int kGroup = 6;
+constexpr index_t kLanes = 4;
+constexpr index_t kGroup = 6;
 
 TILEWRIGHT_INLINE Vector fma(Vector a, Vector b, Vector c) {
 #if defined(__aarch64__)

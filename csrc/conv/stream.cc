@@ -8,7 +8,7 @@ namespace {
 
 // Pixels of a band: enough that threads have work at every step, few enough that a band's rows stay
 // in the last-level cache from one step to the next.
-constexpr index_t kBandPixels = 16 * 1024;
+constexpr index_t kBandPixels = index_t{16} * 1024;
 
 // Tiles, and rows of a rescale, that a thread takes at a time.
 constexpr index_t kTileChunk = 12;
@@ -138,7 +138,13 @@ bool Stream::advance(PlaneBand<const float> in, PlaneBand<float> out) {
     if (ranges[i].begin < ranges[i].end) run_rows(i, ranges[i]);
   }
   const RowRange result = ranges.back();
-  if (result.begin < result.end) network_.rescale() ? rescale_rows(result, out) : store_rows(result, out);
+  if (result.begin < result.end) {
+    if (const std::optional<Rescale>& rescale = network_.rescale()) {
+      rescale_rows(*rescale, result, out);
+    } else {
+      store_rows(result, out);
+    }
+  }
   const index_t band = band_ * network_.output_scale();
   return result.begin < result.end && (result.end % band == 0 || schedule_.is_done());
 }
@@ -239,8 +245,7 @@ void Stream::store_rows(RowRange rows, PlaneBand<float> out) {
   });
 }
 
-void Stream::rescale_rows(RowRange rows, PlaneBand<float> out) {
-  const Rescale& rescale = *network_.rescale();
+void Stream::rescale_rows(const Rescale& rescale, RowRange rows, PlaneBand<float> out) {
   const index_t planes = network_.output_channels();
   const RescaleTask task{&rescale, height_, width_, planes, tensors_.back(), image_, out, band_ * rescale.to};
   Network::Workers& workers = network_.workers();

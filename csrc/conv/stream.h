@@ -59,7 +59,7 @@ class Stream {
   ConvTask task(std::size_t step) const;
   void run_rows(std::size_t step, RowRange rows);
   void store_rows(RowRange rows, PlaneBand<float> out);
-  void rescale_rows(RowRange rows, PlaneBand<float> out);
+  void rescale_rows(const Rescale& rescale, RowRange rows, PlaneBand<float> out);
   void reserve_scratch(index_t floats);
   float* scratch(int thread);
 

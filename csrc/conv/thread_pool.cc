@@ -139,7 +139,9 @@ ThreadPool::ThreadPool(int threads) : workers_(std::make_unique<Workers>(threads
 ThreadPool::~ThreadPool() {
   // In a forked process, there are no threads that could end, and destroying what they wait for would
   // wait for them.
-  if (process_id() != process_) static_cast<void>(workers_.release());
+  if (process_id() != process_) {
+    [[maybe_unused]] const Workers* leaked = workers_.release();
+  }
 }
 
 void ThreadPool::run(index_t count, index_t chunk, const Work& work) { workers_->run(count, chunk, work); }

@@ -6,7 +6,7 @@
 namespace tilewright::conv::TILEWRIGHT_NAMESPACE {
 namespace {
 
-constexpr int kLine = 16;  // floats of a cache line
+constexpr index_t kLine = 16;  // floats of a cache line
 
 TILEWRIGHT_INLINE Vector splat(float value) { return value - Vector{}; }
 

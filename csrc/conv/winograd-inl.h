@@ -61,7 +61,7 @@ TILEWRIGHT_INLINE void load_tile(const Rows& input, index_t y, index_t x, index_
     // The columns that the next tile reads in addition: too many streams for the hardware's prefetching.
     if (c % kLine == 0) {
       for (int k = 2; k < 6; ++k) {
-        for (int i = 0; i < 6; ++i) __builtin_prefetch(rows[i] + columns[k] + next + c);
+        for (const float* row : rows) __builtin_prefetch(row + columns[k] + next + c);
       }
     }
     Vector half[6][6];
@@ -107,7 +107,7 @@ TILEWRIGHT_INLINE void prefetch_output(const ConvTask& task, index_t y, index_t 
   for (index_t i = 0; i < rows; ++i) {
     const float* row = task.output.writable_row(y + i) + task.output.offset(x) + channel;
     for (index_t k = 0; k < kTile; ++k) {
-      for (int v = 0; v < kOutBlock; v += kLine) __builtin_prefetch(row + k * task.output.pixel_stride + v, 1);
+      for (index_t v = 0; v < kOutBlock; v += kLine) __builtin_prefetch(row + k * task.output.pixel_stride + v, 1);
     }
   }
 }
@@ -115,7 +115,7 @@ TILEWRIGHT_INLINE void prefetch_output(const ConvTask& task, index_t y, index_t 
 // Groups of tiles per block, such that the transformed tiles take at most a quarter of a usual
 // second-level cache of 512 KiB; at least one.
 TILEWRIGHT_INLINE index_t groups_per_block(index_t channels) {
-  constexpr index_t kCacheFloats = 32 * 1024;
+  constexpr index_t kCacheFloats = index_t{32} * 1024;
   return std::max<index_t>(1, kCacheFloats / (kPositions * position_stride(channels)));
 }
 
