@@ -25,6 +25,9 @@ _GRID = 4
 # engine takes bands of fewer rows where that saves memory.
 _SMALL_SIDE = 128
 
+# Streams of at most this memory are kept for the next picture.
+_KEPT_BYTES = 64 * 2**20
+
 if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
@@ -105,6 +108,7 @@ class _NativeStreaming:
 
     def __init__(self, session: NativeSession) -> None:
         self._session = session
+        self._kept: list[ConvStream] = []
 
     def band(self, height: int, width: int) -> int:
         return self._session.network.band(height, width)
@@ -114,8 +118,13 @@ class _NativeStreaming:
 
     def open_stream(self, height: int, width: int) -> RowStream:
         self._session.tile_stream = None  # frees the memory of earlier tiles
-        stream = ConvStream(self._session.network)
+        # Memory of small pictures is used again: many of them would fragment the process's memory.
+        finished = [stream for stream in self._kept if stream.is_done]
+        stream = finished[0] if finished else ConvStream(self._session.network)
+        self._kept = finished[1:2]
         stream.start(height, width)
+        if self.stream_bytes(height, width) <= _KEPT_BYTES:
+            self._kept.append(stream)
         return stream
 
 
