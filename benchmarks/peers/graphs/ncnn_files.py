@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from support.ncnn_layers import float32_blob, raw
+from tilewright.models.graph.nodes import attributes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def _layers(model: onnx.ModelProto) -> list[_Layer]:
     layers = [_Layer("Input", [], [graph.input[0].name])]
     gates = {}  # result of a Sigmoid → its input
     for node in graph.node:
-        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        attributes = attributes_of(node)
         output = [node.output[0]]
         if node.op_type == "Conv":
             layers.append(_convolution(node, *(weights[name] for name in node.input[1:])))

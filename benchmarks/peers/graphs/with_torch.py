@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 from torch.nn import functional
+
+from tilewright.models.graph.nodes import attributes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +105,7 @@ def _steps(model: onnx.ModelProto, constants: set[str]) -> list[_Step]:
             steps = [step for step in steps if step.output != inputs[-1]]
             operator, inputs = "Silu", inputs[:1]
         elif operator in ("Concat", "LeakyRelu"):
-            attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+            attributes = attributes_of(node)
         steps.append(_Step(operator, inputs, node.output[0], attributes))
     seen = {*constants, model.graph.output[0].name}
     for step in reversed(steps):

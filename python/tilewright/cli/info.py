@@ -76,6 +76,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
     Returns:
         JSON values by name: sizes in bytes, None for what is missing.
     """
+    from tilewright.engine.sessions.select import openvino_has_bf16
     from tilewright.models.catalog import DEFAULT
 
     gpu_problem = _gpu_problem()
@@ -99,7 +100,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "runtime": runtime,
         "runtimeReason": reason,
         "precision": settings.precision,
-        "bf16": _has_bf16() if openvino else False,
+        "bf16": openvino is not None and openvino_has_bf16(),
         "threads": settings.threads,
         "isa": default_isa(),
         "availableISAs": available_isas(),
@@ -255,9 +256,3 @@ def _runtime(settings: Settings, device: str) -> tuple[str, str | None]:
     except DeviceError as error:
         return settings.runtime, str(error)
     return " or ".join(runtimes), reason
-
-
-def _has_bf16() -> bool:
-    from tilewright.engine.sessions.openvino import cpu_has_bf16
-
-    return cpu_has_bf16()

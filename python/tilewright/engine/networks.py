@@ -145,13 +145,14 @@ class Networks:
         check_process()
         name = self._resolve(name)
         with self._running:
-            key = (name, factor, precision, runtime or self._runtime)
+            runtime = runtime or self._runtime
+            key = (name, factor, precision, runtime)
             if key not in self._sessions:
-                session = self._wrapped(self._open(self.model(name, factor), precision, runtime or self._runtime))
+                session = self._wrapped(self._open(self.model(name, factor), precision, runtime))
                 _log.info("%s x%d on %s", session.spec.name, factor, runtime_label(session))
                 self._sessions[key] = session
                 # "auto" may have resolved to float32, which need not be opened again then.
-                self._sessions.setdefault((name, factor, session.precision, runtime or self._runtime), session)
+                self._sessions.setdefault((name, factor, session.precision, runtime), session)
             return self._sessions[key]
 
     @contextlib.contextmanager

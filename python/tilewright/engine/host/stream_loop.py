@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright._core import Canvas, TilePlan, gather
+from tilewright._core import Canvas, TilePlan
+from tilewright.engine.host.gathering import gather_tile
 from tilewright.engine.job import Job, nonfinite_error
 from tilewright.engine.layers import Layer, finish_band
 from tilewright.engine.progress import ProgressTracker
@@ -92,7 +93,7 @@ class StreamLoop:
             for layer in self._layers:
                 rows = layer.next_rows()
                 if layer.gathered < len(self._plan):
-                    self._gather(layer.layer, layer.gathered, rows)
+                    gather_tile(self._job, layer.layer, self._plan, layer.gathered, rows)
                     layer.gathered += 1
                 finished = self._await(running)
                 advanced = running is not None
@@ -105,17 +106,6 @@ class StreamLoop:
                     self._count()
         with self._job.report.stage("encode"):
             self._job.sink.finish()
-
-    def _gather(self, layer: Layer, index: int, rows: NDArray[np.float32]) -> None:
-        with self._job.report.stage("gather"):
-            gather(
-                layer.source,
-                self._plan,
-                index,
-                rows,
-                channels=layer.channels,
-                value_range=self._job.session.spec.value_range,
-            )
 
     def _await(
         self, running: tuple[_LayerStream, Future[bool]] | None
@@ -139,7 +129,7 @@ class StreamLoop:
             with job.report.stage("encode"):
                 self._band = job.sink.band(begin, end)
         if self._base is not None:
-            self._gather(layer, index, self._base)
+            gather_tile(job, layer, self._plan, index, self._base)
         base = None if self._base is None else self._base[0]
         with job.report.stage("blend"):
             nonfinite = finished.canvas.blend(

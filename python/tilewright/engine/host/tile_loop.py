@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tilewright._core import Canvas, TilePlan, gather
+from tilewright._core import Canvas, TilePlan
+from tilewright.engine.host.gathering import gather_tile
 from tilewright.engine.job import Job, nonfinite_error
 from tilewright.engine.layers import Layer, finish_band, is_flat_tile
 from tilewright.engine.progress import ProgressTracker
@@ -98,7 +99,7 @@ class TileLoop:
         running: _Running | None = None
         for number, step in enumerate(self._steps()):
             slot = slots[number % SLOTS]
-            self._gather(step, slot.batch)
+            gather_tile(self._job, step.layer, self._plan, step.index, slot.batch)
             previous, result = running, self._await(running)
             compute = self._flat_result if is_flat_tile(step.layer, self._plan, step.index) else self._job.session.run
             running = _Running(step, slot.batch, network.submit(compute, slot.batch, slot.result))
@@ -113,17 +114,6 @@ class TileLoop:
             for layer, canvas in zip(self._layers, self._canvases, strict=True):
                 last = index % columns == columns - 1 and layer is self._layers[-1]
                 yield _Step(index, layer, canvas, last)
-
-    def _gather(self, step: _Step, batch: NDArray[np.float32]) -> None:
-        with self._job.report.stage("gather"):
-            gather(
-                step.layer.source,
-                self._plan,
-                step.index,
-                batch,
-                channels=step.layer.channels,
-                value_range=self._job.session.spec.value_range,
-            )
 
     def _flat_result(self, batch: NDArray[np.float32], result: NDArray[np.floating]) -> NDArray[np.floating]:
         """Stands in for the network on a tile of constant alpha."""

@@ -75,7 +75,7 @@ def preferred_runtime(runtime: Runtime, precision: str = "auto") -> tuple[tuple[
         return ("openvino" if has_openvino else "onnxruntime",), "this build has no native engine"
     if default_isa() == "scalar":
         return ("openvino" if has_openvino else "onnxruntime",), "the native engine is only faster with AVX2"
-    if precision == "auto" and has_openvino and _openvino_has_bf16():
+    if precision == "auto" and has_openvino and openvino_has_bf16():
         return ("native", "openvino"), "this CPU has bf16, so the faster one is measured for each network"
     return ("native",), "the fastest in float32"
 
@@ -118,7 +118,8 @@ def open_session(model: Model, *, device: str, precision: str, threads: int, run
     return native
 
 
-def _openvino_has_bf16() -> bool:
+def openvino_has_bf16() -> bool:
+    """Returns whether OpenVINO, which is installed, can be loaded and computes in bf16 on this CPU."""
     from tilewright.engine.sessions.openvino import cpu_has_bf16
 
     try:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from tilewright.errors import ModelError
 from tilewright.models.graph.inputs import image_inputs
+from tilewright.models.graph.nodes import attributes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class _Lowering:
         self._weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         self._users: dict[str, list[onnx.NodeProto]] = {}
         for node in self._nodes:
-            if node.op_type == "Constant" and (value := _attributes(node).get("value")) is not None:
+            if node.op_type == "Constant" and (value := attributes_of(node).get("value")) is not None:
                 self._weights[node.output[0]] = numpy_helper.to_array(value)
             for name in dict.fromkeys(node.input):
                 self._users.setdefault(name, []).append(node)
@@ -152,7 +153,7 @@ class _Lowering:
                 self._convolution(node)
             elif node.op_type in ("Sub", "Add", "Mul", "Div") and node.input[0] in self._images:
                 self._image_arithmetic(node)
-            elif node.op_type == "Concat" and _attributes(node).get("axis") == 1:
+            elif node.op_type == "Concat" and attributes_of(node).get("axis") == 1:
                 self._values[node.output[0]] = [part for name in node.input for part in self._value(name, node)]
             elif node.op_type == "Resize":
                 self._enlargement(node)
@@ -188,7 +189,7 @@ class _Lowering:
 
     def _enlargement(self, node: onnx.NodeProto) -> None:
         """Follows a nearest-neighbour enlargement to twice the size."""
-        attributes = _attributes(node)
+        attributes = attributes_of(node)
         scales = self._weights.get(node.input[2]) if len(node.input) > 2 else None
         sources = self._value(node.input[0], node)
         if (
@@ -300,17 +301,13 @@ class _Lowering:
         if node.op_type == "PRelu":
             slope = self._weights.get(node.input[1])
             return None if slope is None else _per_channel(slope, outputs)
-        alpha = _attributes(node).get("alpha", 0.01) if node.op_type == "LeakyRelu" else 0.0
+        alpha = attributes_of(node).get("alpha", 0.01) if node.op_type == "LeakyRelu" else 0.0
         return np.full(outputs, alpha, np.float32)
 
     def _take(self, nodes: list[onnx.NodeProto]) -> str:
         """Marks nodes as fused; returns the name of the last one's output."""
         self._fused |= {id(node) for node in nodes}
         return str(nodes[-1].output[0])
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def _per_channel(values: NDArray[Any], channels: int) -> NDArray[np.float32] | None:
@@ -329,7 +326,7 @@ def _repeats_pixels(attributes: dict[str, Any]) -> bool:
 
 
 def _keeps_size(node: onnx.NodeProto, weights: NDArray[Any]) -> bool:
-    attributes = _attributes(node)
+    attributes = attributes_of(node)
     side = weights.shape[2] if weights.ndim == 4 else 0
     return (
         weights.ndim == 4

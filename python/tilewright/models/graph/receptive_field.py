@@ -20,6 +20,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from tilewright.models.graph.nodes import attributes_of
+
 # Operations that compute each position from the same position of their inputs.
 _POINTWISE = frozenset(
     {"Abs", "Add", "BatchNormalization", "Cast", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid"}
@@ -145,7 +147,7 @@ class _Node:
         self.op = node.op_type
         self._inputs = list(node.input)
         self._constants = constants
-        self._attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        self._attributes = attributes_of(node)
 
     def get(self, name: str, default: Any) -> Any:
         """Returns an attribute's value, bytes decoded to str."""

@@ -21,7 +21,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tilewright.errors import ModelError
-from tilewright.models.graph.subgraph import extract_subgraph
+from tilewright.models.graph.nodes import attributes_of
+from tilewright.models.graph.subgraph import extract_head
 
 LOBES = 3
 
@@ -137,12 +138,8 @@ def cut_rescale(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int, int] | No
     """
     for from_scale, to_scale in ((4, 2), (4, 3)):
         if (source := _source_of(model, from_scale, to_scale)) is not None:
-            head = extract_subgraph(model, source)
-            whole = model.graph.output[0].type.tensor_type
-            count, planes = (dim.dim_value for dim in whole.shape.dim[:2])
-            shape = [count or "n", planes or "planes", "head_height", "head_width"]
-            head.graph.output.append(helper.make_tensor_value_info(source, whole.elem_type, shape))
-            return head, from_scale, to_scale
+            planes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+            return extract_head(model, source, planes), from_scale, to_scale
     return None
 
 
@@ -165,7 +162,7 @@ def _source_of(model: onnx.ModelProto, from_scale: int, to_scale: int) -> str | 
         node = makers.get(name)
         if node is None or node.op_type != operator or readers.count(name) != min(len(found), 1):
             return None
-        if {each.name: helper.get_attribute_value(each) for each in node.attribute} != attributes:
+        if attributes_of(node) != attributes:
             return None
         found.append(node)
         name = node.input[0]

@@ -8,10 +8,11 @@ CPU's caches.
 from __future__ import annotations
 
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from tilewright.models.graph.inputs import image_inputs
-from tilewright.models.graph.subgraph import extract_subgraph
+from tilewright.models.graph.nodes import attributes_of
+from tilewright.models.graph.subgraph import extract_head
 from tilewright.models.spec import Tail
 
 
@@ -44,11 +45,12 @@ def cut_tail(model: onnx.ModelProto, scale: int) -> tuple[onnx.ModelProto, Tail]
     removed = {shuffle.output[0], graph.output[0].name}
     if any(name in removed for node in graph.node if node is not last for name in node.input):
         return None  # another node reads a tensor that would be removed
-    return _ending_at(model, shuffle.input[0], scale), Tail(scale, adds_input)
+    planes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value * scale**2
+    return extract_head(model, shuffle.input[0], planes), Tail(scale, adds_input)
 
 
 def _is_pixel_shuffle(node: onnx.NodeProto, scale: int) -> bool:
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    attributes = attributes_of(node)
     return (
         node.op_type == "DepthToSpace"
         and attributes.get("blocksize") == scale
@@ -60,7 +62,7 @@ def _repeats_input(node: onnx.NodeProto, graph: onnx.GraphProto, image: str, sca
     """Whether a node enlarges the graph's input `scale` times by repeating pixels."""
     if node.op_type != "Resize" or len(node.input) != 3 or node.input[0] != image:
         return False
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    attributes = attributes_of(node)
     weights = {tensor.name: tensor for tensor in graph.initializer}
     scales = weights.get(node.input[2])
     return (
@@ -70,13 +72,3 @@ def _repeats_input(node: onnx.NodeProto, graph: onnx.GraphProto, image: str, sca
         and scales is not None
         and numpy_helper.to_array(scales).tolist() == [1, 1, scale, scale]
     )
-
-
-def _ending_at(model: onnx.ModelProto, name: str, scale: int) -> onnx.ModelProto:
-    """Extracts the part of a network that computes a tensor, and declares it as the output."""
-    head = extract_subgraph(model, name)
-    whole = model.graph.output[0].type.tensor_type
-    count, planes = (dim.dim_value for dim in whole.shape.dim[:2])
-    shape = [count or "n", planes * scale**2 if planes else "planes", "head_height", "head_width"]
-    head.graph.output.append(helper.make_tensor_value_info(name, whole.elem_type, shape))
-    return head
