@@ -168,7 +168,7 @@ void set_rescale(conv::Network& network, index_t source_scale, const py::array& 
 // A stream and the shape of its picture.
 class PyStream {
  public:
-  explicit PyStream(const conv::Network& network) : network_(network), stream_(network) {}
+  explicit PyStream(const conv::Network& network) : stream_(network) {}
 
   void start(index_t height, index_t width) {
     const py::gil_scoped_release release;
@@ -184,10 +184,10 @@ class PyStream {
 
   bool advance(const py::array& rows, py::array& result) {
     if (is_done()) throw py::value_error("the picture is done");
-    const index_t scale = network_.output_scale();
+    const index_t scale = stream_.network().output_scale();
     const index_t out_rows = band() * scale;
-    check_floats("rows", rows, {network_.planes(), band(), width_}, false);
-    check_floats("result", result, {network_.output_channels(), out_rows, width_ * scale}, true);
+    check_floats("rows", rows, {stream_.network().planes(), band(), width_}, false);
+    check_floats("result", result, {stream_.network().output_channels(), out_rows, width_ * scale}, true);
     const auto* in = static_cast<const float*>(rows.data());
     auto* out = static_cast<float*>(result.mutable_data());
     const py::gil_scoped_release release;
@@ -201,15 +201,15 @@ class PyStream {
     const index_t count = batch.shape(0);
     const index_t height = batch.shape(2);
     const index_t width = batch.shape(3);
-    const index_t scale = network_.output_scale();
-    check_floats("batch", batch, {count, network_.planes(), height, width}, false);
-    check_floats("result", result, {count, network_.output_channels(), height * scale, width * scale}, true);
+    const index_t scale = stream_.network().output_scale();
+    check_floats("batch", batch, {count, stream_.network().planes(), height, width}, false);
+    check_floats("result", result, {count, stream_.network().output_channels(), height * scale, width * scale}, true);
     const auto* in = static_cast<const float*>(batch.data());
     auto* out = static_cast<float*>(result.mutable_data());
     const py::gil_scoped_release release;
     const std::lock_guard<std::mutex> lock(mutex_);
     width_ = width;
-    conv::run(stream_, network_, in, count, height, width, out);
+    conv::run(stream_, in, count, height, width, out);
   }
 
  private:
@@ -219,7 +219,6 @@ class PyStream {
     check_contiguous(name, array, shape, writeable);
   }
 
-  const conv::Network& network_;
   std::mutex mutex_;  // so that several threads may call run()
   conv::Stream stream_;
   index_t width_ = 0;

@@ -1,6 +1,7 @@
 // Memory for tensors, weights and scratch space, aligned to cache lines.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
@@ -41,5 +42,11 @@ class AlignedFloats {
   std::unique_ptr<float, Delete> memory_;
   index_t count_ = 0;
 };
+
+inline AlignedFloats zeros(index_t count) {
+  AlignedFloats values(count);
+  std::fill_n(values.data(), count, 0.0F);
+  return values;
+}
 
 }  // namespace tilewright::conv

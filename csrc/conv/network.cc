@@ -15,11 +15,8 @@ constexpr index_t kMaxScale = 64;
 // More taps than any filter has. The limit keeps sums of lengths far from an overflow.
 constexpr index_t kMaxTaps = 1024;
 
-index_t round_up(index_t value, index_t unit) { return (value + unit - 1) / unit * unit; }
-
 AlignedFloats padded(const std::vector<float>& values, index_t count) {
-  AlignedFloats copy(count);
-  std::fill_n(copy.data(), count, 0.0F);
+  AlignedFloats copy = zeros(count);
   std::copy(values.begin(), values.end(), copy.data());
   return copy;
 }

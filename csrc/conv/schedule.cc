@@ -39,8 +39,8 @@ std::vector<RowRange> Schedule::advance() {
 
 Schedule::Capacities Schedule::capacities(const std::vector<StepShape>& steps, index_t height, index_t band) {
   Schedule schedule(steps, height, band);
-  Capacities capacities{1, std::vector<index_t>(steps.size(), 1)};
-  while (!schedule.is_done()) {
+  Capacities capacities{1, std::vector<index_t>(steps.size(), 1), 0};
+  for (; !schedule.is_done(); ++capacities.rounds) {
     const std::vector<RowRange> ranges = schedule.advance();
     for (std::size_t i = 0; i < steps.size(); ++i) {
       // The rows of `source` from `first`, in its own pixels, up to the newest one are in use.

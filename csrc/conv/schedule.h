@@ -38,10 +38,12 @@ class Schedule {
   index_t input_rows() const { return input_; }
   bool is_done() const;
 
-  // The rows of the input, and of each step's output, that must be in memory at the same time.
+  // The rows of the input, and of each step's output, that must be in memory at the same time. Runs
+  // through the whole schedule.
   struct Capacities {
     index_t input;
     std::vector<index_t> steps;
+    index_t rounds;  // calls of advance() until it is done
   };
   static Capacities capacities(const std::vector<StepShape>& steps, index_t height, index_t band);
 

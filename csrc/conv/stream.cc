@@ -17,8 +17,6 @@ constexpr index_t kRowChunk = 4;
 // Pixels whose channels are stored as planes at a time: they stay in the first-level cache.
 constexpr index_t kStorePixels = 32;
 
-index_t round_up(index_t value, index_t unit) { return (value + unit - 1) / unit * unit; }
-
 index_t row_pixels(index_t width) { return kBorderBefore + width + kBorderAfter; }
 
 // What is left to do after the last step: a rescale, or a copy into the caller's memory.
@@ -92,8 +90,6 @@ void Stream::start(index_t height, index_t width) {
   if (height < 1 || width < 1) throw std::invalid_argument("height and width must be at least 1");
   if (height != height_ || width != width_) place_tensors(height, width);
   schedule_ = Schedule(step_shapes(network_), height, band_);
-  rounds_ = 0;
-  for (Schedule trial = schedule_; !trial.is_done(); ++rounds_) trial.advance();
 }
 
 void Stream::place_tensors(index_t height, index_t width) {
@@ -125,6 +121,7 @@ void Stream::place_tensors(index_t height, index_t width) {
   height_ = height;
   width_ = width;
   band_ = plan.band;
+  rounds_ = plan.capacities.rounds;
 }
 
 index_t Stream::wanted() const { return std::min(band_, height_ - schedule_.input_rows()); }
@@ -161,11 +158,9 @@ void Stream::clear_borders(std::size_t number, RowRange rows) const {
 }
 
 void Stream::take_rows(PlaneBand<const float> in, RowRange rows) {
-  float* data = image_memory_.data();
   for (index_t y = rows.begin; y < rows.end; ++y) {
     for (index_t p = 0; p < image_.planes; ++p) {
-      float* to = data + (y % image_.capacity * image_.planes + p) * width_;
-      std::copy_n(in.plane(p) + (y - rows.begin) * width_, width_, to);
+      std::copy_n(in.plane(p) + (y - rows.begin) * width_, width_, image_.writable_row(p, y));
     }
   }
 }
@@ -256,8 +251,8 @@ void Stream::rescale_rows(const Rescale& rescale, RowRange rows, PlaneBand<float
   });
 }
 
-void run(Stream& stream, const Network& network, const float* in, index_t count, index_t height, index_t width,
-         float* out) {
+void run(Stream& stream, const float* in, index_t count, index_t height, index_t width, float* out) {
+  const Network& network = stream.network();
   const index_t scale = network.output_scale();
   const index_t in_plane = height * width;
   const index_t out_plane = in_plane * scale * scale;

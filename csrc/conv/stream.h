@@ -43,6 +43,8 @@ class Stream {
   // Calls of advance() that the picture takes in total.
   index_t rounds() const { return rounds_; }
 
+  const Network& network() const { return network_; }
+
   // Whether all rows of the result were computed.
   bool is_done() const { return schedule_.is_done(); }
 
@@ -78,7 +80,6 @@ class Stream {
 
 // Runs a network on `count` pictures: `in` is [count][planes][height][width], `out` receives
 // [count][output channels][height * scale][width * scale].
-void run(Stream& stream, const Network& network, const float* in, index_t count, index_t height, index_t width,
-         float* out);
+void run(Stream& stream, const float* in, index_t count, index_t height, index_t width, float* out);
 
 }  // namespace tilewright::conv

@@ -16,6 +16,9 @@ constexpr index_t kBorderAfter = kTile;
 // Channels of tensors are a multiple of this, so that every instruction set works on whole vectors.
 constexpr index_t kChannelBlock = 16;
 
+// The least multiple of `unit` that is at least `value`.
+constexpr index_t round_up(index_t value, index_t unit) { return (value + unit - 1) / unit * unit; }
+
 // The rows of an activation tensor in NHWC order that are in memory: a ring, in which a new row
 // replaces the oldest one.
 struct Rows {
@@ -38,13 +41,14 @@ struct Rows {
 
 // The same for a picture in planes.
 struct PlaneRows {
-  const float* data = nullptr;
+  float* data = nullptr;
   index_t height = 0;
   index_t width = 0;
   index_t planes = 0;
   index_t capacity = 1;
 
-  const float* row(index_t plane, index_t y) const { return data + (y % capacity * planes + plane) * width; }
+  const float* row(index_t plane, index_t y) const { return writable_row(plane, y); }
+  float* writable_row(index_t plane, index_t y) const { return data + (y % capacity * planes + plane) * width; }
 };
 
 // Rows of a picture in planes, in memory of the caller.

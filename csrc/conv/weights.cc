@@ -1,7 +1,5 @@
 #include "conv/weights.h"
 
-#include <algorithm>
-
 #include "conv/types.h"
 
 namespace tilewright::conv {
@@ -28,16 +26,9 @@ double transformed(const float* g, index_t row, index_t column) {
   return sum;
 }
 
-AlignedFloats zeros(index_t count) {
-  AlignedFloats packed(count);
-  std::fill_n(packed.data(), count, 0.0F);
-  return packed;
-}
-
 // Blocks for all channels of the output, those without weights included.
 index_t blocks(index_t outputs, index_t out_block) {
-  const index_t channels = (outputs + kChannelBlock - 1) / kChannelBlock * kChannelBlock;
-  return (channels + out_block - 1) / out_block;
+  return round_up(round_up(outputs, kChannelBlock), out_block) / out_block;
 }
 
 }  // namespace

@@ -14,10 +14,21 @@ namespace {
 
 // Floats between two positions of a group of transformed tiles. The additional cache line keeps the
 // 36 stores of a tile in different sets of the first-level cache.
-TILEWRIGHT_INLINE index_t position_stride(index_t channels) { return kGroup * channels + 16; }
+TILEWRIGHT_INLINE index_t position_stride(index_t channels) { return kGroup * channels + kLine; }
 
 // Floats between two positions of a group of products.
 constexpr index_t kProductStride = kGroup * kOutBlock;
+
+// The pixel at which a tile begins.
+struct Origin {
+  index_t y;
+  index_t x;
+};
+
+TILEWRIGHT_INLINE Origin tile_origin(const ConvTask& task, index_t tile) {
+  const index_t across = (task.width + kTile - 1) / kTile;
+  return {tile / across * kTile, tile % across * kTile};
+}
 
 // B^T d for 6 values of a row or a column.
 TILEWRIGHT_INLINE void transform_input(const Vector d[6], Vector out[6]) {
@@ -47,16 +58,16 @@ TILEWRIGHT_INLINE void transform_output(const Vector m[6], Vector out[4]) {
   out[3] = fma(splat(8.0F), difference2, difference1 + m[5]);
 }
 
-// Transforms the channels of one input for the tile at pixel (y, x). `out` is the tile's place at
+// Transforms the channels of one input for a tile. `out` is the tile's place at
 // the first position of its group.
-TILEWRIGHT_INLINE void load_tile(const Rows& input, index_t y, index_t x, index_t stride, float* out) {
+TILEWRIGHT_INLINE void load_tile(const Rows& input, Origin tile, index_t stride, float* out) {
   const float* rows[6];
   index_t columns[6];
   for (int i = 0; i < 6; ++i) {
-    rows[i] = input.row(y + i - 1);
-    columns[i] = input.offset(x + i - 1);
+    rows[i] = input.row(tile.y + i - 1);
+    columns[i] = input.offset(tile.x + i - 1);
   }
-  const index_t next = input.offset(x + kTile) - input.offset(x);
+  const index_t next = input.offset(tile.x + kTile) - input.offset(tile.x);
   for (index_t c = 0; c < input.channels; c += kLanes) {
     // The columns that the next tile reads in addition: too many streams for the hardware's prefetching.
     if (c % kLine == 0) {
@@ -82,7 +93,7 @@ TILEWRIGHT_INLINE void load_tile(const Rows& input, index_t y, index_t x, index_
 
 // Transforms the products of a tile back and stores its results for kLanes channels.
 template <Activation kActivation>
-TILEWRIGHT_INLINE void store_tile(const ConvTask& task, const float* products, index_t y, index_t x, index_t channel) {
+TILEWRIGHT_INLINE void store_tile(const ConvTask& task, const float* products, Origin tile, index_t channel) {
   Vector half[kTile][6];
   for (int k = 0; k < 6; ++k) {
     Vector m[6];
@@ -91,21 +102,21 @@ TILEWRIGHT_INLINE void store_tile(const ConvTask& task, const float* products, i
     transform_output(m, t);
     for (int i = 0; i < kTile; ++i) half[i][k] = t[i];
   }
-  const index_t rows = std::min(kTile, task.height - y);
-  const index_t columns = std::min(kTile, task.width - x);
+  const index_t rows = std::min(kTile, task.height - tile.y);
+  const index_t columns = std::min(kTile, task.width - tile.x);
   for (index_t i = 0; i < rows; ++i) {
     Vector t[kTile];
     transform_output(half[i], t);
-    const OutputRow row = output_row(task, y + i);
-    for (index_t k = 0; k < columns; ++k) finish<kActivation>(task, t[k], row, x + k, channel);
+    const OutputRow row = output_row(task, tile.y + i);
+    for (index_t k = 0; k < columns; ++k) finish<kActivation>(task, t[k], row, tile.x + k, channel);
   }
 }
 
 // Fetches the place of a tile's results in a block of channels into the cache, to be written.
-TILEWRIGHT_INLINE void prefetch_output(const ConvTask& task, index_t y, index_t x, index_t channel) {
-  const index_t rows = std::min(kTile, task.height - y);
+TILEWRIGHT_INLINE void prefetch_output(const ConvTask& task, Origin tile, index_t channel) {
+  const index_t rows = std::min(kTile, task.height - tile.y);
   for (index_t i = 0; i < rows; ++i) {
-    const float* row = task.output.writable_row(y + i) + task.output.offset(x) + channel;
+    const float* row = task.output.writable_row(tile.y + i) + task.output.offset(tile.x) + channel;
     for (index_t k = 0; k < kTile; ++k) {
       for (index_t v = 0; v < kOutBlock; v += kLine) __builtin_prefetch(row + k * task.output.pixel_stride + v, 1);
     }
@@ -127,10 +138,7 @@ TILEWRIGHT_INLINE void multiply_block(const ConvTask& task, const float* tiles, 
   const index_t depth = task.input_channels;
   const index_t stride = position_stride(depth);
   const index_t groups = (count + kGroup - 1) / kGroup;
-  const index_t across = (task.width + kTile - 1) / kTile;
-  for (index_t i = 0; i < count; ++i) {
-    prefetch_output(task, (first + i) / across * kTile, (first + i) % across * kTile, channel);
-  }
+  for (index_t i = 0; i < count; ++i) prefetch_output(task, tile_origin(task, first + i), channel);
   for (index_t p = 0; p < kPositions; ++p) {
     for (index_t g = 0; g < groups; ++g) {
       const index_t at = g * kPositions + p;
@@ -140,11 +148,10 @@ TILEWRIGHT_INLINE void multiply_block(const ConvTask& task, const float* tiles, 
     }
   }
   for (index_t i = 0; i < count; ++i) {
-    const index_t y = (first + i) / across * kTile;
-    const index_t x = (first + i) % across * kTile;
+    const Origin origin = tile_origin(task, first + i);
     const float* tile = products + i / kGroup * kPositions * kProductStride + i % kGroup * kOutBlock;
     for (int v = 0; v < kVectors; ++v) {
-      store_tile<kActivation>(task, tile + v * kLanes, y, x, channel + v * kLanes);
+      store_tile<kActivation>(task, tile + v * kLanes, origin, channel + v * kLanes);
     }
   }
 }
@@ -153,11 +160,11 @@ template <Activation kActivation>
 TILEWRIGHT_TARGET void winograd_block(const ConvTask& task, index_t first, index_t count, float* tiles) {
   const index_t depth = task.input_channels;
   const index_t stride = position_stride(depth);
-  const index_t across = (task.width + kTile - 1) / kTile;
   for (index_t i = 0; i < count; ++i) {
+    const Origin origin = tile_origin(task, first + i);
     float* out = tiles + i / kGroup * kPositions * stride + i % kGroup * depth;
     for (int s = 0; s < task.input_count; ++s) {
-      load_tile(task.inputs[s], (first + i) / across * kTile, (first + i) % across * kTile, stride, out);
+      load_tile(task.inputs[s], origin, stride, out);
       out += task.inputs[s].channels;
     }
   }
