@@ -232,10 +232,8 @@ def _on_grid(length: int, size: int, spec: ModelSpec) -> int:
         size: Size of the picture.
         spec: Spec of the network.
     """
-    whole = _tile_for(size, spec)
-    if length >= whole:
-        return whole
-    return whole - (whole - length) // math.lcm(spec.multiple_of, spec.grid) * math.lcm(spec.multiple_of, spec.grid)
+    whole, unit = _tile_for(size, spec), math.lcm(spec.multiple_of, spec.grid)
+    return whole - max(whole - length, 0) // unit * unit
 
 
 def _smallest_tile(spec: ModelSpec) -> int:

@@ -10,13 +10,20 @@ import numpy as np
 from tilewright._core import ConvNetwork, ConvStream
 from tilewright.engine.sessions.base import new_result
 from tilewright.engine.sessions.layout import is_native_layout
-from tilewright.engine.sessions.prepare import split_tail
 from tilewright.errors import DeviceError, InferenceError
 from tilewright.models.graph.convolutions import UnsupportedGraphError, exact_halo, list_convolutions
 from tilewright.models.graph.rescale import cut_rescale, input_weights, rescale_support
 from tilewright.models.graph.tail import cut_tail
 from tilewright.models.inspect import load_onnx
 from tilewright.runtimes import use_process
+
+if TYPE_CHECKING:
+    import onnx
+    from numpy.typing import NDArray
+
+    from tilewright.engine.sessions.base import RowStream, Streaming
+    from tilewright.models.graph.convolutions import ConvolutionList
+    from tilewright.models.spec import Model, Tail
 
 # Side of the squares of results that Winograd's algorithm computes.
 _GRID = 4
@@ -27,14 +34,6 @@ _SMALL_SIDE = 128
 
 # Streams of at most this memory are kept for the next picture.
 _KEPT_BYTES = 64 * 2**20
-
-if TYPE_CHECKING:
-    import onnx
-    from numpy.typing import NDArray
-
-    from tilewright.engine.sessions.base import RowStream, Streaming
-    from tilewright.models.graph.convolutions import ConvolutionList
-    from tilewright.models.spec import Model, Tail
 
 
 class NativeSession:
@@ -149,13 +148,12 @@ class _Rescale:
 
 def _split(model: Model) -> tuple[onnx.ModelProto, Tail | None, _Rescale | None]:
     """Splits a network into its convolutions, a tail for the canvas, and a rescale for the engine."""
-    rescaled = cut_rescale(load_onnx(model.path))
-    if rescaled is None:
-        return *split_tail(model), None
-    whole, *factors = rescaled
-    cut = cut_tail(whole, factors[0])
-    head, tail = cut or (whole, None)
-    return head, None, _Rescale((factors[0], factors[1]), tail)
+    whole = load_onnx(model.path)
+    network, scale, rescaled_scale = cut_rescale(whole) or (whole, model.spec.scale, None)
+    head, tail = cut_tail(network, scale) or (network, None)
+    if rescaled_scale is None:
+        return head, tail, None
+    return head, None, _Rescale((scale, rescaled_scale), tail)
 
 
 def _build(convolutions: ConvolutionList, threads: int, isa: str | None) -> ConvNetwork:

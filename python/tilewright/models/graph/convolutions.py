@@ -124,7 +124,6 @@ class _Lowering:
         if len(images) != 1 or len(graph.output) != 1:
             raise UnsupportedGraphError("the network has more than one input or output")
         self._nodes = list(graph.node)
-        self._image_name = images[0].name
         dims = images[0].type.tensor_type.shape.dim
         self._planes = dims[1].dim_value if len(dims) == 4 else 0
         if self._planes < 1:
@@ -138,7 +137,7 @@ class _Lowering:
             for name in dict.fromkeys(node.input):
                 self._users.setdefault(name, []).append(node)
         self._images: dict[str, _Image] = {
-            self._image_name: _Image(np.zeros(self._planes, np.float32), np.ones(self._planes, np.float32))
+            images[0].name: _Image(np.zeros(self._planes, np.float32), np.ones(self._planes, np.float32))
         }
         self._first: _Image | None = None  # what the first convolution reads
         self._values: dict[str, list[Source]] = {}
