@@ -64,11 +64,12 @@ def own_folders(tmp_path_factory):
             run = run.parent
             patch.setenv("TILEWRIGHT_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         patch.setenv("TILEWRIGHT_CACHE_DIR", str(run / "cache"))
+        patch.setenv("TILEWRIGHT_MODELS_DIR", str(tmp_path_factory.mktemp("models")))
         patch.setenv("TILEWRIGHT_STORE", str(tmp_path_factory.mktemp("store")))
         # The folders that replace ones that cannot be written are among the temporary files.
         patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
         # A process for every ONNX file would take a second each. `models/test_inspection.py` starts some.
-        patch.setattr("tilewright.models.inspection._interpreter", lambda: None)
+        patch.setattr("tilewright.models.isolated._interpreter", lambda: None)
         yield
 
 

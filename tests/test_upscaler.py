@@ -38,8 +38,8 @@ def test_unknown_options_are_refused_before_anything_else(monkeypatch):
     ("model", "message"),
     [
         ("no-such-network", "there is no network named 'no-such-network'"),
-        ("missing.onnx", "there is no ONNX file at missing.onnx"),
-        (Path("missing"), "there is no ONNX file at missing"),
+        ("missing.onnx", "there is no network file at missing.onnx"),
+        (Path("missing"), "there is no network file at missing"),
     ],
 )
 def test_unknown_model_is_refused_at_once(model, message, monkeypatch):

@@ -62,7 +62,7 @@ index_t store_row(const RowKernels& row_kernels, const Element* const planes[3],
   return nonfinite;
 }
 
-// Reads rows of a result without a pixel shuffle. All functions return the number of non-finite
+// Reads rows of a result without a tail. All functions return the number of non-finite
 // values.
 template <class Element>
 class PlainRows {
@@ -89,7 +89,7 @@ class PlainRows {
   const RowKernels& kernels_;
 };
 
-// Reads rows of a result and applies a pixel shuffle. `first` and `count` are multiples of the
+// Reads rows of a result and applies the tail. `first` and `count` are multiples of the
 // shuffle.
 template <class Element>
 class ShuffledRows {
@@ -172,14 +172,14 @@ Canvas::Canvas(CanvasLayout layout, Isa isa)
     rows_.incoming = rows_.outgoing;
   }
   scratch_ = make_floats(planes, 1, plan.tile_width() * layout_.scale());
-  if (layout_.tail().shuffle > 1) shuffled_ = scratch_;
+  if (!layout_.tail().is_empty()) shuffled_ = scratch_;
 }
 
 template <class Element, class Sample>
 index_t Canvas::blend(index_t index, PlanarView<const Element> result, PlanarView<const float> base,
                       ImageView<Sample> target, index_t first_channel, index_t channels) {
   const RowKernels& kernels = row_kernels(isa_);
-  if (layout_.tail().shuffle == 1) {
+  if (layout_.tail().is_empty()) {
     return blend_rows(index, PlainRows<Element>(result, layout_.range(), kernels), target, first_channel, channels);
   }
   const ShuffledRows<Element> rows(result, base, layout_, kernels, shuffled_);

@@ -26,8 +26,8 @@ CanvasLayout::CanvasLayout(TilePlan plan, index_t scale, index_t planes, ValueRa
   if (tail.shuffle != 1 && tail.shuffle != scale) {
     throw std::invalid_argument("shuffle must be 1 or the scale, not " + std::to_string(tail.shuffle));
   }
-  if (tail.adds_base && tail.shuffle == 1) {
-    throw std::invalid_argument("adds_base requires a shuffle");
+  if (tail.adds_base && tail.shuffle != scale) {
+    throw std::invalid_argument("adds_base requires that shuffle is the scale");
   }
 }
 

@@ -20,6 +20,9 @@ struct Band {
 struct Tail {
   index_t shuffle = 1;
   bool adds_base = false;
+
+  // Whether results are finished.
+  bool is_empty() const { return shuffle == 1 && !adds_base; }
 };
 
 inline constexpr index_t kMaxScale = 64;

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tilewright.default import arun, astream, aupscale, run, upload, upscale
     from tilewright.errors import TaskError, TilewrightError
-    from tilewright.models.loader import list_models
+    from tilewright.models.listing import list_models
     from tilewright.picture import Picture
     from tilewright.pricing import Price
     from tilewright.service.responses import raise_for_errors
@@ -75,7 +75,7 @@ _MODULES = {
     "Price": "pricing",
     "Settings": "settings",
     "Upscaler": "upscaler",
-    "list_models": "models.loader",
+    "list_models": "models.listing",
     "raise_for_errors": "service.responses",
 }
 

@@ -11,14 +11,15 @@ from typing import Literal
 
 import platformdirs
 
-Kind = Literal["cache", "images"]
+Kind = Literal["cache", "images", "models"]
 
 
 def user_folder(kind: Kind) -> Path:
     """Returns the user's folder; `fallback_folder` if the user has no home.
 
     Args:
-        kind: ``"cache"`` for converted networks, ``"images"`` for the image store.
+        kind: ``"cache"`` for converted networks, ``"images"`` for the image store, ``"models"`` for
+            imported networks.
     """
     # Without the variable HOME and an entry in the password database, "~" has no meaning. Some
     # versions of platformdirs raise then, others return it as it is: a folder of that name.
@@ -26,7 +27,7 @@ def user_folder(kind: Kind) -> Path:
         if kind == "cache":
             path = platformdirs.user_cache_path("tilewright")
         else:
-            path = platformdirs.user_data_path("tilewright") / "images"
+            path = platformdirs.user_data_path("tilewright") / kind
         if path.is_absolute():
             return path
     return fallback_folder(kind)

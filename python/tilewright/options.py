@@ -23,8 +23,10 @@ class NetworkOptions(TypedDict, total=False):
     """Options of an `Upscaler` for its networks. None means the value of the settings.
 
     Attributes:
-        model: A catalog name, ``"auto"`` (``"tilewright-photo"``), or the path of an ONNX file.
-            Tasks may name other networks of the catalog.
+        model: Name of a network, see `tilewright.list_models`; ``"auto"`` (``"tilewright-photo"``);
+            or the path of an ONNX, PyTorch or ncnn file. Tasks may name other networks.
+        pre: A network of factor 1, given like `model`, that runs before the enlarging network, such
+            as one that removes noise or JPEG artefacts. None for none.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA. 16-bit pictures always run in
             float32.
@@ -36,13 +38,14 @@ class NetworkOptions(TypedDict, total=False):
             network's halo is discarded. None to let the planner choose.
         memory_budget: Estimated bytes that a picture may take, beyond the picture itself and a
             result that is kept whole; on CUDA, of device memory. None to let the planner choose.
-        spec: For an ONNX file given as `model`, fields of `ModelSpec` that inspection cannot find
-            or finds wrongly, such as ``{"channel_order": "BGR"}``.
+        spec: For a file given as `model`, fields of `ModelSpec` that inspection cannot find or finds
+            wrongly, such as ``{"channel_order": "BGR"}``.
         denoise: Denoise level, for a `model` that offers a choice: ``"none"``, ``"conservative"``,
             0 to 3, see `tilewright.list_models`. None for its default. Ignored for other networks.
     """
 
     model: str | Path | None
+    pre: str | Path | None
     device: Device | None
     precision: Precision | None
     tta: bool | None
@@ -104,13 +107,13 @@ def new_picture_upscaler(settings: Settings, options: NetworkOptions) -> Picture
 
     Raises:
         DeviceError: CUDA was requested and cannot run.
-        ModelError: The default network is unknown or not installed, its file is missing, or it does
-            not offer the denoise level.
+        ModelError: The default network or `pre` is unknown or not installed, its file is missing, or
+            it does not offer the denoise level.
         TilewrightError: An option is out of range.
     """
     # The engine is imported here, so that `import tilewright` does not load it.
     from tilewright.engine.job import TileLimits
-    from tilewright.engine.networks import Networks
+    from tilewright.engine.networks import Additions, Networks
     from tilewright.engine.planner import check_limits
 
     precision = options.get("precision") or settings.precision
@@ -126,10 +129,14 @@ def new_picture_upscaler(settings: Settings, options: NetworkOptions) -> Picture
         threads=settings.threads,
         runtime=settings.runtime,
         cache_dir=settings.cache_dir,
+        models_dir=settings.models_dir,
         overrides={model: spec} if spec else {},
         denoise={} if denoise is None else {model: str(denoise)},
-        tta=settings.tta if tta is None else tta,
-        true_colour=settings.true_colour if true_colour is None else true_colour,
+        additions=Additions(
+            pre=options.get("pre"),
+            tta=settings.tta if tta is None else tta,
+            true_colour=settings.true_colour if true_colour is None else true_colour,
+        ),
     )
     networks.check(model)
     limits = TileLimits(tile, memory_budget or settings.memory_budget)

@@ -54,13 +54,14 @@ class Settings:
 
     Attributes:
         cache_dir: Folder of converted networks.
+        models_dir: Folder of imported networks.
         store: Where images are stored: a folder or an fsspec URL.
         store_ttl: Seconds after which a stored image expires; None for never.
         store_public_url: http(s) URL under which the store's files are served by name; None if they
             are not served.
         store_shared: Whether other users of this machine may read the images in a local folder; None
             for yes if they are served at a URL, else no.
-        model: Catalog name, path of an ONNX file, or ``"auto"`` for ``"tilewright-photo"``.
+        model: Name of a network, path of a network file, or ``"auto"`` for ``"tilewright-photo"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA.
         runtime: What runs networks on the CPU: ``"native"`` (our own engine), ``"openvino"``,
@@ -90,6 +91,7 @@ class Settings:
     """
 
     cache_dir: Path = field(default_factory=lambda: user_folder("cache"))
+    models_dir: Path = field(default_factory=lambda: user_folder("models"))
     store: str = field(default_factory=lambda: str(user_folder("images")))
     store_ttl: int | None = None
     store_public_url: str | None = None
@@ -135,6 +137,7 @@ class Settings:
         default = cls()
         return cls(
             cache_dir=read.folder("CACHE_DIR", default.cache_dir),
+            models_dir=read.folder("MODELS_DIR", default.models_dir),
             store=read.text("STORE") or default.store,
             store_ttl=read.count("STORE_TTL", default.store_ttl),
             store_public_url=read.url("STORE_PUBLIC_URL", default.store_public_url),

@@ -59,7 +59,7 @@ class Upscaler:
             store: Where images are kept: an `ImageStore`, a folder or an fsspec URL; None for the
                 settings' value.
             settings: Defaults of all options; None to read them from the environment.
-            **options: See `NetworkOptions`: ``model``, ``device``, ``precision``, ``tta``,
+            **options: See `NetworkOptions`: ``model``, ``pre``, ``device``, ``precision``, ``tta``,
                 ``true_colour``, ``tile``, ``memory_budget``, ``spec``, ``denoise``.
 
         Raises:

@@ -54,7 +54,7 @@ def test_a_mistake_in_the_options_gives_one_line(arguments, command, message, ca
         ("upscale a.png -o b.png -x 2 --modle x", "upscale", "unknown option --modle; did you mean --model?"),
         ("upscale a.png -o b.png -x2 -z", "upscale", "unknown option -z"),
         ("info --qqqq", "info", "unknown option --qqqq"),
-        ("models all", "models", "unrecognized arguments: all"),
+        ("models all", "models", "argument ACTION: invalid choice: 'all'"),
         (
             "photo.jpg -o x.png -x 2",
             "",

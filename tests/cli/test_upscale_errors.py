@@ -159,7 +159,7 @@ def test_factor_and_size_exclude_each_other(options, capsys):
     ("arguments", "message"),
     [
         (["--model", "no-such-network"], "there is no network named 'no-such-network'"),
-        (["--model", "missing.onnx"], "no ONNX file at missing.onnx"),
+        (["--model", "missing.onnx"], "no network file at missing.onnx"),
     ],
 )
 def test_unknown_network_is_one_error(arguments, message, capsys):

@@ -130,7 +130,7 @@ def test_options_reach_the_upscaler(monkeypatch):
     write_picture("small.png")
     options = ["--model", "waifu2x-cunet", "--denoise", "2", "--device", "cpu", "--precision", "fp32", "--tile", "64"]
     assert main(["upscale", "small.png", "-o", "large.png", "-x", "2", *options]) == 0
-    unset = {"tta": None, "true_colour": None}
+    unset = {"pre": None, "spec": None, "tta": None, "true_colour": None}
     assert given == {"model": "waifu2x-cunet", "denoise": "2", "device": "cpu", "precision": "fp32", "tile": 64} | unset
 
 
@@ -140,7 +140,7 @@ def test_tta_and_true_colour_reach_the_networks(monkeypatch):
     initialise = Networks.__init__
 
     def recording(self, *arguments, **options):
-        given.append((options["tta"], options["true_colour"]))
+        given.append((options["additions"].tta, options["additions"].true_colour))
         initialise(self, *arguments, **options)
 
     monkeypatch.setattr(Networks, "__init__", recording)

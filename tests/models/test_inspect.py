@@ -79,6 +79,34 @@ def test_fixed_size_is_detected(tmp_path: Path) -> None:
     assert load_model(path, 2, cache_dir=tmp_path).spec.fixed_size == (24, 40)
 
 
+@pytest.mark.parametrize(
+    ("side", "halo", "feather"), [(64, 8, 8), (128, 16, 16), (256, 32, 16), (768, 64, 16), (None, 64, 16)]
+)
+def test_halo_of_a_network_that_averages_leaves_half_of_a_tile_of_fixed_size(
+    tmp_path: Path, side: int | None, halo: int, feather: int
+) -> None:
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["mean"]),
+        helper.make_node("Mul", ["mean", "little"], ["part"]),
+        helper.make_node("Add", ["x", "part"], ["sum"]),
+        enlarge(2, "sum"),
+    ]
+    constants = SCALES | {"little": np.float32(0.01)}
+    path = save(tmp_path / "a.onnx", nodes, constants, shape=(1, 3, side or "h", side or "w"))
+    spec = load_model(path, 2, cache_dir=tmp_path).spec
+    assert (spec.halo, spec.feather, spec.receptive_radius) == (halo, feather, None)
+
+
+def test_a_receptive_field_that_does_not_fit_into_a_fixed_size_is_cross_faded(tmp_path: Path) -> None:
+    weights = {"w": np.zeros((3, 1, 41, 41), np.float32)}
+    weights["w"][:, :, 20, 20] = 1
+    blur = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[41, 41], pads=[20] * 4, group=3)
+    for side, halo, feather in ((64, 8, 8), (128, 20, 0)):
+        path = save(tmp_path / f"{side}.onnx", [blur], weights, shape=(1, 3, side, side))
+        spec = load_model(path, 1, cache_dir=tmp_path).spec
+        assert (spec.halo, spec.feather) == (halo, feather)
+
+
 def test_very_large_fixed_size_is_refused_before_it_is_run(tmp_path: Path) -> None:
     path = save(tmp_path / "a.onnx", [enlarge(2)], SCALES, shape=(1, 3, 20_000, 20_000))
     with pytest.raises(ModelError, match="20000 x 20000 pixels, but at most 16777216"):
@@ -171,14 +199,14 @@ def test_overrides_replace_detected_facts(tmp_path: Path) -> None:
     assert load_model(path, 3, cache_dir=tmp_path, overrides=given).spec.halo == 8
     with pytest.raises(ModelError, match="ModelSpec has no field 'size'"):
         load_model(path, 4, cache_dir=tmp_path, overrides={"size": 4})
-    with pytest.raises(ModelError, match="overrides are for ONNX files"):
+    with pytest.raises(ModelError, match="overrides are for network files"):
         load_model(FAST, 4, cache_dir=tmp_path, overrides={"halo": 7})
 
 
 def test_unusable_files_are_errors(tmp_path: Path) -> None:
     reshape = helper.make_node("Reshape", ["x", "to"], ["y"])
     cases = {
-        "missing": (tmp_path / "missing.onnx", "no ONNX file"),
+        "missing": (tmp_path / "missing.onnx", "no network file"),
         "text": (tmp_path / "text.onnx", "not a readable ONNX file"),
         "empty": (tmp_path / "empty.onnx", "not a readable ONNX file"),
         "uint8": (save(tmp_path / "u8.onnx", [enlarge(2)], SCALES, dtype=TensorProto.UINT8), "UINT8"),
@@ -187,7 +215,7 @@ def test_unusable_files_are_errors(tmp_path: Path) -> None:
             "must have one input and one output",
         ),
         "rank": (save(tmp_path / "r.onnx", [helper.make_node("Identity", ["x"], ["y"])], shape=(3, "h", "w")), "input"),
-        "four channels": (save(tmp_path / "4.onnx", [enlarge(2)], SCALES, shape=(1, 4, "h", "w")), "4 channels"),
+        "five channels": (save(tmp_path / "5.onnx", [enlarge(2)], SCALES, shape=(1, 5, "h", "w")), "5 channels"),
         "batch": (save(tmp_path / "b.onnx", [enlarge(2)], SCALES, shape=(8, 3, "h", "w")), "input must be"),
         "one side": (save(tmp_path / "s.onnx", [enlarge(2)], SCALES, shape=(1, 3, 64, "w")), "one side"),
         "factor 1.5": (save(tmp_path / "h.onnx", [enlarge(1.5)], SCALES), "factor is not an integer"),

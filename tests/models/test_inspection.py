@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from support.networks import REPEAT, network, resize
 from support.processes import subprocess_environment
 from tilewright.errors import ModelError
-from tilewright.models import inspection
+from tilewright.models import inspection, isolated
 from tilewright.models.inspect import inspect_onnx, load_onnx
 from tilewright.models.inspection import inspect_file
 from tilewright.models.loader import load_model, offered_factors
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 SCALES = {"scales": np.array((1, 1, 2, 2), np.float32)}
 
 # The other tests replace it.
-own_interpreter = inspection._interpreter
+own_interpreter = isolated._interpreter
 
 
 @pytest.fixture(autouse=True)
 def in_another_process(monkeypatch):
-    monkeypatch.setattr(inspection, "_interpreter", own_interpreter)
+    monkeypatch.setattr(isolated, "_interpreter", own_interpreter)
     inspection._inspected.cache_clear()
 
 
@@ -79,9 +79,9 @@ def test_another_process_finds_the_same_facts(plain, started):
 
 
 def test_a_file_is_inspected_once_until_it_changes(plain, tmp_path, started, monkeypatch):
-    answer = json.dumps({"spec": {"name": "n", "scale": 2}})
-    monkeypatch.setattr(inspection, "_PROGRAM", f"print('ready')\nprint('{answer}')")
-    assert offered_factors(plain) == (2,)
+    answer = json.dumps({"result": {"name": "n", "scale": 2}})
+    monkeypatch.setattr(isolated, "_PROGRAM", f"print('ready')\nprint('{answer}')")
+    assert offered_factors(plain, cache_dir=tmp_path) == (2,)
     load_model(plain, 2, cache_dir=tmp_path)
     load_model(plain, 2, cache_dir=tmp_path)
     assert len(started) == 1
@@ -108,14 +108,14 @@ def test_errors_come_back_from_the_other_process(tmp_path):
 
 
 def test_crash_of_the_other_process_is_an_error(plain, monkeypatch):
-    monkeypatch.setattr(inspection, "_PROGRAM", "import os\nprint('ready', flush=True)\nos.abort()")
+    monkeypatch.setattr(isolated, "_PROGRAM", "import os\nprint('ready', flush=True)\nos.abort()")
     with pytest.raises(ModelError, match=r"died with status -?[0-9]+; the file is damaged, or"):
         inspect_file(plain, {})
 
 
 @pytest.mark.parametrize("executable", ["/nonexistent/python3", "/bin/true", None])
 def test_file_is_inspected_here_if_no_interpreter_can_be_started(executable, plain, monkeypatch):
-    monkeypatch.setattr(inspection, "_interpreter", lambda: executable)
+    monkeypatch.setattr(isolated, "_interpreter", lambda: executable)
     assert inspect_file(plain, {}).scale == 2
 
 
@@ -130,7 +130,7 @@ def test_frozen_and_embedded_programs_have_no_interpreter(executable, frozen, mo
 
 
 def test_missing_file_and_unusable_fields_start_no_process(plain, tmp_path, started):
-    with pytest.raises(ModelError, match="no ONNX file at"):
+    with pytest.raises(ModelError, match="no network file at"):
         inspect_file(tmp_path / "missing.onnx", {})
     with pytest.raises(ModelError, match="not a plain value"):
         inspect_file(plain, {"halo": object()})

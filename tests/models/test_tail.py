@@ -89,6 +89,22 @@ def test_a_tail_that_the_canvas_does_not_support_is_not_cut(nodes):
     assert cut_tail(network(*nodes), SCALE) is None
 
 
+@pytest.mark.parametrize("order", [("residual", "x"), ("x", "residual")])
+def test_a_network_of_factor_1_that_adds_its_input_has_a_tail(order):
+    weights = {"v": np.random.default_rng(1).normal(0, 0.2, (3, 3, 3, 3)).astype(np.float32)}
+    node = helper.make_node("Conv", ["x", "v"], ["residual"], kernel_shape=[3, 3], pads=[1] * 4)
+    model = networks.network([node, add(*order)], weights)
+    head, found = cut_tail(model, 1)
+    assert found == Tail(1, adds_input=True)
+    assert [each.op_type for each in head.graph.node] == ["Conv"]
+    batch = natural_batch(9, 14)
+    np.testing.assert_array_equal(found.applied(run(head, batch), batch), run(model, batch))
+    pool = helper.make_node("GlobalAveragePool", ["x"], ["mean"])
+    assert cut_tail(networks.network([pool, add("x", "mean")]), 1) is None, "it is repeated when it is added"
+    assert cut_tail(networks.network([add("x", "x")]), 1) is None
+    assert cut_tail(networks.network([add("x", "v")], {"v": np.float32(1)}), 1) is None
+
+
 def test_a_shuffle_by_another_factor_is_not_cut():
     assert cut_tail(network(shuffle()), 3) is None
 

@@ -40,6 +40,8 @@ def network_description(arguments: argparse.Namespace, settings: Settings) -> st
             denoise = entry.network(factor).denoise
     parts = [Path(name).name if entry is None else name]
     parts += [f"denoise {denoise}"] if denoise is not None else []
+    parts += [f"after {Path(arguments.pre).name}"] if arguments.pre is not None else []
+    parts += [f"{key} {value}" for key, value in arguments.spec or []]
     parts += ["self-ensemble"] if _either(arguments.tta, settings.tta) else []
     parts += ["true colour"] if _either(arguments.true_colour, settings.true_colour) else []
     return ", ".join(parts)

@@ -101,7 +101,8 @@ def _faster(
         found = _seconds(pictures, side, arguments, without_tile=True)
         if found <= _MUCH_FASTER * seconds:
             return "without --tile", found
-    if str(pictures.model) not in ("auto", DEFAULT):
+    offered = (None, *pictures.networks.factors(DEFAULT))
+    if str(pictures.model) not in ("auto", DEFAULT) and arguments.factor in offered:
         found = _seconds(pictures, side, arguments, model=DEFAULT)
         if found <= _MUCH_FASTER * seconds:
             return f"with --model {DEFAULT}", found

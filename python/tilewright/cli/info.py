@@ -37,7 +37,11 @@ def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) 
     if arguments.plan is not None:
         from tilewright.cli.plan import plan_facts, plan_lines
 
-        facts = plan_facts(arguments.plan, arguments.factor, arguments.model, arguments.denoise, arguments.tile)
+        facts = plan_facts(
+            arguments.plan,
+            arguments.factor,
+            {"model": arguments.model, "pre": arguments.pre, "denoise": arguments.denoise, "tile": arguments.tile},
+        )
         lines = plan_lines(facts)
     else:
         facts = gather_facts(Settings.from_environment())

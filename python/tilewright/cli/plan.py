@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tilewright.models.spec import ModelSpec
+    from tilewright.options import NetworkOptions
 
 
-def plan_facts(
-    size: tuple[int, int], factor: int, model: str | None, denoise: str | None, tile: int | None
-) -> dict[str, Any]:
+def plan_facts(size: tuple[int, int], factor: int, options: NetworkOptions) -> dict[str, Any]:
     """Returns what ``tilewright info --plan --json`` prints.
+
+    Args:
+        size: Width and height of a picture in pixels.
+        factor: Upscaling factor.
+        options: Options of the network.
 
     Returns:
         JSON values by name: sizes in pixels, memory in bytes, time in seconds.
@@ -25,7 +29,7 @@ def plan_facts(
         TilewrightError: The network cannot be opened, or does not offer the factor.
     """
     width, height = size
-    with Upscaler(model=model, denoise=denoise, tile=tile) as upscaler:
+    with Upscaler(**options) as upscaler:
         session = upscaler.session(factor=factor)
         found = upscaler.estimate(width, height, factor)
     plan, spec = found.plan, session.spec

@@ -18,6 +18,7 @@ from tilewright.cli.output import DiskFullError, check_absent, open_output, read
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.sharing import Elsewhere
 from tilewright.cli.sizes import reduction_line, without_impossible
+from tilewright.cli.spec_option import spec_options
 from tilewright.cli.streams import has_lost_reader
 from tilewright.cli.terminal import print_error, print_line
 from tilewright.cli.without_effect import of_upscale
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
     Raises:
         TilewrightError: The command cannot be carried out; nothing was written.
     """
+    if arguments.factor == 1 and arguments.model is None:  # there is nothing to run the first network before
+        arguments.model, arguments.pre = arguments.pre, None
     settings = Settings.from_environment()
     made_with = network_description(arguments, settings)
     plan = plan_jobs(
@@ -125,6 +128,8 @@ def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
         command.settings,
         {
             "model": arguments.model,
+            "pre": arguments.pre,
+            "spec": spec_options(arguments.spec),
             "denoise": arguments.denoise,
             "device": arguments.device,
             "precision": arguments.precision,

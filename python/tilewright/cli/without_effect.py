@@ -18,7 +18,7 @@ _APPLIES_TO: dict[str, tuple[Format, ...]] = {
     "lossless": ("WEBP",),
 }
 
-_OF_PLANS = ("model", "denoise", "tile")
+_OF_PLANS = ("model", "pre", "denoise", "tile")
 
 # Of ``info``. Whether it is given or not makes no difference.
 _DEFAULT_FACTOR = 4

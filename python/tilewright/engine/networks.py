@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tilewright.engine.sessions.base import runtime_label
+from tilewright.engine.sessions.chain import ChainedSession
 from tilewright.engine.sessions.select import open_session, resolve_device
 from tilewright.engine.sessions.true_colour import TrueColourSession
 from tilewright.engine.sessions.tta import SelfEnsembleSession
-from tilewright.errors import DeviceError
+from tilewright.errors import DeviceError, ModelError
 from tilewright.forks import reset_in_children
 from tilewright.models.catalog import ALIASES, DEFAULT
 from tilewright.models.loader import check_denoise, check_exists, load_model, offered_factors
@@ -43,6 +44,21 @@ class Lease:
     exact_session: Callable[[], Session]
 
 
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What every network gets in addition.
+
+    Attributes:
+        pre: A network of factor 1 that runs before it, see `ChainedSession`; None for none.
+        tta: Whether it runs with self-ensemble, see `SelfEnsembleSession`.
+        true_colour: Whether its results get the colours of their input, see `TrueColourSession`.
+    """
+
+    pre: str | Path | None = None
+    tta: bool = False
+    true_colour: bool = False
+
+
 class Networks:
     """Sessions on one device, by network, factor and precision.
 
@@ -59,10 +75,10 @@ class Networks:
         threads: int,
         runtime: Runtime = "auto",
         cache_dir: Path,
+        models_dir: Path | None = None,
         overrides: Mapping[str | Path, Mapping[str, object]],
         denoise: Mapping[str | Path, str],
-        tta: bool = False,
-        true_colour: bool = False,
+        additions: Additions | None = None,
     ) -> None:
         """Resolves the device; no network is opened yet.
 
@@ -71,24 +87,26 @@ class Networks:
             threads: Threads of a runtime on the CPU.
             runtime: What runs networks on the CPU, see `Settings`.
             cache_dir: Folder for converted networks.
-            overrides: For ONNX files, fields of `ModelSpec` that are given instead of inspected.
+            models_dir: Folder of imported networks; None for none.
+            overrides: For network files, fields of `ModelSpec` that are given instead of inspected.
             denoise: Denoise levels of networks that do not use their default.
-            tta: Whether networks run with self-ensemble, see `SelfEnsembleSession`.
-            true_colour: Whether results get the colours of their input, see `TrueColourSession`.
+            additions: What every network gets in addition; None for nothing.
 
         Raises:
             DeviceError: CUDA was requested and cannot run.
-            ModelError: A network does not offer the denoise level.
+            ModelError: A network does not offer the denoise level, or the first network cannot be found.
         """
         self.device = resolve_device(device)
         self._may_fall_back = device == "auto"
         self._threads, self._runtime = threads, runtime
-        self._cache_dir = cache_dir
+        self._cache_dir, self._models_dir = cache_dir, models_dir
         self._overrides = overrides
         self._denoise = {self._resolve(name): level for name, level in denoise.items()}
         for name, level in self._denoise.items():
             check_denoise(name, level)
-        self._tta, self._true_colour = tta, true_colour
+        self._additions = additions or Additions()
+        if self._additions.pre is not None:
+            self.check(self._additions.pre)
         self._reset_locks()
         reset_in_children(self)
         self._models: dict[tuple[str | Path, int], Model] = {}
@@ -107,6 +125,7 @@ class Networks:
                     name,
                     factor,
                     cache_dir=self._cache_dir,
+                    models_dir=self._models_dir,
                     overrides=self._overrides.get(name),
                     denoise=self._denoise.get(name),
                 )
@@ -118,7 +137,7 @@ class Networks:
         Raises:
             ModelError: See `check_exists`.
         """
-        check_exists(self._resolve(name))
+        check_exists(self._resolve(name), models_dir=self._models_dir)
 
     def factors(self, name: str | Path) -> tuple[int, ...]:
         """Returns the factors that a network offers.
@@ -127,13 +146,15 @@ class Networks:
             ModelError: See `offered_factors`.
         """
         name = self._resolve(name)
-        return offered_factors(name, overrides=self._overrides.get(name))
+        return offered_factors(
+            name, cache_dir=self._cache_dir, models_dir=self._models_dir, overrides=self._overrides.get(name)
+        )
 
     def session(self, name: str | Path, factor: int, precision: str, runtime: Runtime | None = None) -> Session:
         """Returns the open session of a network.
 
         Args:
-            name: Name of the network in the catalog, or path of an ONNX file.
+            name: Name of the network, or path of a file.
             factor: Output pixels per input pixel along each axis.
             precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
             runtime: What runs it on the CPU; None for the one that was chosen for all networks.
@@ -148,7 +169,7 @@ class Networks:
             runtime = runtime or self._runtime
             key = (name, factor, precision, runtime)
             if key not in self._sessions:
-                session = self._wrapped(self._open(self.model(name, factor), precision, runtime))
+                session = self._wrapped(self._opened(name, factor, precision, runtime))
                 _log.info("%s x%d on %s", session.spec.name, factor, runtime_label(session))
                 self._sessions[key] = session
                 # "auto" may have resolved to float32, which need not be opened again then.
@@ -160,7 +181,7 @@ class Networks:
         """Gives one thread exclusive use of the networks, and opens one.
 
         Args:
-            name: Name of the network in the catalog, or path of an ONNX file.
+            name: Name of the network, or path of a file.
             factor: Output pixels per input pixel along each axis.
             precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
             report: Receives the time spent waiting (stage ``queue``) and opening (stage ``open``).
@@ -211,10 +232,23 @@ class Networks:
             return DEFAULT
         return ALIASES.get(name, name) if isinstance(name, str) else name
 
+    def _opened(self, name: str | Path, factor: int, precision: str, runtime: Runtime) -> Session:
+        """Opens a network, after the one that runs before it."""
+        session = self._open(self.model(name, factor), precision, runtime)
+        if (pre := self._additions.pre) is None:
+            return session
+        if 1 not in (offered := self.factors(pre)):
+            raise ModelError(
+                f"a network that runs before another one must have the factor 1, but {str(pre)!r} offers "
+                f"{', '.join(map(str, offered))}",
+                parameter="pre",
+            )
+        return ChainedSession(self._open(self.model(pre, 1), precision, runtime), session)
+
     def _wrapped(self, session: Session) -> Session:
-        if self._tta:
+        if self._additions.tta:
             session = SelfEnsembleSession(session)
-        return TrueColourSession(session) if self._true_colour else session
+        return TrueColourSession(session) if self._additions.true_colour else session
 
     def _open(self, model: Model, precision: str, runtime: Runtime) -> Session:
         """Opens a network, on the CPU if CUDA cannot run it and was not requested by name."""

@@ -14,7 +14,7 @@ class _Package(types.ModuleType):
         """Deprecated: use `tilewright.list_models`."""
         import warnings
 
-        from tilewright.models.loader import list_models
+        from tilewright.models.listing import list_models
 
         warnings.warn("tilewright.models() is now tilewright.list_models()", DeprecationWarning, stacklevel=2)
         return list_models()

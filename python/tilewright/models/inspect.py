@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,14 +22,14 @@ from tilewright.errors import ModelError
 from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
 from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel
 from tilewright.models.graph.inputs import image_inputs, is_nhwc
+from tilewright.models.graph.plain import make_plain
 from tilewright.models.graph.receptive_field import receptive_radius
 from tilewright.models.probe import natural_picture
-from tilewright.models.spec import ModelSpec
+from tilewright.models.spec import ModelSpec, checked_fields
 from tilewright.runtimes import onnxruntime_options, open_onnx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 # Side of the test picture if the graph leaves it open, and the multiples that networks require in
 # practice.
@@ -41,6 +43,9 @@ _LARGEST_FIXED = 4096 * 4096
 _LARGEST_EXACT_HALO = 64
 _FEATHER = 16
 
+# Transformers attend within windows of 7, 8, 16 or 32 pixels. Most have a power of two.
+_WINDOW_GRID = 32
+
 # A super-resolved picture that is downscaled again differs from its source by a few hundredths of
 # the value range (root mean square). A larger difference means that the value range is wrong.
 _LARGEST_DIFFERENCE = 0.2
@@ -50,29 +55,23 @@ _DTYPES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "f
 _Image = npt.NDArray[np.float32]
 
 
-def check_onnx_exists(path: Path) -> None:
-    """Checks that there is a file, without reading it.
-
-    Raises:
-        ModelError: The file does not exist.
-    """
-    if not path.is_file():
-        raise ModelError(f"there is no ONNX file at {path}", parameter="model")
-
-
 def load_onnx(path: Path) -> onnx.ModelProto:
-    """Reads an ONNX file, with its external data if it has any.
+    """Reads an ONNX file, with its external data if it has any, in plain form.
+
+    See `tilewright.models.graph.plain`.
 
     Raises:
         ModelError: The file does not exist, or is not a readable ONNX file.
     """
-    check_onnx_exists(path)
+    if not path.is_file():
+        raise ModelError(f"there is no network file at {path}", parameter="model")
     try:
         model = onnx.load(path)
     except Exception as error:  # the loaders of protobuf and onnx share no base class
         raise ModelError(f"{path} is not a readable ONNX file: {error}", parameter="model") from error
     if not model.graph.node:
         raise ModelError(f"{path} is not a readable ONNX file: its graph is empty", parameter="model")
+    make_plain(model)
     return model
 
 
@@ -106,7 +105,7 @@ def inspect_onnx(path: Path, model: onnx.ModelProto, overrides: Mapping[str, obj
             type, layout or number of channels is not supported, its factor is not an integer, its
             output does not resemble its input, or an override is not a field of `ModelSpec`.
     """
-    given = _checked(overrides)
+    given = checked_fields(overrides)
     spec = replace(_declared_spec(path, model), **given)
     probe = _Probe(path, spec)
     size = spec.fixed_size or (_SIZE, _SIZE)
@@ -122,12 +121,10 @@ def inspect_onnx(path: Path, model: onnx.ModelProto, overrides: Mapping[str, obj
     return replace(_with_graph_facts(spec, model), **given)
 
 
-def _checked(overrides: Mapping[str, object]) -> dict[str, Any]:
-    fields = {field.name for field in dataclasses.fields(ModelSpec)}
-    for name in overrides:
-        if name not in fields:
-            raise ModelError(f"ModelSpec has no field {name!r}; its fields are {', '.join(sorted(fields))}")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in overrides.items()}
+def inspected(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Inspects the file ``path`` with ``overrides``; returns the fields of its spec."""
+    path = Path(arguments["path"])
+    return dataclasses.asdict(inspect_onnx(path, load_onnx(path), arguments["overrides"]))
 
 
 def _declared_spec(path: Path, model: onnx.ModelProto) -> ModelSpec:
@@ -149,8 +146,8 @@ def _declared_spec(path: Path, model: onnx.ModelProto) -> ModelSpec:
 
     layout = "NHWC" if is_nhwc(pictures[0]) else "NCHW"
     channels, height, width = (dims[3], dims[1], dims[2]) if layout == "NHWC" else (dims[1], dims[2], dims[3])
-    if channels not in (None, 1, 3):
-        raise ModelError(f"the network must take 1 or 3 channels, but takes {channels} channels", parameter="model")
+    if channels not in (None, 1, 3, 4) or (channels == 4 and layout == "NHWC"):
+        raise ModelError(f"the network must take 1, 3 or 4 channels, but takes {channels} channels", parameter="model")
     if (height is None) != (width is None):
         raise ModelError(f"the network fixes only one side of its input ({height} x {width})", parameter="model")
     if height is not None and width is not None and height * width > _LARGEST_FIXED:
@@ -163,7 +160,7 @@ def _declared_spec(path: Path, model: onnx.ModelProto) -> ModelSpec:
         name=path.stem,
         scale=1,
         layout=layout,
-        channel_order="Y" if channels == 1 else "RGB",
+        channel_order={1: "Y", 4: "RGBA"}.get(channels or 3, "RGB"),
         dtype=dtype,
         fixed_size=None if height is None or width is None else (height, width),
         source=str(path),
@@ -179,9 +176,23 @@ def _with_graph_facts(spec: ModelSpec, model: onnx.ModelProto) -> ModelSpec:
         flops_per_pixel=flops_per_pixel(model),
         bytes_per_pixel=bytes_per_pixel(model),
     )
-    if radius is None or radius > _LARGEST_EXACT_HALO:
-        return replace(spec, halo=_LARGEST_EXACT_HALO, feather=_FEATHER, seam_error=None)
+    if radius is None:
+        spec = _on_window_grid(spec)
+    side = math.inf if spec.fixed_size is None else min(spec.fixed_size)
+    if radius is None or radius > min(_LARGEST_EXACT_HALO, side // 4):
+        # At most about half of a tile of fixed size is discarded.
+        share = min(_LARGEST_EXACT_HALO, side // 8)
+        return replace(spec, halo=int(share), feather=int(min(_FEATHER, share)), seam_error=None)
     return replace(spec, halo=radius, feather=0, seam_error=EXACT_SEAM_ERROR)
+
+
+def _on_window_grid(spec: ModelSpec) -> ModelSpec:
+    """Lets tiles begin where the windows of attention begin. They are counted from the tile's first pixel."""
+    if spec.fixed_size is None:
+        return replace(spec, grid=_WINDOW_GRID)
+    # With a fixed size, the picture is extended until the tiles fit.
+    fits = all(side % _WINDOW_GRID == 0 for side in spec.fixed_size)
+    return replace(spec, multiple_of=math.lcm(spec.multiple_of, _WINDOW_GRID)) if fits else spec
 
 
 class _Probe:
@@ -269,6 +280,8 @@ class _Probe:
         if self._patch is None or self._patch.shape[:2] != size:
             self._patch = natural_picture(*size)
         patch = self._patch
+        if self._channels == 4:
+            return np.concatenate([patch, np.ones_like(patch[:, :, :1])], axis=2)
         return patch if self._channels == 3 else patch.mean(axis=2, keepdims=True)
 
     def _run(self, size: tuple[int, int], white: float) -> _Image | Exception:

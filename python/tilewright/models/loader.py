@@ -1,4 +1,4 @@
-"""Loads a network by catalog name or file path: an ONNX file on disk and its spec.
+"""Loads a network by name or file path: an ONNX file on disk and its spec.
 
 Importing this module is cheap; onnx and the converters are imported when a network is loaded.
 """
@@ -9,15 +9,17 @@ import difflib
 import hashlib
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tilewright.errors import ModelError, short_repr
+from tilewright.literals import FACTORS
 from tilewright.models import cache
 from tilewright.models.catalog import ALIASES, CATALOG
 from tilewright.models.converted import CONVERTED_SHA256
-from tilewright.models.inspection import inspect_file
-from tilewright.models.spec import Model, ModelSpec
+from tilewright.models.file_kinds import files_of, is_file_name
+from tilewright.models.spec import Model, ModelSpec, checked_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import onnx
 
     from tilewright.models.catalog_entry import CatalogEntry, Network
+    from tilewright.models.stored import StoredNetwork
 
 # Increase this with every change to the ncnn importer or the rescale that changes the converted
 # files, and update `CONVERTED_SHA256`. It is part of their names in the cache, so that files of an
@@ -43,18 +46,20 @@ def load_model(
     factor: int,
     *,
     cache_dir: Path,
+    models_dir: Path | None = None,
     overrides: Mapping[str, object] | None = None,
     denoise: str | None = None,
 ) -> Model:
     """Loads a network; converts it first if the cache does not contain it.
 
     Args:
-        name_or_path: Catalog name, or path of an ONNX file (a `Path`, or a string that ends in
-            ``.onnx``).
+        name_or_path: Name in the catalog or of an imported network; or a file, see
+            `tilewright.models.file_kinds`.
         factor: Output pixels per input pixel along each axis.
         cache_dir: Folder for converted networks; it is created if it does not exist.
-        overrides: `ModelSpec` fields of an ONNX file that replace detected values. They describe
-            the file itself: ``scale`` is its native factor. None for no overrides.
+        models_dir: Folder of imported networks; None for none.
+        overrides: `ModelSpec` fields of a file that replace detected values. They describe the file
+            itself: ``scale`` is its native factor. None for no overrides.
         denoise: Denoising level, for catalog networks that offer levels; None for the default.
 
     Returns:
@@ -67,76 +72,61 @@ def load_model(
             level that is not offered.
         StoreError: The cache folder cannot be created or written.
     """
-    if _is_file(name_or_path):
+    if str(name_or_path) not in CATALOG and denoise is not None:
         check_denoise(name_or_path, denoise)
-        return _user_model(Path(name_or_path), factor, cache_dir, overrides or {})
-    entry = _find_entry(name_or_path)
+    if (own := _own(name_or_path, cache_dir, models_dir, overrides)) is not None:
+        return _own_model(*own, factor, cache_dir)
+    entry = _find_entry(name_or_path, models_dir)
     if overrides:
-        raise ModelError(f"overrides are for ONNX files, but {entry.name!r} is a catalog network", parameter="model")
+        raise ModelError(f"overrides are for network files, but {entry.name!r} is a catalog network", parameter="spec")
     return _catalog_model(entry, factor, cache_dir, denoise)
 
 
-def offered_factors(name_or_path: str | Path, *, overrides: Mapping[str, object] | None = None) -> tuple[int, ...]:
+def offered_factors(
+    name_or_path: str | Path,
+    *,
+    cache_dir: Path,
+    models_dir: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> tuple[int, ...]:
     """Returns the factors that `load_model` accepts for a network.
 
     Args:
         name_or_path: See `load_model`.
+        cache_dir: See `load_model`.
+        models_dir: See `load_model`.
         overrides: See `load_model`.
 
     Raises:
         ModelError: An unknown name, or a missing or unusable file.
     """
-    if not _is_file(name_or_path):
-        return _find_entry(name_or_path).factors
-    return _user_factors(inspect_file(Path(name_or_path), overrides or {}))
+    if (own := _own(name_or_path, cache_dir, models_dir, overrides)) is not None:
+        return own_factors(own[1])
+    return _find_entry(name_or_path, models_dir).factors
 
 
-def list_models() -> list[dict[str, Any]]:
-    """Lists the catalog as JSON-serialisable values.
-
-    Returns:
-        One dict per network: ``name``, ``summary``, ``scales`` (factors offered), ``denoise``
-        (denoising levels, some of them for certain factors only; the first is the default),
-        ``licence`` (SPDX), ``source`` (a URL, or ``"tilewright"``), ``package`` (distribution to
-        install) and ``installed``.
-    """
-    return [
-        {
-            "name": entry.name,
-            "summary": entry.summary,
-            "scales": list(entry.factors),
-            "denoise": list(entry.denoise),
-            "licence": entry.licence,
-            "source": entry.source,
-            "package": entry.package,
-            "installed": entry.installed,
-        }
-        for entry in CATALOG.values()
-    ]
-
-
-def check_exists(name_or_path: str | Path) -> None:
+def check_exists(name_or_path: str | Path, *, models_dir: Path | None = None) -> None:
     """Checks that `load_model` can find a network, without reading it.
 
     Raises:
-        ModelError: An unknown name, weights that are not installed, or a missing file.
+        ModelError: An unknown name, weights that are not installed, or a missing file or one of an
+            unsupported kind.
     """
-    if _is_file(name_or_path):
-        from tilewright.models.inspect import check_onnx_exists
-
-        check_onnx_exists(Path(name_or_path))
-    else:
-        _find_entry(name_or_path).check_installed()
+    if is_file_name(name_or_path):
+        files_of(Path(name_or_path))
+    elif _find_own(name_or_path, models_dir) is None:
+        _find_entry(name_or_path, models_dir).check_installed()
 
 
-def check_name(name: str, factor: int | None) -> None:
-    """Checks that a task may use this network: a catalog name, an alias of one, or ``auto``.
+def check_name(name: str, factor: int | None, *, models_dir: Path | None = None) -> None:
+    """Checks that a task may use this network: by its name, an alias, or ``auto``.
 
     Tasks may come from untrusted clients, so they cannot name files of this machine.
 
     Args:
         name: Value of the task's parameter.
         factor: Factor that the network must offer; None to skip this check.
+        models_dir: Folder of imported networks; None for none.
 
     Raises:
         ModelError: The name is not allowed (code ``invalidModel``), or the factor is not offered
@@ -144,15 +134,18 @@ def check_name(name: str, factor: int | None) -> None:
     """
     if name == "auto":
         return
-    if name.endswith(".onnx"):
+    if Path(name).suffix and is_file_name(name):
         raise ModelError(
-            f"model {short_repr(name)} looks like a file name; tasks accept catalog names only"
-            "; in Python pass your own file to Upscaler(model=...)",
+            f"model {short_repr(name)} looks like a file name; tasks accept names of networks only"
+            "; import the file with `tilewright models import`, or in Python pass it to Upscaler(model=...)",
             parameter="model",
         )
-    entry = _find_entry(ALIASES.get(name, name))
+    if (own := _find_own(name, models_dir)) is not None:
+        offered = own_factors(own.spec)
+    else:
+        offered = _find_entry(ALIASES.get(name, name), models_dir).factors
     if factor is not None:
-        _check_factor(entry.name, factor, entry.factors)
+        _check_factor(ALIASES.get(name, name), factor, offered)
 
 
 def check_denoise(name: str | Path, denoise: str | None) -> None:
@@ -205,20 +198,46 @@ def cache_key(entry: CatalogEntry, network: Network, factor: int) -> str:
     return f"{entry.name}-x{factor}-{weights_key}"
 
 
-def _is_file(name_or_path: str | Path) -> bool:
-    return isinstance(name_or_path, Path) or name_or_path.endswith(".onnx")
+def _own(
+    name_or_path: str | Path, cache_dir: Path, models_dir: Path | None, overrides: Mapping[str, object] | None
+) -> tuple[Path, ModelSpec] | None:
+    """Returns ONNX file and native spec of a file or an imported network; None for other names."""
+    if is_file_name(name_or_path):
+        from tilewright.models.user_file import open_user_file
+
+        opened = open_user_file(Path(name_or_path), cache_dir, overrides or {})
+        return opened.path, opened.spec
+    if (found := _find_own(name_or_path, models_dir)) is None:
+        return None
+    from tilewright.models.collection import check_intact
+
+    check_intact(str(name_or_path), found)
+    return found.path, replace(found.spec, **checked_fields(overrides or {}))
 
 
-def _find_entry(name: str | Path) -> CatalogEntry:
+def _find_own(name: str | Path, models_dir: Path | None) -> StoredNetwork | None:
+    """Returns an imported network, without a check that its file is intact."""
+    if models_dir is None or str(name) in CATALOG:
+        return None
+    from tilewright.models.collection import find_own
+
+    return find_own(str(name), models_dir)
+
+
+def _find_entry(name: str | Path, models_dir: Path | None) -> CatalogEntry:
     entry = CATALOG.get(str(name))
     if entry is None:
-        raise _unknown(str(name))
+        raise _unknown(str(name), models_dir)
     return entry
 
 
-def _unknown(name: str) -> ModelError:
+def _unknown(name: str, models_dir: Path | None) -> ModelError:
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
-    similar = difflib.get_close_matches(name[:_MAX_NAME_LENGTH], CATALOG, n=3)
+    if models_dir is not None:
+        from tilewright.models.stored import stems
+
+        installed += stems(models_dir)
+    similar = difflib.get_close_matches(name[:_MAX_NAME_LENGTH], {*CATALOG, *installed}, n=3)
     hint = f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
     return ModelError(
         f"there is no network named {short_repr(name)}; {hint}installed: {', '.join(installed) or 'none'}",
@@ -267,23 +286,48 @@ def _convert(entry: CatalogEntry, network: Network, factor: int) -> onnx.ModelPr
     return model if factor == network.scale else append_rescale(model, network.scale, factor)
 
 
-def _user_model(path: Path, factor: int, cache_dir: Path, overrides: Mapping[str, object]) -> Model:
-    from tilewright.models.graph.rescale import append_rescale
+def _own_model(path: Path, native: ModelSpec, factor: int, cache_dir: Path) -> Model:
+    """Makes the model of a file that is not of the catalog."""
     from tilewright.models.inspect import load_onnx
 
-    native = inspect_file(path, overrides)
-    _check_factor(native.name, factor, _user_factors(native))
-    if factor == native.scale:
+    _check_factor(native.name, factor, own_factors(native))
+    changes: list[tuple[str, Callable[[onnx.ModelProto], onnx.ModelProto]]] = []
+    if native.channel_order == "RGBA":
+        changes.append(("rgb", partial(_without_alpha, white=native.value_range[1])))
+        native = replace(native, channel_order="RGB")
+    if factor != native.scale:
+        changes.append((f"x{factor}", partial(_rescaled, native=native, factor=factor)))
+    if not changes:
         return Model(path, native)
     model = load_onnx(path)
-    key = f"own-x{factor}-{hashlib.sha256(_serialised(model)).hexdigest()[:16]}"
-    channels = native.planes
-    cached, model = _cached(cache_dir, key, lambda: append_rescale(model, native.scale, factor, channels=channels))
+    content = hashlib.sha256(_serialised(model)).hexdigest()[:16]
+    for _, change in changes:
+        model = change(model)
+    key = "-".join(["own", *(name for name, _ in changes), content])
+    cached, model = _cached(cache_dir, key, lambda: model)
     return Model(cached, _spec_for_factor(native, model, factor, exact=native.halo == native.receptive_radius))
 
 
-def _user_factors(native: ModelSpec) -> tuple[int, ...]:
-    return (2, 3, 4) if native.scale == 4 and native.layout == "NCHW" else (native.scale,)
+def _without_alpha(model: onnx.ModelProto, white: float) -> onnx.ModelProto:
+    from tilewright.models.graph.alpha_plane import without_alpha
+
+    return without_alpha(model, white=white)
+
+
+def _rescaled(model: onnx.ModelProto, native: ModelSpec, factor: int) -> onnx.ModelProto:
+    from tilewright.models.graph.rescale import append_rescale
+
+    return append_rescale(model, native.scale, factor, channels=native.planes)
+
+
+def own_factors(native: ModelSpec) -> tuple[int, ...]:
+    """Returns the factors that a network that is not of the catalog offers.
+
+    Its own, and smaller ones by a rescale if it enlarges at least three times.
+    """
+    if native.scale < 3 or native.layout != "NCHW":
+        return (native.scale,)
+    return tuple(sorted({native.scale, *(factor for factor in FACTORS if 1 < factor < native.scale)}))
 
 
 def _cached(cache_dir: Path, key: str, make: Callable[[], onnx.ModelProto]) -> tuple[Path, onnx.ModelProto]:

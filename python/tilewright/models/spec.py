@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tilewright.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -23,7 +27,8 @@ class ModelSpec:
         scale: Output pixels per input pixel along each axis, including a rescale at the end of the
             network.
         layout: ``"NCHW"`` or ``"NHWC"``, for both input and output.
-        channel_order: ``"RGB"`` or ``"BGR"``; ``"Y"`` for networks of one channel.
+        channel_order: ``"RGB"`` or ``"BGR"``; ``"Y"`` for networks of one channel; ``"RGBA"`` for a
+            file that takes and returns alpha, of which `load_model` makes a network for RGB.
         dtype: Element type of input and output, ``"float32"`` or ``"float16"``.
         value_range: Values of black and white.
         multiple_of: Tile width and height must be multiples of this.
@@ -70,8 +75,28 @@ class ModelSpec:
 
     @property
     def planes(self) -> int:
-        """Number of channels of input and output: 1 for luma (``"Y"``), 3 for colour."""
-        return 1 if self.channel_order == "Y" else 3
+        """Number of channels of input and output: 1 for luma (``"Y"``), 3 for colour, 4 with alpha."""
+        return {"Y": 1, "RGBA": 4}.get(self.channel_order, 3)
+
+
+def checked_fields(given: Mapping[str, object]) -> dict[str, Any]:
+    """Checks the names of fields of `ModelSpec`; converts lists to tuples, as JSON has no tuples.
+
+    Raises:
+        ModelError: A name is not a field.
+    """
+    fields = {field.name for field in dataclasses.fields(ModelSpec)}
+    for name in given:
+        if name not in fields:
+            raise ModelError(
+                f"ModelSpec has no field {name!r}; its fields are {', '.join(sorted(fields))}", parameter="spec"
+            )
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
+
+def spec_from_json(fields: Mapping[str, Any]) -> ModelSpec:
+    """Makes a spec from `dataclasses.asdict` of one that went through JSON, which has no tuples."""
+    return ModelSpec(**checked_fields(fields))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class RequestHandler:
 
     Attributes:
         fetcher: Returns the bytes at a URL; None if URLs are refused.
+        models_dir: Folder of imported networks, which requests may name.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class RequestHandler:
             classifier: Checks results that a request wants checked.
         """
         self._pictures, self._store, self._settings, self._classifier = pictures, store, settings, classifier
+        self.models_dir = settings.models_dir
         self.fetcher: Fetcher | None = None
         if settings.fetch_urls == "public":
             from tilewright.inputs.fetch import fetch

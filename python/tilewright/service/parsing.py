@@ -9,7 +9,7 @@ import numbers
 import uuid
 from collections.abc import Container, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tilewright.errors import InvalidTaskError, ModelError, ParameterError, short_repr
 from tilewright.inputs.forms import form_problem
@@ -20,6 +20,9 @@ from tilewright.service.advice import TASK_ADVICE
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
 from tilewright.service.tasks import IgnoredFields
 from tilewright.store import is_uuid4
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _Kind = Literal["missing", "invalid", "unsupported"]
 
@@ -52,6 +55,7 @@ def parse_task(
     taken: Container[str] = (),
     urls: bool = False,
     nsfw_problem: str | None = None,
+    models_dir: Path | None = None,
     upscales_only: bool = False,
     max_faults: int = _MAX_FAULTS,
 ) -> Request:
@@ -65,6 +69,7 @@ def parse_task(
         taken: taskUUIDs, in lower case, that must not be used again.
         urls: Whether a picture may be given as an http or https URL.
         nsfw_problem: Why ``checkNSFW`` is not supported; None if it is.
+        models_dir: Folder of imported networks, which tasks may name; None for none.
         upscales_only: Whether tasks of other types are faults.
         max_faults: Most faults that are listed, at least 1.
 
@@ -74,7 +79,13 @@ def parse_task(
     """
     require_mapping(task)
     fields = {key: value for key, value in task.items() if value is not None}
-    reader = _TaskReader(fields, urls=urls, nsfw_problem=nsfw_problem, max_faults=min(max_faults, _MAX_FAULTS))
+    reader = _TaskReader(
+        fields,
+        urls=urls,
+        nsfw_problem=nsfw_problem,
+        models_dir=models_dir,
+        max_faults=min(max_faults, _MAX_FAULTS),
+    )
     task_type = reader.task_type(_UPSCALE_TYPES if upscales_only else _TYPES)
     task_uuid = reader.task_uuid(() if is_poll(task) else taken)
     request: Request | None = None
@@ -118,10 +129,19 @@ class _TaskReader:
     For a faulty field it returns a value of the right type, which is not used.
     """
 
-    def __init__(self, fields: Mapping[Any, Any], *, urls: bool, nsfw_problem: str | None, max_faults: int) -> None:
+    def __init__(
+        self,
+        fields: Mapping[Any, Any],
+        *,
+        urls: bool,
+        nsfw_problem: str | None,
+        models_dir: Path | None,
+        max_faults: int,
+    ) -> None:
         self.fields = fields
         self._urls = urls
         self._nsfw_problem = nsfw_problem
+        self._models_dir = models_dir
         self._max_faults = max_faults
         self.faults: list[ParameterError] = []
 
@@ -217,7 +237,7 @@ class _TaskReader:
         name = self._text("model")
         if name is not None:
             try:
-                check_name(name, factor)
+                check_name(name, factor, models_dir=self._models_dir)
             except ModelError as error:
                 self._add(
                     ParameterError(

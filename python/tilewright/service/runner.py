@@ -259,6 +259,7 @@ class Runner:
             taken=taken,
             urls=self._handler.fetcher is not None,
             nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
+            models_dir=self._handler.models_dir,
             upscales_only=upscales_only,
             max_faults=max_faults,
         )

@@ -1,11 +1,11 @@
-"""Factors 2 and 3 from a factor-4 network: an anti-aliased downscale appended to its graph.
+"""Smaller factors from a network of factor 3 or more: an anti-aliased downscale appended to its graph.
 
 The filter is Lanczos-3, ``sinc(x) sinc(x / 3)`` for ``|x| < 3``, widened by the reduction ratio so
 that it also removes frequencies that the smaller grid cannot represent, as image libraries do.
 Pixel centres are at ``i + 1/2``, so the picture does not shift. Beyond the border the edge pixels
 are repeated.
 
-For these ratios the filter repeats in at most three phases, so one strided convolution with fixed
+For ratios of such factors the filter repeats in at most three phases, so one strided convolution with fixed
 weights computes it: one output channel per phase, then DepthToSpace. Every runtime supports such a
 convolution, also in float16.
 """
@@ -21,10 +21,15 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tilewright.errors import ModelError
+from tilewright.literals import FACTORS
 from tilewright.models.graph.nodes import attributes_of
 from tilewright.models.graph.subgraph import extract_head
 
 LOBES = 3
+
+_RATIOS = [(large, small) for large in FACTORS for small in FACTORS if 1 < small < large]
+
+_MOST_PHASES = 3
 
 _Weights = npt.NDArray[np.float64]
 
@@ -80,8 +85,9 @@ def append_rescale(model: onnx.ModelProto, from_scale: int, to_scale: int, *, ch
 
     Args:
         model: A network with NCHW input and output, opset 11 or later; it is not changed.
-        from_scale: Factor of `model`; must be 4.
-        to_scale: Factor of the result; must be 2 or 3.
+        from_scale: Factor of `model`.
+        to_scale: Smaller factor of the result. In lowest terms, the ratio must have at most 3 on this
+            side: 4 to 3 will do, 8 to 5 will not.
         channels: Channels of the network's output.
 
     Returns:
@@ -136,7 +142,7 @@ def cut_rescale(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int, int] | No
     Returns:
         The network without the rescale, and the rescale's two factors; None if there is none.
     """
-    for from_scale, to_scale in ((4, 2), (4, 3)):
+    for from_scale, to_scale in _RATIOS:
         if (source := _source_of(model, from_scale, to_scale)) is not None:
             planes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
             return extract_head(model, source, planes), from_scale, to_scale
@@ -178,12 +184,12 @@ def _source_of(model: onnx.ModelProto, from_scale: int, to_scale: int) -> str | 
 
 def _check(model: onnx.ModelProto, from_scale: int, to_scale: int) -> None:
     """Raises ModelError if `append_rescale` does not support the network or the factors."""
-    if from_scale != 4 or to_scale not in (2, 3):
+    if not 2 <= to_scale < from_scale or Fraction(from_scale, to_scale).denominator > _MOST_PHASES:
         raise ModelError(
-            f"a network of factor {from_scale} cannot be rescaled to {to_scale}; only 4 to 2 and 4 to 3 are supported",
+            f"a network of factor {from_scale} cannot be rescaled to {to_scale}",
             code="unsupportedUpscaleFactor",
             parameter="upscaleFactor",
-            allowed_values=[from_scale] if from_scale != 4 else [2, 3, 4],
+            allowed_values=[from_scale],
         )
     if len(model.graph.output) != 1:
         raise ModelError(f"the network must have exactly one output, not {len(model.graph.output)}")

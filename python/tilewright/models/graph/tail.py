@@ -1,4 +1,4 @@
-"""Strips a trailing DepthToSpace and residual Add from a network; the canvas applies them.
+"""Strips a trailing DepthToSpace and the Add of the input from a network; the canvas applies them.
 
 Inside a graph they are three passes over the whole float32 result, each with a buffer of its own.
 The canvas reads the result row by row anyway and does the same arithmetic while a row is in the
@@ -10,10 +10,14 @@ from __future__ import annotations
 import onnx
 from onnx import numpy_helper
 
+from tilewright.models.graph.fixed_shape import with_fixed_shape
 from tilewright.models.graph.inputs import image_inputs
 from tilewright.models.graph.nodes import attributes_of
 from tilewright.models.graph.subgraph import extract_head
 from tilewright.models.spec import Tail
+
+# A size that all networks seen in practice accept.
+_SIDE = 256
 
 
 def cut_tail(model: onnx.ModelProto, scale: int) -> tuple[onnx.ModelProto, Tail] | None:
@@ -32,6 +36,11 @@ def cut_tail(model: onnx.ModelProto, scale: int) -> tuple[onnx.ModelProto, Tail]
         return None
     makers = {name: node for node in graph.node for name in node.output}
     last = makers.get(graph.output[0].name)
+    if scale == 1 and last is not None and (added := _added_to_input(last, image_inputs(model)[0].name)) is not None:
+        if added not in makers or not _has_size_of_input(model, added):
+            return None
+        planes = graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        return extract_head(model, added, planes), Tail(1, adds_input=True)
     shuffle, adds_input = last, False
     if last is not None and last.op_type == "Add":
         shuffle, enlarged = (makers.get(name) for name in last.input)
@@ -47,6 +56,25 @@ def cut_tail(model: onnx.ModelProto, scale: int) -> tuple[onnx.ModelProto, Tail]
         return None  # another node reads a tensor that would be removed
     planes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value * scale**2
     return extract_head(model, shuffle.input[0], planes), Tail(scale, adds_input)
+
+
+def _added_to_input(node: onnx.NodeProto, image: str) -> str | None:
+    """Returns the tensor that a node adds to the graph's input, as networks of factor 1 do; None if it does not."""
+    others = [name for name in node.input if name != image]
+    return others[0] if node.op_type == "Add" and len(node.input) == 2 and len(others) == 1 else None
+
+
+def _has_size_of_input(model: onnx.ModelProto, name: str) -> bool:
+    """Whether a tensor has the shape of the input. A smaller one is repeated when it is added."""
+    try:
+        inferred = onnx.shape_inference.infer_shapes(with_fixed_shape(model, 1, _SIDE, _SIDE), data_prop=True)
+    except Exception:  # onnx's and protobuf's exceptions share no base class
+        return False
+    value = next((value for value in inferred.graph.value_info if value.name == name), None)
+    if value is None:
+        return False
+    planes = image_inputs(model)[0].type.tensor_type.shape.dim[1].dim_value
+    return [dim.dim_value for dim in value.type.tensor_type.shape.dim] == [1, planes, _SIDE, _SIDE]
 
 
 def _is_pixel_shuffle(node: onnx.NodeProto, scale: int) -> bool:

@@ -1,0 +1,86 @@
+"""The option ``--spec KEY=VALUE``: facts about a network file that cannot be found out."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from tilewright.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_FIELDS = {field.name: str(field.type) for field in dataclasses.fields(ModelSpec)}
+
+_CHOICES = {
+    "channel_order": ("RGB", "BGR", "Y", "RGBA"),
+    "layout": ("NCHW", "NHWC"),
+    "dtype": ("float32", "float16"),
+}
+
+
+def spec_field(text: str) -> tuple[str, object]:
+    """Parses one ``KEY=VALUE``, as argparse types do.
+
+    Returns:
+        A field of `ModelSpec` and its value. Pairs are written as ``0,255`` or ``256x256``.
+
+    Raises:
+        argparse.ArgumentTypeError: Another key, or a value of the wrong type.
+    """
+    name, equals, value = text.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals or name not in _FIELDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE with one of the keys {', '.join(sorted(_FIELDS))}")
+    try:
+        return name, _parsed(name, value.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+
+def spec_options(given: Iterable[tuple[str, object]] | None) -> Mapping[str, object] | None:
+    """Returns the given fields by name; None if there are none."""
+    return dict(given) if given else None
+
+
+def _parsed(name: str, value: str) -> object:
+    if name in _CHOICES:
+        spellings = {choice.lower(): choice for choice in _CHOICES[name]}
+        if value.lower() not in spellings:
+            raise ValueError(f"choose from {', '.join(_CHOICES[name])}")
+        return spellings[value.lower()]
+    kind = _FIELDS[name]
+    if kind.startswith("tuple[float"):
+        return _pair(value, float, "two numbers such as 0,255")
+    if kind.startswith("tuple[int"):
+        return _pair(value.lower().replace("x", ","), _positive, "a height and a width such as 256x256")
+    if kind.startswith("int"):
+        return _number(value, int, "a whole number of 0 or more")
+    if kind.startswith("float"):
+        return _number(value, float, "a number of 0 or more")
+    return value
+
+
+def _pair(value: str, convert: Callable[[str], float], wanted: str) -> tuple[float, float]:
+    try:
+        first, second = (convert(part) for part in value.split(","))
+    except ValueError as error:
+        raise ValueError(f"the value must be {wanted}") from error
+    return first, second
+
+
+def _positive(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise ValueError(text)
+    return value
+
+
+def _number(value: str, convert: Callable[[str], float], wanted: str) -> float:
+    try:
+        number = convert(value)
+    except ValueError as error:
+        raise ValueError(f"the value must be {wanted}") from error
+    if not 0 <= number < 1e18:
+        raise ValueError(f"the value must be {wanted}")
+    return number

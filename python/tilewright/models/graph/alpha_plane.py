@@ -1,0 +1,60 @@
+"""A network for RGB from one that takes and returns RGBA."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from tilewright.models.graph.inputs import image_inputs
+
+_PREFIX = "alpha_plane"
+
+
+def without_alpha(model: onnx.ModelProto, *, white: float) -> onnx.ModelProto:
+    """Gives a network constant, opaque alpha, and drops the alpha of its result.
+
+    Alpha of pictures goes through networks on its own, as for all other networks.
+
+    Args:
+        model: A network with NCHW input and output of 4 channels, opset 10 or later; it is not
+            changed.
+        white: The network's value of opaque alpha.
+
+    Returns:
+        The network for 3 channels. Names and element types of input and output are kept.
+    """
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    graph = changed.graph
+    image, result = image_inputs(changed)[0], graph.output[0]
+    inner_image, inner_result = f"{_PREFIX}/image", f"{_PREFIX}/result"
+    renamed = {image.name: inner_image, result.name: inner_result}
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    dtype = helper.tensor_dtype_to_np_dtype(image.type.tensor_type.elem_type)
+    # A convolution that reads nothing of the picture gives a plane of its size.
+    constants = {
+        "zeros": np.zeros((1, 3, 1, 1), dtype),
+        "white": np.full(1, white, dtype),
+        "begin": np.array([0], np.int64),
+        "end": np.array([3], np.int64),
+        "axis": np.array([1], np.int64),
+    }
+    names = {name: f"{_PREFIX}/{name}" for name in constants}
+    for name, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(value, names[name]))
+    nodes = [
+        helper.make_node("Conv", [image.name, names["zeros"], names["white"]], [f"{_PREFIX}/alpha"]),
+        helper.make_node("Concat", [image.name, f"{_PREFIX}/alpha"], [inner_image], axis=1),
+        *graph.node,
+        helper.make_node("Slice", [inner_result, names["begin"], names["end"], names["axis"]], [result.name]),
+    ]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    for value in (image, result):
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) == 4:
+            dims[1].dim_value = 3
+    return changed

@@ -1,0 +1,1 @@
+"""Conversion of PyTorch files to ONNX. Only `convert` is used outside; it needs the extra ``torch``."""
