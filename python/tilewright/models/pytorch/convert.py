@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,12 @@ def convert(arguments: Mapping[str, Any]) -> dict[str, Any]:
             supported.
     """
     path = Path(arguments["path"])
-    weights, metadata = read_weights(path)
-    descriptor = recognise(path, weights)
-    exported = export(descriptor)
+    # torch, its exporter and the networks warn of themselves. What matters is checked here.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        weights, metadata = read_weights(path)
+        descriptor = recognise(path, weights)
+        exported = export(descriptor)
     content = exported.model.SerializeToString(deterministic=True)
     if len(content) > _LARGEST_FILE:
         raise ModelError(f"{path} is larger than the 2 GiB that an ONNX file can hold", parameter="model")

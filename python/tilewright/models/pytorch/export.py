@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -137,10 +136,7 @@ def _traced(descriptor: spandrel.ImageModelDescriptor[Any], size: tuple[int, int
     axes = {2: "height", 3: "width"}
     names = {"input": axes, "output": {axis: f"result_{name}" for axis, name in axes.items()}}
     content = io.BytesIO()
-    # The tracer warns of every size that it writes into the graph, and prints graphs that it cannot
-    # export. What matters is compared.
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints graphs that it cannot export
         try:
             with torch.no_grad():
                 torch.onnx.export(
@@ -159,7 +155,13 @@ def _traced(descriptor: spandrel.ImageModelDescriptor[Any], size: tuple[int, int
                 f"torch cannot export this {descriptor.architecture.id} network to ONNX: {lines[0][:200]}",
                 parameter="model",
             ) from error
-    return onnx.load_model_from_string(content.getvalue())
+    model = onnx.load_model_from_string(content.getvalue())
+    if any(node.op_type.startswith("Random") for node in model.graph.node):
+        raise ModelError(
+            f"this {descriptor.architecture.id} network adds random noise, so no two results of it are the same",
+            parameter="model",
+        )
+    return model
 
 
 def _difference(descriptor: spandrel.ImageModelDescriptor[Any], model: onnx.ModelProto, sizes: list[Any]) -> float:

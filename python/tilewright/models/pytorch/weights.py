@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +58,7 @@ def _read_pickle(path: Path) -> dict[str, Any]:
     if zipfile.is_zipfile(path):
         _check_archive(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old pickles and of sparse tensors, which are refused
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} holds more than weights, or is damaged. Nothing else is loaded, because it could run code. "
