@@ -17,6 +17,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,7 @@ def _interpreter() -> str | None:
 
 def _reply(executable: str, work: Work, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     """Runs the other process and returns its answer; None if it cannot be started."""
+    began = time.monotonic()
     request = {"sys_path": sys.path, "work": asdict(work), "arguments": dict(arguments)}
     try:
         process = subprocess.run(
@@ -120,7 +122,8 @@ def _reply(executable: str, work: Work, arguments: Mapping[str, Any]) -> dict[st
     try:
         reply: dict[str, Any] = json.loads(process.stdout.removeprefix(_READY))
     except ValueError as error:
-        if process.returncode == _OVERDUE:
+        # Python has the same status for a process that an exception ended.
+        if process.returncode == _OVERDUE and time.monotonic() - began >= work.deadline:
             raise _overdue(work) from error
         raise ModelError(
             f"the process {work.subject} died with status {process.returncode}; "
