@@ -81,7 +81,7 @@ def test_an_imported_network_is_listed_used_and_removed(capsys):
     )
     assert main(["models"]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
-    assert re.sub(" +", " ", line) == "my-net 2 3 4 8 ONNX; licence unknown; imported"
+    assert re.sub(" +", " ", line) == "my-net 2 3 4 8 ONNX; imported; licence unknown"
     write_picture("a.png", 24, 16)
     assert main(["upscale", "a.png", "-o", "b.png", "-x", "8", "--model", "my-net"]) == 0
     assert format_and_size("b.png") == ("PNG", (192, 128))

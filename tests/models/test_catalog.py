@@ -68,6 +68,8 @@ def test_unknown_name_lists_similar_and_installed_names(tmp_path: Path) -> None:
     assert caught.value.parameter == "model"
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
     assert caught.value.allowed_values == ["auto", *installed, "runware:504@1"]
+    with pytest.raises(ModelError, match="installed: tilewright-photo") as caught:
+        load_model("another", 4, cache_dir=tmp_path)
     assert all(name in caught.value.message for name in installed)
 
 

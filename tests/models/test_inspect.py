@@ -208,7 +208,7 @@ def test_unusable_files_are_errors(tmp_path: Path) -> None:
     cases = {
         "missing": (tmp_path / "missing.onnx", "no network file"),
         "text": (tmp_path / "text.onnx", "not a readable ONNX file"),
-        "empty": (tmp_path / "empty.onnx", "not a readable ONNX file"),
+        "empty": (tmp_path / "empty.onnx", "is empty; download it again"),
         "uint8": (save(tmp_path / "u8.onnx", [enlarge(2)], SCALES, dtype=TensorProto.UINT8), "UINT8"),
         "two inputs": (
             save(tmp_path / "two.onnx", [helper.make_node("Add", ["x", "z"], ["y"])], inputs=("x", "z")),

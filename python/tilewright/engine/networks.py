@@ -15,7 +15,7 @@ from tilewright.engine.sessions.true_colour import TrueColourSession
 from tilewright.engine.sessions.tta import SelfEnsembleSession
 from tilewright.errors import DeviceError, ModelError
 from tilewright.forks import reset_in_children
-from tilewright.models.catalog import ALIASES, DEFAULT
+from tilewright.models.catalog import ALIASES, CATALOG, DEFAULT
 from tilewright.models.loader import check_denoise, check_exists, load_model, offered_factors
 from tilewright.runtimes import check_process
 
@@ -100,7 +100,13 @@ class Networks:
         self._may_fall_back = device == "auto"
         self._threads, self._runtime = threads, runtime
         self._cache_dir, self._models_dir = cache_dir, models_dir
-        self._overrides = overrides
+        self._overrides = {self._resolve(name): fields for name, fields in overrides.items()}
+        for name in self._overrides:
+            if name in CATALOG:
+                raise ModelError(
+                    f"spec is for network files and imported networks, but {str(name)!r} is part of the catalog",
+                    parameter="spec",
+                )
         self._denoise = {self._resolve(name): level for name, level in denoise.items()}
         for name, level in self._denoise.items():
             check_denoise(name, level)
@@ -240,7 +246,7 @@ class Networks:
         if 1 not in (offered := self.factors(pre)):
             raise ModelError(
                 f"a network that runs before another one must have the factor 1, but {str(pre)!r} offers "
-                f"{', '.join(map(str, offered))}",
+                f"{', '.join(map(str, offered))}; use it as the network itself (--model, Upscaler(model=…))",
                 parameter="pre",
             )
         return ChainedSession(self._open(self.model(pre, 1), precision, runtime), session)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tilewright.errors import ModelError, StoreError, short_repr
 from tilewright.models import stored
 from tilewright.models.catalog import ALIASES, CATALOG
-from tilewright.models.file_kinds import is_file_name
+from tilewright.models.file_kinds import files_of, is_file_name
 from tilewright.models.user_file import open_user_file
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def import_network(
         StoreError: A folder cannot be written.
     """
     name = re.sub(r"[^A-Za-z0-9._+-]+", "-", path.stem).strip("-.")[:80] if name is None else name
+    files_of(path)  # what is wrong with the file comes before what is wrong with its name
     check_new_name(name, folder)
     opened = open_user_file(path, cache_dir, overrides or {})
     content = _in_one_file(opened.path)

@@ -105,7 +105,11 @@ def find_entry(name: str, *, index_url: str = INDEX_URL) -> Entry:
         ModelError: There is no such network, or its file cannot be downloaded by a program.
         DownloadError: The index cannot be downloaded.
     """
-    content = b"".join(_chunks(index_url, _LARGEST_INDEX))
+    try:
+        content = b"".join(_chunks(index_url, _LARGEST_INDEX))
+    except DownloadError as error:
+        message = f"{error.message}; download the file in a browser, then run: tilewright models import FILE"
+        raise DownloadError(message) from error
     try:
         index: Mapping[str, Any] = json.loads(content)
         names = {str(each).casefold(): each for each in index}

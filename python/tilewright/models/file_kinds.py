@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import zipfile
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +25,15 @@ KINDS: dict[str, Kind] = {
 
 SUPPORTED = "ONNX (.onnx), PyTorch (.pth, .pt, .ckpt, .safetensors) and ncnn (.param with its .bin beside it)"
 
+_ARCHIVES = frozenset((".7z", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"))
+
+# Files of a folder that are compared with a name that was not found.
+_MOST_COMPARED = 1000
+
 # Endings of networks of other programs. A name with one of them is a file, although it is not supported.
 _OTHERS = frozenset(
-    (".7z", ".caffemodel", ".engine", ".gguf", ".h5", ".hdf5", ".keras", ".mlmodel", ".mlpackage", ".mnn", ".npz")
-) | {".pb", ".pdmodel", ".pickle", ".pkl", ".plan", ".prototxt", ".rknn", ".tar", ".tflite", ".trt", ".xml", ".zip"}
+    (".caffemodel", ".engine", ".gguf", ".h5", ".hdf5", ".keras", ".mlmodel", ".mlpackage", ".mnn", ".npz")
+) | {".pb", ".pdmodel", ".pickle", ".pkl", ".plan", ".prototxt", ".rknn", ".tflite", ".trt", ".xml"}
 
 
 def is_file_name(name_or_path: str | Path) -> bool:
@@ -36,7 +44,7 @@ def is_file_name(name_or_path: str | Path) -> bool:
     if isinstance(name_or_path, Path):
         return True
     suffix = Path(name_or_path).suffix.lower()
-    return suffix in KINDS or suffix in _OTHERS or "/" in name_or_path or "\\" in name_or_path
+    return suffix in KINDS or suffix in _OTHERS or suffix in _ARCHIVES or "/" in name_or_path or "\\" in name_or_path
 
 
 def kind_of(path: Path) -> Kind:
@@ -45,26 +53,31 @@ def kind_of(path: Path) -> Kind:
     Raises:
         ModelError: Files of this kind are not supported.
     """
-    kind = KINDS.get(path.suffix.lower())
-    if kind is None:
-        ending = f"files that end in {short_repr(path.suffix)} are" if path.suffix else "a file without an ending is"
-        raise ModelError(
-            f"{path}: {ending} not supported; networks are read from {SUPPORTED}; "
-            "convert the file to one of these, or look for it in another format",
-            parameter="model",
-        )
-    return kind
+    suffix = path.suffix.lower()
+    kind = KINDS.get(suffix)
+    if kind is not None:
+        return kind
+    if suffix in _ARCHIVES:
+        raise ModelError(f"{path} is an archive; unpack it and use the network file inside", parameter="model")
+    ending = f"files that end in {short_repr(path.suffix)} are" if suffix else "a file without an ending is"
+    raise ModelError(
+        f"{path}: {ending} not supported; networks are read from {SUPPORTED}; look for the network in one of these "
+        "formats",
+        parameter="model",
+    )
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """Returns the files that make up a network: one, or ncnn's ``.param`` and ``.bin``.
 
     Raises:
-        ModelError: The kind is not supported, or a file is missing.
+        ModelError: The kind is not supported, a file is missing, or its first bytes show that it is
+            something else.
     """
     if not path.is_file():
-        raise ModelError(f"there is no network file at {path}", parameter="model")
+        raise _missing(path)
     if kind_of(path) != "ncnn":
+        _check_content(path)
         return (path,)
     given = path.suffix.lower()
     other = {".param": ".bin", ".bin": ".param"}[given]
@@ -77,3 +90,42 @@ def files_of(path: Path) -> tuple[Path, ...]:
             parameter="model",
         )
     return (path, beside) if given == ".param" else (beside, path)
+
+
+def _missing(path: Path) -> ModelError:
+    if path.is_dir():
+        return ModelError(f"{path} is a folder, not a network file", parameter="model")
+    # Someone may have left out the ending, or misspelt the name.
+    try:
+        beside = [name.name for name in islice(path.parent.iterdir(), _MOST_COMPARED) if name.suffix.lower() in KINDS]
+    except OSError:
+        beside = []
+    same = [name for name in beside if Path(name).stem == path.name]
+    similar = same or difflib.get_close_matches(path.name, beside, n=1)
+    hint = f"; did you mean {path.with_name(similar[0])}?" if similar else ""
+    return ModelError(f"there is no network file at {path}{hint}", parameter="model")
+
+
+def _check_content(path: Path) -> None:
+    """Recognises what is often saved under the name of a network."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}", parameter="model") from error
+    if not start:
+        raise ModelError(f"{path} is empty; download it again", parameter="model")
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise ModelError(f"{path} is a web page, not a network; download the file itself", parameter="model")
+    if start.startswith(b"PK") and (inner := _network_inside(path)) is not None:
+        raise ModelError(f"{path} is a ZIP archive that contains {inner}; unpack it first", parameter="model")
+
+
+def _network_inside(path: Path) -> str | None:
+    """Returns the name of a network file in an archive; None if there is none, as in files of torch.save."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return None
+    return next((name for name in names if Path(name).suffix.lower() in KINDS), None)

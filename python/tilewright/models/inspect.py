@@ -25,7 +25,7 @@ from tilewright.models.graph.inputs import image_inputs, is_nhwc
 from tilewright.models.graph.plain import make_plain
 from tilewright.models.graph.receptive_field import receptive_radius
 from tilewright.models.probe import natural_picture
-from tilewright.models.spec import ModelSpec, checked_fields
+from tilewright.models.spec import ModelSpec, check_channels, checked_fields
 from tilewright.runtimes import onnxruntime_options, open_onnx
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ def inspect_onnx(path: Path, model: onnx.ModelProto, overrides: Mapping[str, obj
             output does not resemble its input, or an override is not a field of `ModelSpec`.
     """
     given = checked_fields(overrides)
-    spec = replace(_declared_spec(path, model), **given)
+    declared = _declared_spec(path, model)
+    spec = replace(declared, **given)
+    if spec.layout == declared.layout:
+        check_channels(spec, declared.planes)
     probe = _Probe(path, spec)
     size = spec.fixed_size or (_SIZE, _SIZE)
     if "scale" not in given:
@@ -257,7 +260,8 @@ class _Probe:
         white = 255.0 if errors[255.0] < 0.5 * errors[1.0] else 1.0
         if not errors[white] <= _LARGEST_DIFFERENCE:
             raise ModelError(
-                "the network's output resembles its input neither on 0..1 nor on 0..255; give 'value_range'",
+                "the network's output resembles its input neither on 0..1 nor on 0..255; give its values of black and "
+                "white, as in --spec value_range=0,1 or Upscaler(spec={'value_range': (0, 1)})",
                 parameter="model",
             )
         return (0.0, white)

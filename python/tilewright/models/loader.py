@@ -19,7 +19,7 @@ from tilewright.models import cache
 from tilewright.models.catalog import ALIASES, CATALOG
 from tilewright.models.converted import CONVERTED_SHA256
 from tilewright.models.file_kinds import files_of, is_file_name
-from tilewright.models.spec import Model, ModelSpec, checked_fields
+from tilewright.models.spec import Model, ModelSpec, overridden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -137,7 +137,7 @@ def check_name(name: str, factor: int | None, *, models_dir: Path | None = None)
     if Path(name).suffix and is_file_name(name):
         raise ModelError(
             f"model {short_repr(name)} looks like a file name; tasks accept names of networks only"
-            "; import the file with `tilewright models import`, or in Python pass it to Upscaler(model=...)",
+            "; import the file with `tilewright models import`; in Python pass it to Upscaler(model=...)",
             parameter="model",
         )
     if (own := _find_own(name, models_dir)) is not None:
@@ -212,7 +212,7 @@ def _own(
     from tilewright.models.collection import check_intact
 
     check_intact(str(name_or_path), found)
-    return found.path, replace(found.spec, **checked_fields(overrides or {}))
+    return found.path, overridden(found.spec, overrides or {})
 
 
 def _find_own(name: str | Path, models_dir: Path | None) -> StoredNetwork | None:
@@ -238,9 +238,12 @@ def _unknown(name: str, models_dir: Path | None) -> ModelError:
 
         installed += stems(models_dir)
     similar = difflib.get_close_matches(name[:_MAX_NAME_LENGTH], {*CATALOG, *installed}, n=3)
-    hint = f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
+    if similar:
+        hint = f"did you mean {' or '.join(map(repr, similar))}? `tilewright models` lists all networks"
+    else:
+        hint = f"installed: {', '.join(installed) or 'none'}"
     return ModelError(
-        f"there is no network named {short_repr(name)}; {hint}installed: {', '.join(installed) or 'none'}",
+        f"there is no network named {short_repr(name)}; {hint}",
         parameter="model",
         allowed_values=["auto", *installed, *(alias for alias, target in ALIASES.items() if target in installed)],
     )
@@ -248,8 +251,13 @@ def _unknown(name: str, models_dir: Path | None) -> ModelError:
 
 def _check_factor(name: str, factor: int, offered: Sequence[int]) -> None:
     if factor not in offered:
+        hint = ""
+        if factor == 1:
+            hint = "; the factor 1 needs a network that cleans pictures"
+        elif tuple(offered) == (1,):
+            hint = "; it cleans pictures: let it run before a network that enlarges them (--pre, Upscaler(pre=…))"
         raise ModelError(
-            f"the network {name!r} does not offer the factor {factor}; it offers {', '.join(map(str, offered))}",
+            f"the network {name!r} does not offer the factor {factor}; it offers {', '.join(map(str, offered))}{hint}",
             code="unsupportedUpscaleFactor",
             parameter="upscaleFactor",
             allowed_values=offered,

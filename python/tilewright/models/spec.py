@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import ModelError
@@ -92,6 +92,45 @@ def checked_fields(given: Mapping[str, object]) -> dict[str, Any]:
                 f"ModelSpec has no field {name!r}; its fields are {', '.join(sorted(fields))}", parameter="spec"
             )
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
+
+def overridden(spec: ModelSpec, given: Mapping[str, object]) -> ModelSpec:
+    """Returns a spec with fields that a user gave.
+
+    Args:
+        spec: Spec of a file that has been converted or inspected.
+        given: Fields that replace those of `spec`.
+
+    Raises:
+        ModelError: A name is not a field, or a value contradicts what is known for certain.
+    """
+    fields = checked_fields(given)
+    changed = replace(spec, **fields)
+    check_channels(changed, spec.planes)
+    for name in ("scale", "layout", "dtype", "fixed_size"):
+        if getattr(changed, name) != getattr(spec, name):
+            raise ModelError(
+                f"{name}={fields[name]} does not fit {spec.name}, whose {name} is {getattr(spec, name)}",
+                parameter="spec",
+            )
+    return changed
+
+
+def check_channels(spec: ModelSpec, channels: int) -> None:
+    """Checks the channel order of a spec.
+
+    Args:
+        spec: The spec.
+        channels: Channels of the file's input.
+
+    Raises:
+        ModelError: The order is unknown, or has another number of channels.
+    """
+    if spec.channel_order not in ("RGB", "BGR", "Y", "RGBA") or spec.planes != channels:
+        raise ModelError(
+            f"channel_order={spec.channel_order} does not fit {spec.name}, which takes {channels} channels",
+            parameter="spec",
+        )
 
 
 def spec_from_json(fields: Mapping[str, Any]) -> ModelSpec:

@@ -18,7 +18,7 @@ from tilewright.models import stored
 from tilewright.models.file_kinds import files_of, kind_of
 from tilewright.models.inspection import inspect_file
 from tilewright.models.isolated import Work, run
-from tilewright.models.spec import ModelSpec, checked_fields
+from tilewright.models.spec import ModelSpec, overridden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def open_user_file(path: Path, cache_dir: Path, overrides: Mapping[str, object])
         _converted.cache_clear()
         found = _converted(files, tuple(_version(file) for file in files), cache_dir)
     spec = replace(found.spec, name=path.stem, source=str(path))
-    return UserFile(found.path, replace(spec, **checked_fields(overrides)), found.details)
+    return UserFile(found.path, overridden(spec, overrides), found.details)
 
 
 def _version(path: Path) -> tuple[int, int]:
@@ -144,7 +144,7 @@ def _check_torch(path: Path) -> None:
     missing = [name for name in ("torch", "spandrel") if importlib.util.find_spec(name) is None]
     if missing:
         raise ModelError(
-            f"{path} is a PyTorch file, which is converted with {' and '.join(missing)}, not installed here; run: "
-            "pip install 'tilewright[torch]' (once; the converted network needs neither)",
+            f"{path} is a PyTorch file, and its conversion needs {' and '.join(missing)}; "
+            "run: pip install torch spandrel (the converted network needs neither)",
             parameter="model",
         )

@@ -41,11 +41,15 @@ def convert(arguments: Mapping[str, Any]) -> dict[str, Any]:
         ModelError: A file is damaged, or a layer is not supported.
     """
     text, weights = (Path(name).read_bytes() for name in arguments["files"])
+    path = arguments["files"][0]
     try:
         param = text.decode()
+        model = import_ncnn(param, weights)
     except UnicodeDecodeError as error:
-        raise ModelError(f"{arguments['files'][0]} is not a text file", parameter="model") from error
-    model = import_ncnn(param, weights)
+        raise ModelError(f"{path} is not a text file", parameter="model") from error
+    except ModelError as error:
+        message = f"{path}: {error.message}; look for the network as an ONNX or PyTorch file"
+        raise ModelError(message, parameter="model") from error
     scale, padding = _geometry(model)
     if padding:
         model = import_ncnn(param, weights, padding=padding)

@@ -8,6 +8,7 @@ import spandrel
 
 from tilewright.errors import ModelError
 from tilewright.literals import FACTORS
+from tilewright.models.pytorch.architectures import REFUSED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +30,8 @@ def recognise(path: Path, weights: dict[str, torch.Tensor]) -> spandrel.ImageMod
         found = spandrel.ModelLoader().load_from_state_dict(weights)
     except spandrel.UnsupportedModelError as error:
         raise ModelError(
-            f"{path}: its architecture is not known. Those that spandrel {spandrel.__version__} knows are supported: "
-            f"{', '.join(sorted(each.architecture.id for each in spandrel.MAIN_REGISTRY.architectures()))}. "
-            "For any other, look for the network as an ONNX file",
+            f"{path}: its architecture is not known; supported are {', '.join(_supported())}; "
+            "look for the network as an ONNX file",
             parameter="model",
         ) from error
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError, AssertionError, AttributeError) as error:
@@ -41,12 +41,9 @@ def recognise(path: Path, weights: dict[str, torch.Tensor]) -> spandrel.ImageMod
             parameter="model",
         ) from error
     kind = found.architecture.id
-    if not isinstance(found, spandrel.ImageModelDescriptor):
-        raise ModelError(f"{path} is a {kind} network, which fills holes in pictures", parameter="model")
-    if found.purpose == "FaceSR":
-        raise ModelError(
-            f"{path} is a {kind} network, which restores one aligned face and not whole pictures", parameter="model"
-        )
+    if kind in REFUSED or not isinstance(found, spandrel.ImageModelDescriptor):
+        reason = REFUSED.get(kind, "it does not turn a picture into a picture")
+        raise ModelError(f"{path} is of the architecture {kind}, which is not supported: {reason}", parameter="model")
     channels = (found.input_channels, found.output_channels)
     if channels[0] != channels[1] or channels[0] not in (1, 3, 4):
         raise ModelError(
@@ -60,3 +57,8 @@ def recognise(path: Path, weights: dict[str, torch.Tensor]) -> spandrel.ImageMod
             parameter="model",
         )
     return found.eval()
+
+
+def _supported() -> list[str]:
+    known = {each.architecture.id for each in spandrel.MAIN_REGISTRY.architectures()}
+    return sorted(known - set(REFUSED))

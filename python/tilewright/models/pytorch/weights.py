@@ -61,12 +61,14 @@ def _read_pickle(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path} holds more than weights, or is damaged. Nothing else is loaded, because it could run code. "
-            f"Save the network's state_dict alone, or look for a .safetensors file. torch says: {_first_line(error)}",
+            f"{path} holds Python objects besides weights, or is damaged; such objects are not loaded, because they "
+            "could run code; look for a .safetensors or .onnx file, or save the network's state_dict alone",
             parameter="model",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ModelError(f"{path} is not a readable PyTorch file: {_first_line(error)}", parameter="model") from error
+        raise ModelError(
+            f"{path} is not a readable PyTorch file, or is incomplete: {_first_line(error)}", parameter="model"
+        ) from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds a {type(content).__name__} instead of weights by name", parameter="model")
     return content
