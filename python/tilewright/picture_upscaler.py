@@ -38,7 +38,7 @@ class PictureUpscaler:
 
     Attributes:
         networks: The open networks.
-        model: Default network: a catalog name, ``"auto"`` or the path of an ONNX file.
+        model: Default network: its name, ``"auto"`` or the path of a file.
         precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
         last_report: Report of the picture that was started last; None before the first. Threads
             that share this object should pass reports of their own.

@@ -110,7 +110,7 @@ class Upscaler:
 
     @property
     def model(self) -> str | Path:
-        """The default network: a catalog name, ``"auto"`` or the path of an ONNX file."""
+        """The default network: the name of a network, ``"auto"`` or the path of a file."""
         return self._pictures.model
 
     @property

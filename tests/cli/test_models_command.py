@@ -201,3 +201,5 @@ def test_download_shows_the_licence_and_asks_for_consent(index, capsys):
     assert main(["models", "download", "4x-test", "--accept-licence"]) == 2
     assert "has been imported before" in capsys.readouterr().err
     assert len(index.seen) == requests + 1, "the file is not downloaded again"
+    assert main(["models", "download", "4x-test", "--accept-licence", "--name", "other"]) == 0
+    assert "imported other; use it" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 import tilewright
 from support.networks import REPEAT, network, resize
 from tilewright import Settings, Upscaler
-from tilewright.errors import ModelError
+from tilewright.errors import ModelError, StoreError
 from tilewright.models.collection import find_own, import_network, own_networks, remove_network
 from tilewright.models.listing import list_models
 from tilewright.models.loader import check_exists, check_name, load_model, offered_factors
@@ -94,7 +94,7 @@ def test_network_with_external_data_becomes_one_file(folder, tmp_path):
         ("../x", "cannot be the name"),
         ("", "cannot be the name"),
         (".x", "cannot be the name"),
-        ("x" * 81, "cannot be the name"),
+        ("x" * 41, "cannot be the name"),
         ("a b", "cannot be the name"),
         ("x.onnx", "looks like the name of a file"),
         ("Taken", r"named 'taken' has been imported before; remove it \(`tilewright models remove taken`\)"),
@@ -148,3 +148,38 @@ def test_unknown_name_suggests_imported_ones(path, folder):
     with pytest.raises(ModelError, match="did you mean 'my-network'") as caught:
         check_exists("my-netwrk", models_dir=folder)
     assert "my-network" in caught.value.allowed_values
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs POSIX permissions")
+def test_a_folder_whose_networks_would_not_be_used_is_refused(path, folder):
+    folder.mkdir()
+    folder.chmod(0o775)
+    with pytest.raises(StoreError, match=r"other users can write to .*; run: chmod go-w"):
+        imported(path, folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_link_to_a_folder_is_a_folder(path, folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir(0o700)
+    folder.symlink_to(tmp_path / "elsewhere")
+    imported(path, folder, "mine")
+    assert list(own_networks(folder)) == ["mine"]
+
+
+@pytest.mark.parametrize("damage", ["{bad", "{}", '{"details": []}'])
+def test_a_damaged_record_is_ignored_and_can_be_removed(path, folder, damage):
+    imported(path, folder, "good")
+    imported(path, folder, "bad")
+    record = folder / "bad.json"
+    record.write_text(damage if damage[1:2] != '"' else json.dumps({**json.loads(record.read_text()), "details": []}))
+    assert list(own_networks(folder)) == ["good"]
+    remove_network("bad", folder)
+    assert sorted(file.suffix for file in folder.iterdir()) == [".json", ".onnx"]
+
+
+def test_a_record_of_another_version_is_read(path, folder):
+    name = imported(path, folder)
+    record = folder / f"{name}.json"
+    fields = json.loads(record.read_text())
+    record.write_text(json.dumps({**fields, "spec": {**fields["spec"], "new_field": 1}}))
+    assert find_own(name, folder).spec.scale == 4

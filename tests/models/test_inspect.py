@@ -107,6 +107,41 @@ def test_a_receptive_field_that_does_not_fit_into_a_fixed_size_is_cross_faded(tm
         assert (spec.halo, spec.feather) == (halo, feather)
 
 
+@pytest.mark.parametrize("factor", [5, 100])
+def test_factors_that_nobody_asks_for_are_refused(tmp_path: Path, factor: int) -> None:
+    scales = {"scales": np.array((1, 1, factor, factor), np.float32)}
+    path = save(tmp_path / "a.onnx", [resize("x", "y", "scales", **REPEAT)], scales)
+    with pytest.raises(ModelError, match=f"enlarges {factor} times; supported are 1, 2, 3, 4, 8, 16"):
+        load_model(path, factor, cache_dir=tmp_path)
+
+
+def test_a_file_without_a_declared_output_shape_is_rescaled(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.onnx", [enlarge(4)], SCALES)
+    model = onnx.load(path)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, path)
+    assert run(load_model(path, 2, cache_dir=tmp_path).path, natural_batch(6, 5)).shape == (1, 3, 12, 10)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("channel_order", "XYZ", "must be one of RGB, BGR, Y, RGBA, not 'XYZ'"),
+        ("channel_order", "Y", "does not fit a, which takes 3 channels"),
+        ("value_range", 5, "must be the values of black and white"),
+        ("value_range", (1, 1), "two different numbers"),
+        ("multiple_of", 0, "an integer of 1 or more"),
+        ("halo", -5, "an integer of 0 or more"),
+        ("fixed_size", (0, 5), "a height and a width"),
+    ],
+)
+def test_overrides_of_wrong_values_are_refused(tmp_path: Path, field: str, value: Any, message: str) -> None:
+    path = save(tmp_path / "a.onnx", [enlarge(4)], SCALES)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(path, 4, cache_dir=tmp_path, overrides={field: value})
+    assert caught.value.parameter == "spec"
+
+
 def test_very_large_fixed_size_is_refused_before_it_is_run(tmp_path: Path) -> None:
     path = save(tmp_path / "a.onnx", [enlarge(2)], SCALES, shape=(1, 3, 20_000, 20_000))
     with pytest.raises(ModelError, match="20000 x 20000 pixels, but at most 16777216"):

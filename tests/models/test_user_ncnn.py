@@ -110,3 +110,19 @@ def test_unusable_files_leave_nothing_in_the_cache(tmp_path):
     with pytest.raises(ModelError, match="not a text file"):
         open_user_file(path, tmp_path / "cache", {})
     assert [file for file in (tmp_path / "cache").rglob("*") if file.is_file()] == []
+
+
+def test_a_file_that_is_replaced_while_it_is_converted_is_an_error(tmp_path, monkeypatch):
+    """Its network would be found by the content of the other file."""
+    _, path = copy_of("realesr-animevideov3", tmp_path, "net")
+    convert = user_file._convert
+
+    def replacing(files):
+        result = convert(files)
+        files[1].write_bytes(files[1].read_bytes() + b"!")
+        return result
+
+    monkeypatch.setattr(user_file, "_convert", replacing)
+    with pytest.raises(ModelError, match="was changed while it was converted; try again"):
+        open_user_file(path, tmp_path / "cache", {})
+    assert [file for file in (tmp_path / "cache").rglob("*") if file.is_file()] == []

@@ -89,7 +89,7 @@ def test_second_use_needs_neither_torch_nor_spandrel(tmp_path, state):
     program = (
         "import sys, numpy, tilewright\n"
         "from tilewright.models import user_file\n"
-        "if sys.argv[1] == 'without': user_file._check_torch = lambda path: sys.exit('torch is needed')\n"
+        "if sys.argv[1] == 'without': user_file.check_torch = lambda name: sys.exit('torch is needed')\n"
         "upscaler = tilewright.Upscaler(model='net.pth', device='cpu')\n"
         "print(upscaler.upscale_array(numpy.zeros((8, 8, 3), numpy.uint8), 4).shape, 'torch' in sys.modules)\n"
     )
@@ -108,7 +108,7 @@ def test_without_torch_the_message_says_what_to_install(tmp_path, state, monkeyp
     find = user_file.importlib.util.find_spec
     monkeypatch.setattr(user_file.importlib.util, "find_spec", lambda name: None if name == missing else find(name))
     message = refusal(tmp_path / "net.pth", tmp_path)
-    assert f"its conversion needs {missing}; run: pip install torch spandrel" in message
+    assert f"its conversion needs {missing}; run: pip install --upgrade torch spandrel" in message
 
 
 class Poison:
@@ -214,6 +214,20 @@ def test_an_archive_that_would_grow_is_refused(tmp_path):
                 entry.write(bytes(2**20))
     assert (tmp_path / "bomb.pth").stat().st_size < 2**20
     assert "it claims more data than it holds" in refusal(tmp_path / "bomb.pth", tmp_path)
+
+
+def test_a_weight_that_repeats_its_values_is_refused(tmp_path, state):
+    """A file of 2 kB that would take 18 GB."""
+    state["body.0.weight"] = torch.zeros(1).expand(20_000, 20_000, 3, 3)
+    torch.save(state, tmp_path / "net.pth")
+    assert "the weight body.0.weight claims more values than the file holds" in refusal(tmp_path / "net.pth", tmp_path)
+
+
+def test_an_old_torch_is_refused(tmp_path, state, monkeypatch):
+    """Its unpickler for weights can be made to run code."""
+    torch.save(state, tmp_path / "net.pth")
+    monkeypatch.setattr(user_file.importlib.metadata, "version", lambda _: "2.5.1+cpu")
+    assert "its conversion needs torch 2.6 or later" in refusal(tmp_path / "net.pth", tmp_path)
 
 
 def test_a_header_that_claims_gigabytes_is_refused(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilewright._core import available_isas, default_isa
+from tilewright.cli.network_options import chosen_networks
 from tilewright.cli.terminal import print_error
 from tilewright.cli.without_effect import of_info
 from tilewright.errors import DeviceError, TilewrightError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tilewright.cli.signals import StopSignals
+    from tilewright.options import NetworkOptions
 
 
 def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) -> int:
@@ -37,11 +39,9 @@ def run(arguments: argparse.Namespace, console: Console, _signals: StopSignals) 
     if arguments.plan is not None:
         from tilewright.cli.plan import plan_facts, plan_lines
 
-        facts = plan_facts(
-            arguments.plan,
-            arguments.factor,
-            {"model": arguments.model, "pre": arguments.pre, "denoise": arguments.denoise, "tile": arguments.tile},
-        )
+        model, pre = chosen_networks(arguments, Settings.from_environment())
+        options: NetworkOptions = {"model": model, "pre": pre, "denoise": arguments.denoise, "tile": arguments.tile}
+        facts = plan_facts(arguments.plan, arguments.factor, options)
         lines = plan_lines(facts)
     else:
         facts = gather_facts(Settings.from_environment())

@@ -12,6 +12,7 @@ from tilewright.cli.terminal import can_draw, print_error, print_line
 from tilewright.errors import StoreError
 from tilewright.models import download
 from tilewright.models.collection import check_new_name
+from tilewright.models.user_file import check_torch
 from tilewright.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """
     settings = Settings.from_environment()
     entry = download.find_entry(arguments.name, index_url=download.INDEX_URL)
-    check_new_name(entry.name, settings.models_dir)
+    name = arguments.name_here or entry.name
+    check_new_name(name, settings.models_dir)
+    if entry.kind in ("pth", "safetensors"):
+        check_torch(f"{entry.name}.{entry.kind}")  # before the download
     size = f", {entry.size / 1e6:.1f} MB" if entry.size else ""
     print_line(console, f"{entry.title}, by {entry.authors or 'unknown authors'}{size}; {entry.page}")
     print_line(console, f"licence: {entry.licence or 'none is stated, so only its author may use it'}")
@@ -55,7 +59,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         details = {"summary": entry.summary[:200]}
         import_file(
             path,
-            entry.name,
+            name,
             settings,
             console,
             overrides={"licence": entry.licence, "source": entry.page},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tilewright.cli.spec_option import spec_options
+from tilewright.cli.network_options import spec_options
 from tilewright.cli.terminal import print_line
 from tilewright.errors import ModelError
 from tilewright.models.collection import import_network
@@ -31,7 +31,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             parameter="model",
         )
     settings = Settings.from_environment()
-    import_file(Path(arguments.file), arguments.name, settings, console, overrides=spec_options(arguments.spec))
+    import_file(
+        Path(arguments.file).expanduser(), arguments.name, settings, console, overrides=spec_options(arguments.spec)
+    )
     return 0
 
 

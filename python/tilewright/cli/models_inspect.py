@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilewright.cli.durations import roughly
-from tilewright.cli.spec_option import spec_options
-from tilewright.models.catalog import ALIASES, CATALOG, DEFAULT
-from tilewright.models.collection import find_own
-from tilewright.models.file_kinds import is_file_name
-from tilewright.models.spec import overridden
-from tilewright.models.user_file import open_user_file
+from tilewright.cli.network_options import spec_options
+from tilewright.models.catalog import ALIASES, DEFAULT
+from tilewright.models.loader import find_file
 from tilewright.settings import Settings
 from tilewright.upscaler import Upscaler
 
@@ -22,7 +18,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tilewright.models.spec import ModelSpec
 
 # Side of the picture whose time is estimated: 1 megapixel.
 _SIDE = 1000
@@ -57,11 +52,12 @@ def network_facts(name: str, overrides: Mapping[str, object] | None, settings: S
     """
     with Upscaler(model=name, spec=overrides, settings=settings) as upscaler:
         factors = upscaler.factors()
-        details, native = _native(name, overrides, settings)
-        factor = max(factors) if native is None else native.scale
+        resolved = DEFAULT if name == "auto" else ALIASES.get(name, name)
+        found = find_file(resolved, settings.cache_dir, settings.models_dir, overrides)
+        factor = max(factors) if found is None else found.spec.scale
         session = upscaler.session(factor=factor)
         estimate = upscaler.estimate(_SIDE, _SIDE, factor)
-    spec = native or session.spec
+    spec, details = (session.spec, {}) if found is None else (found.spec, found.details)
     return {
         "network": spec.name,
         "architecture": details.get("architecture"),
@@ -88,18 +84,6 @@ def network_facts(name: str, overrides: Mapping[str, object] | None, settings: S
         "source": spec.source,
         "sha256": spec.sha256,
     }
-
-
-def _native(
-    name: str, overrides: Mapping[str, object] | None, settings: Settings
-) -> tuple[Mapping[str, Any], ModelSpec | None]:
-    """Returns details and native spec of a file or an imported network; neither for one of the catalog."""
-    if is_file_name(name):
-        opened = open_user_file(Path(name), settings.cache_dir, overrides or {})
-        return opened.details, opened.spec
-    resolved = DEFAULT if name == "auto" else ALIASES.get(name, name)
-    own = None if resolved in CATALOG else find_own(resolved, settings.models_dir)
-    return (own.details, overridden(own.spec, overrides or {})) if own is not None else ({}, None)
 
 
 def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -7,8 +7,8 @@ import textwrap
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from tilewright.cli.network_options import spec_field
 from tilewright.cli.options import CommandParser, ProgramParser
-from tilewright.cli.spec_option import spec_field
 from tilewright.literals import FACTORS, INPUT_FORMATS
 
 if TYPE_CHECKING:
@@ -254,6 +254,9 @@ def _add_models(commands: _Commands) -> None:
     removing.add_argument("name", metavar="NAME", help="name of the network")
     downloading = _add(actions, "download", "download a network from openmodeldb.info and import it")
     downloading.add_argument("name", metavar="NAME", help="name there, such as 4x-realesr-general-x4v3")
+    downloading.add_argument(
+        "--name", dest="name_here", metavar="NAME", help="name of the network here (default: the same)"
+    )
     downloading.add_argument(
         "--accept-licence", action="store_true", help="accept a licence that forbids commercial use, or a missing one"
     )

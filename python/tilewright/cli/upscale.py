@@ -14,11 +14,11 @@ from tilewright.cli.existing import compare_existing, differences_line, network_
 from tilewright.cli.fidelity import left_out_line, stays_lossless
 from tilewright.cli.files import own_format, plan_jobs
 from tilewright.cli.forecast import forecast
+from tilewright.cli.network_options import chosen_networks, spec_options
 from tilewright.cli.output import DiskFullError, check_absent, open_output, read_input, remove_leftovers
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.sharing import Elsewhere
 from tilewright.cli.sizes import reduction_line, without_impossible
-from tilewright.cli.spec_option import spec_options
 from tilewright.cli.streams import has_lost_reader
 from tilewright.cli.terminal import print_error, print_line
 from tilewright.cli.without_effect import of_upscale
@@ -56,9 +56,8 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
     Raises:
         TilewrightError: The command cannot be carried out; nothing was written.
     """
-    if arguments.factor == 1 and arguments.model is None:  # there is nothing to run the first network before
-        arguments.model, arguments.pre = arguments.pre, None
     settings = Settings.from_environment()
+    arguments.model, arguments.pre = chosen_networks(arguments, settings)
     made_with = network_description(arguments, settings)
     plan = plan_jobs(
         arguments.inputs,

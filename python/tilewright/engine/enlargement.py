@@ -17,7 +17,7 @@ class Enlargement:
     """The enlargement of one picture, resolved once and then used by every later step.
 
     Attributes:
-        model: Name of the network in the catalog, or path of an ONNX file.
+        model: Name of the network, or path of a file.
         factor: Factor that the network runs at.
         width: Width of the result in pixels.
         height: Height of the result in pixels.

@@ -1,4 +1,4 @@
-"""Networks: the catalog, ONNX files of the user's own, and facts about both."""
+"""Networks: the catalog, files of the user's own, and facts about both."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
     from tilewright.models.stored import StoredNetwork
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+_log = logging.getLogger("tilewright")
+
+# A longer one would leave no room for descriptions on a terminal of 80 columns.
+_LONGEST_NAME = 40
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 
 
 def find_own(name: str, folder: Path) -> StoredNetwork | None:
@@ -42,6 +48,8 @@ def check_intact(name: str, network: StoredNetwork) -> None:
 
 def own_networks(folder: Path) -> dict[str, StoredNetwork]:
     """Returns all imported networks by name. Whether their files are intact is not checked."""
+    if folder.is_dir() and not stored.is_private(folder):
+        _log.warning("imported networks are not used: other users can write to %s; run: chmod go-w on it", folder)
     found = {name: stored.read(folder, name) for name in stored.stems(folder)}
     return {name: network for name, network in found.items() if network is not None}
 
@@ -59,7 +67,7 @@ def import_network(
 
     Args:
         path: A file of one of the kinds of `tilewright.models.file_kinds`.
-        name: Letters, digits, ``.``, ``_``, ``+`` and ``-``, at most 80; None for the file's name.
+        name: Letters, digits, ``.``, ``_``, ``+`` and ``-``, at most 40; None for the file's name.
         folder: Folder of the imported networks; it is created if it does not exist.
         cache_dir: Folder for converted networks.
         overrides: `ModelSpec` fields that replace detected values.
@@ -73,9 +81,12 @@ def import_network(
             `open_user_file`.
         StoreError: A folder cannot be written.
     """
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", path.stem).strip("-.")[:80] if name is None else name
+    name = (
+        re.sub(r"[^A-Za-z0-9._+-]+", "-", path.stem).strip("-.")[:_LONGEST_NAME].rstrip("-.") if name is None else name
+    )
     files_of(path)  # what is wrong with the file comes before what is wrong with its name
     check_new_name(name, folder)
+    _make_folder(folder)
     opened = open_user_file(path, cache_dir, overrides or {})
     content = _in_one_file(opened.path)
     spec = replace(opened.spec, name=name, source=opened.spec.source or str(path))
@@ -83,10 +94,32 @@ def import_network(
     try:
         return name, stored.write(folder, name, content, spec, facts)
     except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def _name_of(path: Path) -> str:
+    """Returns a name that resembles that of a file."""
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", path.stem).strip("-.")
+    return name[:_LONGEST_NAME].rstrip("-.")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    if not stored.is_private(folder):
         raise StoreError(
-            f"cannot write to the folder of imported networks, {folder}: {error}; choose another folder with "
-            "TILEWRIGHT_MODELS_DIR"
-        ) from error
+            f"other users can write to the folder of imported networks, {folder}, so its networks would not be used; "
+            f"run: chmod go-w {folder}, or choose another folder with TILEWRIGHT_MODELS_DIR"
+        )
+
+
+def _not_writable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot write to the folder of imported networks, {folder}: {error}; choose another folder with "
+        "TILEWRIGHT_MODELS_DIR"
+    )
 
 
 def remove_network(name: str, folder: Path) -> None:
@@ -116,12 +149,14 @@ def check_new_name(name: str, folder: Path) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ModelError(
-            f"{short_repr(name)} cannot be the name of a network; use up to 80 letters, digits and . _ + -, and begin "
-            "with a letter or a digit",
+            f"{short_repr(name)} cannot be the name of a network; use up to 40 letters, digits and . _ + -, and begin "
+            "with a letter or a digit; choose one with --name",
             parameter="name",
         )
     if is_file_name(name):
-        raise ModelError(f"{name!r} looks like the name of a file; choose a name without an ending", parameter="name")
+        raise ModelError(
+            f"{name!r} looks like the name of a file; choose one without an ending with --name", parameter="name"
+        )
     # Some file systems do not tell capitals from small letters.
     if name.casefold() in {each.casefold() for each in (*CATALOG, *ALIASES, "auto")}:
         raise ModelError(f"the catalog has a network named {name!r}; choose another with --name", parameter="name")

@@ -7,7 +7,6 @@ https://github.com/OpenModelDB/open-model-database. The files are on the servers
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
 import http.client
@@ -128,7 +127,7 @@ def find_entry(name: str, *, index_url: str = INDEX_URL) -> Entry:
 
 
 def download(entry: Entry, folder: Path, *, on_progress: Callable[[int, int | None], object] | None = None) -> Path:
-    """Downloads the file of a network; one that is there already is checked and used.
+    """Downloads the file of a network.
 
     Args:
         entry: From `find_entry`.
@@ -143,9 +142,6 @@ def download(entry: Entry, folder: Path, *, on_progress: Callable[[int, int | No
         OSError: The folder cannot be written.
     """
     path = folder / f"{entry.name}.{entry.kind}"
-    with contextlib.suppress(OSError):
-        if hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256:
-            return path
     problems = []
     for url in entry.urls:
         try:

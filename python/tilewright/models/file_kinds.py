@@ -81,11 +81,11 @@ def files_of(path: Path) -> tuple[Path, ...]:
         return (path,)
     given = path.suffix.lower()
     other = {".param": ".bin", ".bin": ".param"}[given]
-    names = [path.with_suffix(spelling) for spelling in (other, other.upper())]
-    beside = next((name for name in names if name.is_file()), None)
+    wanted = path.with_suffix(other)
+    beside = next((each for each in path.parent.iterdir() if each.name.lower() == wanted.name.lower()), None)
     if beside is None:
         raise ModelError(
-            f"{path} is one half of an ncnn network; the other half, {names[0].name}, must be beside it "
+            f"{path} is one half of an ncnn network; the other half, {wanted.name}, must be beside it "
             "(if it is a PyTorch file, rename it to end in .pth)",
             parameter="model",
         )

@@ -19,6 +19,7 @@ import onnx
 from onnx import TensorProto
 
 from tilewright.errors import ModelError
+from tilewright.literals import FACTORS
 from tilewright.models.catalog_entry import EXACT_SEAM_ERROR
 from tilewright.models.graph.cost import bytes_per_pixel, flops_per_pixel
 from tilewright.models.graph.inputs import image_inputs, is_nhwc
@@ -114,6 +115,10 @@ def inspect_onnx(path: Path, model: onnx.ModelProto, overrides: Mapping[str, obj
     size = spec.fixed_size or (_SIZE, _SIZE)
     if "scale" not in given:
         spec = replace(spec, scale=probe.scale(size))
+    if spec.scale not in FACTORS:
+        raise ModelError(
+            f"the network enlarges {spec.scale} times; supported are {', '.join(map(str, FACTORS))}", parameter="model"
+        )
     if spec.fixed_size is None:
         if "multiple_of" not in given:
             spec = replace(spec, multiple_of=probe.multiple_of(spec.scale))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tilewright.models.catalog_entry import CatalogEntry, Network
     from tilewright.models.stored import StoredNetwork
+    from tilewright.models.user_file import UserFile
 
 # Increase this with every change to the ncnn importer or the rescale that changes the converted
 # files, and update `CONVERTED_SHA256`. It is part of their names in the cache, so that files of an
@@ -74,8 +75,8 @@ def load_model(
     """
     if str(name_or_path) not in CATALOG and denoise is not None:
         check_denoise(name_or_path, denoise)
-    if (own := _own(name_or_path, cache_dir, models_dir, overrides)) is not None:
-        return _own_model(*own, factor, cache_dir)
+    if (own := find_file(name_or_path, cache_dir, models_dir, overrides)) is not None:
+        return _own_model(own.path, own.spec, factor, cache_dir)
     entry = _find_entry(name_or_path, models_dir)
     if overrides:
         raise ModelError(f"overrides are for network files, but {entry.name!r} is a catalog network", parameter="spec")
@@ -100,8 +101,8 @@ def offered_factors(
     Raises:
         ModelError: An unknown name, or a missing or unusable file.
     """
-    if (own := _own(name_or_path, cache_dir, models_dir, overrides)) is not None:
-        return own_factors(own[1])
+    if (own := find_file(name_or_path, cache_dir, models_dir, overrides)) is not None:
+        return own_factors(own.spec)
     return _find_entry(name_or_path, models_dir).factors
 
 
@@ -113,7 +114,7 @@ def check_exists(name_or_path: str | Path, *, models_dir: Path | None = None) ->
             unsupported kind.
     """
     if is_file_name(name_or_path):
-        files_of(Path(name_or_path))
+        files_of(Path(name_or_path).expanduser())
     elif _find_own(name_or_path, models_dir) is None:
         _find_entry(name_or_path, models_dir).check_installed()
 
@@ -198,21 +199,35 @@ def cache_key(entry: CatalogEntry, network: Network, factor: int) -> str:
     return f"{entry.name}-x{factor}-{weights_key}"
 
 
-def _own(
+def find_file(
     name_or_path: str | Path, cache_dir: Path, models_dir: Path | None, overrides: Mapping[str, object] | None
-) -> tuple[Path, ModelSpec] | None:
-    """Returns ONNX file and native spec of a file or an imported network; None for other names."""
+) -> UserFile | None:
+    """Returns the ONNX file and the facts of a network that is not of the catalog.
+
+    Args:
+        name_or_path: See `load_model`.
+        cache_dir: See `load_model`.
+        models_dir: See `load_model`.
+        overrides: See `load_model`.
+
+    Returns:
+        The file; None if the name is not that of a file or of an imported network.
+
+    Raises:
+        ModelError: See `load_model`.
+        StoreError: See `load_model`.
+    """
     if is_file_name(name_or_path):
         from tilewright.models.user_file import open_user_file
 
-        opened = open_user_file(Path(name_or_path), cache_dir, overrides or {})
-        return opened.path, opened.spec
+        return open_user_file(Path(name_or_path).expanduser(), cache_dir, overrides or {})
     if (found := _find_own(name_or_path, models_dir)) is None:
         return None
     from tilewright.models.collection import check_intact
+    from tilewright.models.user_file import UserFile
 
     check_intact(str(name_or_path), found)
-    return found.path, overridden(found.spec, overrides or {})
+    return UserFile(found.path, overridden(found.spec, overrides or {}), found.details)
 
 
 def _find_own(name: str | Path, models_dir: Path | None) -> StoredNetwork | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import ModelError
+from tilewright.errors import ModelError, short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+
+CHOICES = {
+    "channel_order": ("RGB", "BGR", "Y", "RGBA"),
+    "layout": ("NCHW", "NHWC"),
+    "dtype": ("float32", "float16"),
+}
+"""Values of the fields of `ModelSpec` that are names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +101,36 @@ def checked_fields(given: Mapping[str, object]) -> dict[str, Any]:
             raise ModelError(
                 f"ModelSpec has no field {name!r}; its fields are {', '.join(sorted(fields))}", parameter="spec"
             )
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    checked = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    for name, value in checked.items():
+        if (wanted := _wanted(name, value)) is not None:
+            raise ModelError(f"{name} must be {wanted}, not {short_repr(value)}", parameter="spec")
+    return checked
+
+
+def _wanted(name: str, value: Any) -> str | None:
+    """Returns what a field must be; None if the value is valid."""
+    if name in CHOICES:
+        return None if value in CHOICES[name] else f"one of {', '.join(CHOICES[name])}"
+    if name == "value_range":
+        valid = _is_pair(value, numbers.Real) and all(map(math.isfinite, value)) and value[0] != value[1]
+        return None if valid else "the values of black and white, two different numbers"
+    if name == "fixed_size":
+        valid = value is None or (_is_pair(value, numbers.Integral) and min(value) > 0)
+        return None if valid else "a height and a width in pixels"
+    if name in ("scale", "multiple_of", "grid", "minimum"):
+        return None if _is_integer(value) and value > 0 else "an integer of 1 or more"
+    if name in ("halo", "feather"):
+        return None if _is_integer(value) and value >= 0 else "an integer of 0 or more"
+    return None
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_pair(value: Any, kind: type) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(each, kind) for each in value)
 
 
 def overridden(spec: ModelSpec, given: Mapping[str, object]) -> ModelSpec:
@@ -124,9 +163,9 @@ def check_channels(spec: ModelSpec, channels: int) -> None:
         channels: Channels of the file's input.
 
     Raises:
-        ModelError: The order is unknown, or has another number of channels.
+        ModelError: It has another number of channels.
     """
-    if spec.channel_order not in ("RGB", "BGR", "Y", "RGBA") or spec.planes != channels:
+    if spec.planes != channels:
         raise ModelError(
             f"channel_order={spec.channel_order} does not fit {spec.name}, which takes {channels} channels",
             parameter="spec",
@@ -135,7 +174,8 @@ def check_channels(spec: ModelSpec, channels: int) -> None:
 
 def spec_from_json(fields: Mapping[str, Any]) -> ModelSpec:
     """Makes a spec from `dataclasses.asdict` of one that went through JSON, which has no tuples."""
-    return ModelSpec(**checked_fields(fields))
+    known = {field.name for field in dataclasses.fields(ModelSpec)}  # another version may write others
+    return ModelSpec(**checked_fields({name: value for name, value in fields.items() if name in known}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tilewright.errors import ModelError
 from tilewright.models.spec import ModelSpec, spec_from_json
 from tilewright.store.atomic import atomic_write
 
@@ -50,7 +52,7 @@ class StoredNetwork:
 
 
 def write(folder: Path, stem: str, content: bytes, spec: ModelSpec, details: dict[str, Any]) -> StoredNetwork:
-    """Writes a network; one of the same name is replaced.
+    """Writes a network; the record of one of the same name is replaced.
 
     Args:
         folder: The folder, which is created if it does not exist.
@@ -63,17 +65,14 @@ def write(folder: Path, stem: str, content: bytes, spec: ModelSpec, details: dic
         OSError: The folder cannot be written.
     """
     sha256 = hashlib.sha256(content).hexdigest()
-    # The name has the checksum, so that the file of an earlier record stays as it is until the new
-    # record is complete.
+    # The name has the checksum, so that the file of an earlier record stays as it is: another process
+    # may have found it.
     path = folder / f"{stem}-{sha256[:_DIGITS]}.onnx"
-    earlier = read(folder, stem)
     with atomic_write(path, private=True) as file:
         file.write(content)
     record = {"file": path.name, "sha256": sha256, "spec": dataclasses.asdict(spec), "details": details}
     with atomic_write(_record(folder, stem), private=True) as file:
         file.write(json.dumps(record, indent=2).encode())
-    if earlier is not None and earlier.path != path:
-        earlier.path.unlink(missing_ok=True)
     return StoredNetwork(path, spec, details, sha256)
 
 
@@ -84,21 +83,23 @@ def read(folder: Path, stem: str) -> StoredNetwork | None:
     """
     if not is_private(folder):
         return None
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError, ModelError):
         record = json.loads(_record(folder, stem).read_bytes())
         spec = spec_from_json(record["spec"])
+        record["details"].items()  # a dict
         # A name, not a path: a record cannot lead out of its folder.
         return StoredNetwork(folder / os.path.basename(record["file"]), spec, record["details"], record["sha256"])  # noqa: PTH119
     return None
 
 
 def remove(folder: Path, stem: str) -> bool:
-    """Removes a network; returns whether there was one."""
-    found = read(folder, stem)
-    if found is None:
+    """Removes a network, also one whose record cannot be read; returns whether there was one."""
+    if not _record(folder, stem).is_file():
         return False
     _record(folder, stem).unlink(missing_ok=True)
-    found.path.unlink(missing_ok=True)
+    for path in folder.glob(f"{stem}-*.onnx"):
+        if re.fullmatch(rf"[0-9a-f]{{{_DIGITS}}}", path.stem.removeprefix(f"{stem}-")):
+            path.unlink(missing_ok=True)
     return True
 
 
@@ -110,14 +111,14 @@ def stems(folder: Path) -> list[str]:
 
 
 def is_private(folder: Path) -> bool:
-    """Returns whether a folder exists and no other user can write to it."""
+    """Returns whether a folder exists and no other user, root excepted, can write to it."""
     try:
-        status = folder.lstat()
+        status = folder.resolve().lstat()
     except OSError:
         return False
     if not hasattr(os, "getuid"):  # on Windows, the user's folders are the user's own
         return stat.S_ISDIR(status.st_mode)
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return stat.S_ISDIR(status.st_mode) and status.st_uid in (0, os.getuid()) and not status.st_mode & 0o022
 
 
 def _record(folder: Path, stem: str) -> Path:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import logging
 import os
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 # Increase this with every change to a converter that changes the converted files. It is part of
 # their names in the cache, so that files of an older version are not used.
 _CONVERTER_VERSION = 1
+
+_OLDEST_TORCH = (2, 6)
 
 # Seconds that a conversion may take. The largest transformers take two minutes.
 _DEADLINE = 900.0
@@ -82,7 +86,7 @@ def _version(path: Path) -> tuple[int, int]:
 @functools.lru_cache(maxsize=64)
 def _converted(files: Sequence[Path], _versions: object, cache_dir: Path) -> StoredNetwork:
     """Returns the converted network from the cache; converts it if it is not there."""
-    checksums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    checksums = _checksums(files)
     key = hashlib.sha256("".join(checksums).encode()).hexdigest()[:32]
     stem = f"{kind_of(files[0])}-{key}-v{_CONVERTER_VERSION}"
     folder = _folder(cache_dir)
@@ -90,6 +94,8 @@ def _converted(files: Sequence[Path], _versions: object, cache_dir: Path) -> Sto
     if found is not None and found.is_intact:
         return found
     content, spec, details = _convert(files)
+    if _checksums(files) != checksums:  # or the network of one file would be found by the content of another
+        raise ModelError(f"{files[0]} was changed while it was converted; try again", parameter="model")
     spec = replace(spec, sha256=checksums[-1])
     try:
         return stored.write(folder, stem, content, spec, details)
@@ -98,6 +104,10 @@ def _converted(files: Sequence[Path], _versions: object, cache_dir: Path) -> Sto
             f"cannot write the converted network to the cache folder {folder}: {error}; "
             "choose another folder with TILEWRIGHT_CACHE_DIR"
         ) from error
+
+
+def _checksums(files: Sequence[Path]) -> list[str]:
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
 
 def _folder(cache_dir: Path) -> Path:
@@ -127,7 +137,7 @@ def _folder(cache_dir: Path) -> Path:
 def _convert(files: Sequence[Path]) -> tuple[bytes, ModelSpec, dict[str, Any]]:
     path = files[0]
     if kind_of(path) == "pytorch":
-        _check_torch(path)
+        check_torch(path.name)
         module = "tilewright.models.pytorch.convert"
         _log.warning("converting %s, once; this takes seconds, or minutes for large networks", path.name)
     else:
@@ -140,11 +150,29 @@ def _convert(files: Sequence[Path]) -> tuple[bytes, ModelSpec, dict[str, Any]]:
         return target.read_bytes(), spec, reply["details"]
 
 
-def _check_torch(path: Path) -> None:
-    missing = [name for name in ("torch", "spandrel") if importlib.util.find_spec(name) is None]
+def check_torch(name: str) -> None:
+    """Checks that PyTorch files can be converted.
+
+    Args:
+        name: Name of the file, for the message.
+
+    Raises:
+        ModelError: torch or spandrel is missing, or torch is too old: older unpicklers for weights
+            can be made to run code (CVE-2025-32434).
+    """
+    missing = [each for each in ("torch", "spandrel") if importlib.util.find_spec(each) is None]
     if missing:
-        raise ModelError(
-            f"{path} is a PyTorch file, and its conversion needs {' and '.join(missing)}; "
-            "run: pip install torch spandrel (the converted network needs neither)",
-            parameter="model",
-        )
+        problem = f"needs {' and '.join(missing)}"
+    elif _version_of("torch") < _OLDEST_TORCH:
+        problem = f"needs torch {'.'.join(map(str, _OLDEST_TORCH))} or later"
+    else:
+        return
+    raise ModelError(
+        f"{name} is a PyTorch file, and its conversion {problem}; "
+        "run: pip install --upgrade torch spandrel (the converted network needs neither)",
+        parameter="model",
+    )
+
+
+def _version_of(package: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", importlib.metadata.version(package))[:2])

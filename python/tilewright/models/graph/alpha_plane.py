@@ -6,9 +6,13 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from tilewright.errors import ModelError
 from tilewright.models.graph.inputs import image_inputs
 
 _PREFIX = "alpha_plane"
+
+# The first one whose Slice takes its limits as inputs.
+_OLDEST_OPSET = 10
 
 
 def without_alpha(model: onnx.ModelProto, *, white: float) -> onnx.ModelProto:
@@ -23,7 +27,16 @@ def without_alpha(model: onnx.ModelProto, *, white: float) -> onnx.ModelProto:
 
     Returns:
         The network for 3 channels. Names and element types of input and output are kept.
+
+    Raises:
+        ModelError: The opset is older.
     """
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset < _OLDEST_OPSET:
+        raise ModelError(
+            f"the network's opset is {opset}, but a network for RGBA needs {_OLDEST_OPSET} or later; export it again",
+            parameter="model",
+        )
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     graph = changed.graph

@@ -21,12 +21,27 @@ def make_plain(model: onnx.ModelProto) -> None:
     - Nodes whose results nobody reads are left out.
     - Limits to 0 and 1, or to 0 and 255, at the end are left out: the canvas applies them after
       blending. Behind them, `tilewright.models.graph.tail` would not see the tail.
+    - An output without a declared shape gets one of four dimensions.
+
+    In a graph with loops or branches, only constants and the output are rewritten.
     """
     graph = model.graph
+    _declare_output(graph)
     _constants_to_weights(graph)
+    if _has_subgraphs(graph):  # they may read anything
+        return
     _remove_copies(graph)
     _remove_limits(graph)
     _remove_unread(graph)
+
+
+def _declare_output(graph: onnx.GraphProto) -> None:
+    """Gives an output without a declared shape four dimensions of any size."""
+    for output in graph.output:
+        shape = output.type.tensor_type.shape
+        if not shape.dim:
+            for name in ("n", "c", "h", "w"):
+                shape.dim.add().dim_param = f"result_{name}"
 
 
 def _constants_to_weights(graph: onnx.GraphProto) -> None:
@@ -63,7 +78,7 @@ def _remove_copies(graph: onnx.GraphProto) -> None:
     kept = []
     for node in graph.node:
         node.input[:] = [sources.get(name, name) for name in node.input]
-        if node.op_type == "Identity" and node.output[0] not in outputs and not _has_subgraphs(graph):
+        if node.op_type == "Identity" and node.output[0] not in outputs:
             sources[node.output[0]] = node.input[0]
         else:
             kept.append(node)
@@ -99,8 +114,6 @@ def _limits(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[float]:
 
 
 def _remove_unread(graph: onnx.GraphProto) -> None:
-    if _has_subgraphs(graph):  # they may read anything
-        return
     needed = {value.name for value in graph.output}
     kept = []
     for node in reversed(graph.node):

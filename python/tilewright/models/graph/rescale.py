@@ -34,6 +34,11 @@ _MOST_PHASES = 3
 _Weights = npt.NDArray[np.float64]
 
 
+def can_rescale(from_scale: int, to_scale: int) -> bool:
+    """Returns whether `append_rescale` supports a pair of factors."""
+    return 2 <= to_scale < from_scale and Fraction(from_scale, to_scale).denominator <= _MOST_PHASES
+
+
 def rescale_support(from_scale: int, to_scale: int) -> int:
     """Returns the filter's radius in input pixels, rounded up; 0 if the scales are equal."""
     return math.ceil(Fraction(LOBES, to_scale)) if from_scale != to_scale else 0
@@ -184,7 +189,7 @@ def _source_of(model: onnx.ModelProto, from_scale: int, to_scale: int) -> str | 
 
 def _check(model: onnx.ModelProto, from_scale: int, to_scale: int) -> None:
     """Raises ModelError if `append_rescale` does not support the network or the factors."""
-    if not 2 <= to_scale < from_scale or Fraction(from_scale, to_scale).denominator > _MOST_PHASES:
+    if not can_rescale(from_scale, to_scale):
         raise ModelError(
             f"a network of factor {from_scale} cannot be rescaled to {to_scale}",
             code="unsupportedUpscaleFactor",

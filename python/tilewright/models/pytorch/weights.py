@@ -95,6 +95,8 @@ def _check_archive(path: Path) -> None:
 def _checked(path: Path, name: str, value: torch.Tensor) -> torch.Tensor:
     if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
         raise ModelError(f"{path}: the weight {name} is sparse or quantised, which is not supported", parameter="model")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():  # it repeats its values
+        raise ModelError(f"{path}: the weight {name} claims more values than the file holds", parameter="model")
     if not value.is_floating_point():
         return value
     value = value.float()

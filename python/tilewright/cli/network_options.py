@@ -1,4 +1,4 @@
-"""The option ``--spec KEY=VALUE``: facts about a network file that cannot be found out."""
+"""The options for networks: which ones, and ``--spec KEY=VALUE``, facts that cannot be found out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import dataclasses
 import difflib
 from typing import TYPE_CHECKING
 
-from tilewright.models.spec import ModelSpec
+from tilewright.models.spec import CHOICES, ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from tilewright.settings import Settings
 
 # What may have to be told. The other fields of a spec follow from the file.
 _KEYS = (
@@ -19,11 +21,6 @@ _KEYS = (
 )  # fmt: skip
 
 _FIELDS = {field.name: str(field.type) for field in dataclasses.fields(ModelSpec) if field.name in _KEYS}
-
-_CHOICES = {
-    "channel_order": ("RGB", "BGR", "Y", "RGBA"),
-    "layout": ("NCHW", "NHWC"),
-}
 
 
 def spec_field(text: str) -> tuple[str, object]:
@@ -47,16 +44,27 @@ def spec_field(text: str) -> tuple[str, object]:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
 
 
+def chosen_networks(arguments: argparse.Namespace, settings: Settings) -> tuple[str | None, str | None]:
+    """Returns the network and the one before it, as the command line names them.
+
+    With the factor 1, a network that is given by ``--pre`` alone has none to run before, so it runs
+    alone.
+    """
+    if arguments.factor == 1 and arguments.model is None and settings.model == "auto":
+        return arguments.pre, None
+    return arguments.model, arguments.pre
+
+
 def spec_options(given: Iterable[tuple[str, object]] | None) -> Mapping[str, object] | None:
     """Returns the given fields by name; None if there are none."""
     return dict(given) if given else None
 
 
 def _parsed(name: str, value: str) -> object:
-    if name in _CHOICES:
-        spellings = {choice.lower(): choice for choice in _CHOICES[name]}
+    if name in CHOICES:
+        spellings = {choice.lower(): choice for choice in CHOICES[name]}
         if value.lower() not in spellings:
-            raise ValueError(f"choose from {', '.join(_CHOICES[name])}")
+            raise ValueError(f"choose from {', '.join(CHOICES[name])}")
         return spellings[value.lower()]
     kind = _FIELDS[name]
     if kind.startswith("tuple[float"):
