@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 import pickle
-import pkgutil
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -14,6 +12,7 @@ from multiprocessing import get_context
 import pytest
 
 import tilewright
+from support.modules import import_all_modules
 from tilewright.errors import (
     ImageTooLargeError,
     InvalidTaskError,
@@ -79,19 +78,9 @@ def test_short_repr_is_one_short_line(value):
     assert "\n" not in text
 
 
-# Packages of extras that the tests do not need.
-OF_EXTRAS = ("safetensors", "spandrel", "starlette", "torch")
-
-
 def error_classes():
     """Returns every error class of the package, from all its modules."""
-    for module in pkgutil.walk_packages(tilewright.__path__, "tilewright."):
-        if not module.name.rpartition(".")[2].startswith("_"):
-            try:
-                importlib.import_module(module.name)
-            except ModuleNotFoundError as error:
-                if str(error.name).partition(".")[0] not in OF_EXTRAS:
-                    raise
+    import_all_modules()
     found, waiting = [], [TilewrightError]
     while waiting:
         found.append(waiting.pop())

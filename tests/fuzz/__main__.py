@@ -11,7 +11,6 @@ import argparse
 import gc
 import importlib
 import os
-import pkgutil
 import re
 import subprocess
 import sys
@@ -79,15 +78,13 @@ def _watch(arguments: argparse.Namespace, others: list[str], folder: Path) -> in
 def _fuzz(target: str, arguments: list[str]) -> None:
     import atheris
 
-    import tilewright
+    from support.modules import import_all_modules
 
     module = importlib.import_module(f"fuzz.{target}")
     for data in module.corpus():  # lazy initialisation may take longer than the limit for one input
         module.one_input(data)
     # Many modules are imported lazily, which would be too late for instrumentation.
-    for found in pkgutil.walk_packages(tilewright.__path__, "tilewright."):
-        if not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
+    import_all_modules()
     # atheris' import hook does not work with an editable installation.
     for function in gc.get_objects():
         if isinstance(function, types.FunctionType) and str(function.__module__).startswith("tilewright."):
