@@ -88,6 +88,10 @@ class Settings:
             internet.
         check_nsfw: Whether every result is checked, as if all tasks asked for it.
         price: Pricing rule for ``cost``; None for a cost of 0.
+        api_key_hashes: SHA-256 of each API key that the server accepts, in hexadecimal digits; empty
+            if it needs none.
+        allowed_origins: Origins of pages on other servers that may call the server, such as
+            ``https://app.example.org``; ``"*"`` for all.
     """
 
     cache_dir: Path = field(default_factory=lambda: user_folder("cache"))
@@ -118,6 +122,8 @@ class Settings:
     fetch_urls: FetchUrls = "off"
     check_nsfw: bool = False
     price: Price | None = None
+    api_key_hashes: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -164,6 +170,10 @@ class Settings:
             fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls), default.fetch_urls),
             check_nsfw=read.switch("CHECK_NSFW", default.check_nsfw),
             price=read.price("PRICE", default.price),
+            api_key_hashes=read.items("API_KEY_HASHES", r"[0-9a-f]{64}", "SHA-256 checksums of keys, with commas"),
+            allowed_origins=read.items(
+                "ALLOWED_ORIGINS", r"\*|https?://[^\s/?#]+", "origins such as https://app.example.org, with commas"
+            ),
         )
 
     @property
@@ -243,6 +253,13 @@ class _Reader:
             if unit == known and re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", amount):
                 return Price(float(amount), known)
         raise self._error(name, "a price such as 0.0006/second or 0.002/megapixel")
+
+    def items(self, name: str, pattern: str, expected: str) -> tuple[str, ...]:
+        """Reads items with commas between them."""
+        items = tuple(item.strip() for item in (self.text(name) or "").split(",") if item.strip())
+        if not all(re.fullmatch(pattern, item) for item in items):
+            raise self._error(name, expected)
+        return items
 
     def _error(self, name: str, expected: str) -> SettingsError:
         value = self._environ[f"TILEWRIGHT_{name}"]

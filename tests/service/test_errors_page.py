@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -94,7 +95,31 @@ def use_an_impossible_store(server):
 
 
 # Requests that the page describes in words.
+def refused_by_a_server(body=b"[]", *, stopping=False, **options):
+    """Returns the envelope with which a server refuses a request as a whole."""
+    pytest.importorskip("starlette", reason="needs the extra server")
+    from starlette.requests import Request
+
+    from tilewright.server.application import create_app
+    from tilewright.server.rest import serve_call
+    from tilewright.server.state import ServerOptions
+
+    app = create_app(Upscaler(device="cpu"), ServerOptions(**options))
+    if stopping:
+        app.state.server.calls.stop_accepting()
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {"type": "http", "method": "POST", "path": "/v1", "headers": [], "query_string": b"", "app": app}
+    return json.loads(asyncio.run(serve_call(Request(scope, receive))).body)
+
+
 DESCRIBED = {
+    "invalidApiKey": lambda _: refused_by_a_server(key_hashes=("0" * 64,)),
+    "invalidRequest": lambda _: refused_by_a_server(b"3"),
+    "requestTooLarge": lambda _: refused_by_a_server(b"[" * 101, max_body_bytes=100),
+    "serverStopping": lambda _: refused_by_a_server(stopping=True),
     "conflictTaskUUID": lambda server: server.run([REQUEST, {**REQUEST, "inputImage": make_picture(4, 4)}]),
     "failedToTransferImage": send_a_folder,
     "rateLimitExceeded": send_while_another_task_runs,

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with (
             _without_warnings_about_files(),
             log_records(console, _log_level(arguments)),
-            StopSignals(console) as signals,
+            StopSignals(console) if arguments.command != "serve" else contextlib.nullcontext() as signals,
         ):
             command = importlib.import_module(f"tilewright.cli.{arguments.command}")
             return int(command.run(arguments, console, signals))

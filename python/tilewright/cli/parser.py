@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_info(commands)
     _add_store(commands)
+    _add_serve(commands)
     result.commands = commands.choices
     return result
 
@@ -295,6 +296,32 @@ def _add_store(commands: _Commands) -> None:
         help="with clean: also remove images that were not used for so many days; 0 removes all",
     )
     command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_serve(commands: _Commands) -> None:
+    command = _add(commands, "serve", "serve tasks over HTTP and WebSocket, for programs that use the web service")
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    command.add_argument("--port", type=_port, default=8080, help="port; 0 for any free one (default: %(default)s)")
+    command.add_argument(
+        "--api-key",
+        metavar="KEY",
+        action="append",
+        help="key that clients must send; may be repeated (default: TILEWRIGHT_API_KEY_HASHES, else none)",
+    )
+    command.add_argument(
+        "--without-key", action="store_true", help="let everybody in who can reach an address other than this machine's"
+    )
+    command.add_argument(
+        "--public-url", metavar="URL", help="address by which clients reach this server (default: http://HOST:PORT)"
+    )
+    command.add_argument("--model", metavar="NAME|FILE", help="network for tasks that name none, as for upscale")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), help="as for upscale")
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 0 to 65535")
+    return int(text)
 
 
 def _days(text: str) -> float:

@@ -37,6 +37,11 @@ class Backend(Protocol):
     is the file system's own; `ImageStore` maps it.
     """
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of this machine that has the files; None if they are elsewhere."""
+        ...
+
     def open_writer(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Opens a file for writing; it appears when the block ends, unless the block raises."""
 
@@ -101,6 +106,11 @@ class LocalFolder:
         self._path = path.expanduser().absolute()
         self._private = not shared
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder that has the files."""
+        return self._path
+
     def open_writer(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Opens a file for writing; see `atomic_write`."""
         return atomic_write(self._path / name, private=self._private)
@@ -162,6 +172,8 @@ class RemoteFileSystem:
         self._fs = file_system
         self._root = root.rstrip("/")
         self._location = public_location.rstrip("/")
+
+    folder: Path | None = None
 
     @contextlib.contextmanager
     def open_writer(self, name: str) -> Iterator[BinaryIO]:

@@ -8,7 +8,6 @@ import os
 import sys
 import time
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tilewright.errors import SourceError, StoreError, TilewrightError
@@ -26,9 +25,11 @@ from tilewright.store.identifiers import (
     is_uuid4,
 )
 from tilewright.store.new_image import NewImage
+from tilewright.store.usage import StoreUsage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _log = logging.getLogger("tilewright")
 
@@ -44,21 +45,6 @@ _TEMPORARY_SECONDS = 24 * 3600
 
 # Longest validity of a signed URL on S3 (signature version 4) and Google Cloud Storage: seven days.
 _MAX_SIGNATURE_SECONDS = 604_800
-
-
-@dataclass(frozen=True, slots=True)
-class StoreUsage:
-    """What a store contains, expired images included.
-
-    Attributes:
-        images: Number of images.
-        bytes: Their total size.
-        temporary: Number of temporary images among them, see `ImageStore.writer`.
-    """
-
-    images: int
-    bytes: int
-    temporary: int
 
 
 class ImageStore:
@@ -214,6 +200,19 @@ class ImageStore:
                         return self._backend.get().read(name)
         raise self._unknown(image_uuid)
 
+    def find_file(self, image_uuid: str) -> Path | None:
+        """Returns the file of an image in a local folder; None if the store is no local folder.
+
+        Args:
+            image_uuid: The image's UUID, in any letter case.
+
+        Raises:
+            SourceError: There is no such image (code ``invalidInputImage``).
+            StoreError: The store cannot be read.
+        """
+        folder = self._backend.get().folder
+        return None if folder is None else folder / self._fresh_name(image_uuid)
+
     def url(self, image_uuid: str) -> str:
         """Returns a URL at which the image can be opened.
 
@@ -228,14 +227,11 @@ class ImageStore:
             SourceError: There is no such image (code ``invalidInputImage``).
             StoreError: The store cannot be read.
         """
+        name = self._fresh_name(image_uuid)
+        if self.public_url is not None:
+            return f"{self.public_url}/{name}"
         with self._mapped_errors("read"):
-            for name in self._names(image_uuid):
-                with contextlib.suppress(FileNotFoundError):
-                    if self._touch_unexpired(name):
-                        if self.public_url is not None:
-                            return f"{self.public_url}/{name}"
-                        return self._backend.get().url(name, self._signature_seconds)
-        raise self._unknown(image_uuid)
+            return self._backend.get().url(name, self._signature_seconds)
 
     def delete(self, image_uuid: str) -> None:
         """Removes an image.
@@ -363,6 +359,15 @@ class ImageStore:
             return False
         self._backend.get().touch(name)
         return True
+
+    def _fresh_name(self, image_uuid: str) -> str:
+        """Returns the name of an image's file, which counts as used now."""
+        with self._mapped_errors("read"):
+            for name in self._names(image_uuid):
+                with contextlib.suppress(FileNotFoundError):
+                    if self._touch_unexpired(name):
+                        return name
+        raise self._unknown(image_uuid)
 
     def _names(self, image_uuid: str) -> list[str]:
         """Returns all file names that the image may have."""

@@ -1,0 +1,118 @@
+"""The command `tilewright serve`: the service over HTTP and WebSocket."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tilewright.cli.terminal import print_line
+from tilewright.errors import TilewrightError
+from tilewright.settings import Settings
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+
+# Headers of a handshake or a request that take longer are a slow attack.
+_KEEP_ALIVE_SECONDS = 15
+
+# Connections that the system accepts before the server does.
+_BACKLOG = 2048
+
+
+def run(arguments: argparse.Namespace, console: Console, _signals: Any) -> int:
+    """Serves until it is stopped, and finishes what it has accepted.
+
+    Raises:
+        TilewrightError: The server cannot be started.
+    """
+    missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TilewrightError(f"the server needs {' and '.join(missing)}; run: pip install 'tilewright[server]'")
+    settings = _settings(arguments)
+    if not (_is_loopback(arguments.host) or settings.api_key_hashes or arguments.without_key):
+        raise TilewrightError(
+            f"--host {arguments.host} can be reached from other machines; give --api-key KEY, or --without-key to let "
+            "everybody in"
+        )
+    with _listener(arguments.host, arguments.port) as listener:
+        address = _address(arguments.host, listener.getsockname()[1])
+        public_url = (arguments.public_url or address).rstrip("/")
+        settings = replace(settings, store_public_url=settings.store_public_url or f"{public_url}/images")
+        key = "with" if settings.api_key_hashes else "without"
+        print_line(console, f"tilewright: serving on {address}, {key} API key; Ctrl-C finishes what runs and stops")
+        _serve(arguments, settings, listener)
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from tilewright.server.keys import hash_of
+
+    settings = Settings.from_environment()
+    if not arguments.api_key:
+        return settings
+    return replace(settings, api_key_hashes=tuple(map(hash_of, arguments.api_key)))
+
+
+def _serve(arguments: argparse.Namespace, settings: Settings, listener: socket.socket) -> None:
+    import uvicorn
+
+    from tilewright.server.application import create_app
+    from tilewright.server.state import ServerOptions
+    from tilewright.upscaler import Upscaler
+
+    _log_tasks()
+    app = create_app(Upscaler(settings=settings, model=arguments.model, device=arguments.device))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=ServerOptions().max_body_bytes,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        lifespan="on",
+    )
+    # uvicorn stops at SIGINT and SIGTERM, and repeats them when it has stopped. By then there is
+    # nothing left to do.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: None)
+    if hasattr(signal, "SIGHUP"):  # sent when the terminal is closed; there is nothing to read again
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _log_tasks() -> None:
+    """Writes one line of JSON to stderr for each finished task."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("tilewright.server")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise TilewrightError(f"cannot listen on {host}, port {port}: {error}") from error
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,54 @@
+"""Envelopes and HTTP responses that the server itself makes, beside those of tasks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from tilewright.inputs.forms import for_json
+from tilewright.service.responses import envelope, error_items
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tilewright.errors import TilewrightError
+
+# HTTP status by error code, for a call that fails as a whole. Errors of single tasks are part of a
+# response with status 200, as the service's clients expect.
+_STATUS = {
+    "invalidApiKey": 401,
+    "rateLimitExceeded": 429,
+    "requestTooLarge": 413,
+    "serverStopping": 503,
+}
+
+_RETRY_SECONDS = {429: 1, 503: 5}
+
+
+def failure(error: TilewrightError, task: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Returns the envelope of a call that fails as a whole."""
+    return envelope([], error_items(error, task or {}))
+
+
+def serialised(response: Mapping[str, Any]) -> bytes:
+    """Returns an envelope as JSON. Text that is not valid Unicode, such as odd file names, is escaped."""
+    for error in response.get("errors", ()):
+        error["message"] = for_json(error["message"])
+    return json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def failed_response(error: TilewrightError) -> Response:
+    """Returns the HTTP response of a call that fails as a whole."""
+    status = _STATUS.get(error.code, 400)
+    headers = {"Retry-After": str(_RETRY_SECONDS[status])} if status in _RETRY_SECONDS else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return json_response(serialised(failure(error)), status=status, headers=headers)
+
+
+def json_response(content: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Returns JSON that nobody may keep or take for a page."""
+    own = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(content, status, {**own, **(headers or {})}, media_type="application/json")

@@ -1,0 +1,109 @@
+"""Runs calls of clients: takes turns between them, keeps count, and finishes them before the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from tilewright.errors import TilewrightError
+from tilewright.server.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from tilewright.upscaler import Upscaler
+
+_log = logging.getLogger("tilewright.server")
+
+# Calls whose tasks run at the same time. An Upscaler holds three pictures at a time for all of them;
+# the others wait for fetches, for getResponse, or are decoded.
+_MOST_RUNNING = 8
+
+# A value of a task that is logged. Longer ones, and those with other characters, are not.
+_LONGEST_LOGGED = 64
+
+
+class Calls:
+    """The calls that a server has accepted.
+
+    Attributes:
+        upscaler: Runs the tasks.
+        turns: Limits the calls that run at the same time.
+    """
+
+    def __init__(self, upscaler: Upscaler, *, most_waiting: int) -> None:
+        """Takes the Upscaler; nothing runs yet.
+
+        Args:
+            upscaler: Runs the tasks.
+            most_waiting: Calls that may wait for their turn.
+        """
+        self.upscaler = upscaler
+        self.turns = Turns(_MOST_RUNNING, most_waiting=most_waiting)
+        self._is_stopping = False
+
+    def stop_accepting(self) -> None:
+        """Refuses further calls. Those that were accepted are finished."""
+        self._is_stopping = True
+
+    async def run(self, tasks: Sequence[Mapping[str, Any]], client: str) -> dict[str, Any]:
+        """Runs tasks and returns their envelope.
+
+        Raises:
+            TilewrightError: The server is stopping, or too many calls wait.
+        """
+        self._check_open()
+        began = time.monotonic()
+        async with self.turns.turn(client):
+            response = dict(await self.upscaler.arun(cast("Any", tasks)))
+        _log_tasks(response, client, time.monotonic() - began)
+        return response
+
+    async def stream(self, tasks: Sequence[Mapping[str, Any]], client: str) -> AsyncIterator[dict[str, Any]]:
+        """Yields the envelope of each task when it is finished.
+
+        Raises:
+            TilewrightError: The server is stopping, or too many calls wait.
+        """
+        self._check_open()
+        began = time.monotonic()
+        # The types of tasks are checked when they run.
+        results: Any = self.upscaler.astream(cast("Any", tasks))
+        async with self.turns.turn(client), contextlib.aclosing(results) as responses:
+            async for response in responses:
+                _log_tasks(response, client, time.monotonic() - began)
+                yield response
+
+    def _check_open(self) -> None:
+        if self._is_stopping:
+            raise TilewrightError("the server is stopping; send this again later", code="serverStopping")
+
+
+async def in_thread_if_large(function: Any, response: Mapping[str, Any]) -> bytes:
+    """Serialises an envelope, in a thread if it holds pictures."""
+    has_picture = any(key in item for item in response["data"] for key in ("imageBase64Data", "imageDataURI"))
+    return await asyncio.to_thread(function, response) if has_picture else function(response)
+
+
+def _log_tasks(response: Mapping[str, Any], client: str, seconds: float) -> None:
+    """Logs one line of JSON for each finished task. Values that clients sent are checked first."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    for item in (*response["data"], *response.get("errors", ())):
+        facts = {
+            "client": client,
+            "taskType": _logged(item.get("taskType")),
+            "taskUUID": _logged(item.get("taskUUID")),
+            "error": item.get("code"),
+            "seconds": round(seconds, 3),
+        }
+        _log.info(json.dumps({name: value for name, value in facts.items() if value is not None}))
+
+
+def _logged(value: object) -> str | None:
+    is_plain = isinstance(value, str) and len(value) <= _LONGEST_LOGGED and value.isascii() and value.isprintable()
+    return value if is_plain and isinstance(value, str) else None

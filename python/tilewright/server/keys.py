@@ -1,0 +1,58 @@
+"""API keys of the server: kept as hashes, compared in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+ANONYMOUS = "anonymous"
+"""Client of a server that needs no key."""
+
+
+def hash_of(key: str) -> str:
+    """Returns the SHA-256 of a key in hexadecimal digits.
+
+    Keys are random and long, so a hash without salt and repetition cannot be reversed.
+    """
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_hash(text: str) -> bool:
+    """Returns whether a text has the form of `hash_of`."""
+    return _HASH.fullmatch(text) is not None
+
+
+class ApiKeys:
+    """The keys that a server accepts."""
+
+    def __init__(self, hashes: Iterable[str] = ()) -> None:
+        """Takes the keys.
+
+        Args:
+            hashes: SHA-256 of each key, see `hash_of`. Empty if no key is needed.
+        """
+        self._hashes = tuple(hashes)
+
+    @property
+    def are_needed(self) -> bool:
+        """Whether clients need a key."""
+        return bool(self._hashes)
+
+    def client(self, key: str | None) -> str | None:
+        """Returns the name of the client with a key; None if the key is not accepted.
+
+        The name is the start of the key's hash, so that logs and turns can tell clients apart
+        without revealing keys. All keys are compared, in a time that does not depend on the key.
+        """
+        if not self._hashes:
+            return ANONYMOUS
+        given = hash_of(key or "")
+        accepted = [hmac.compare_digest(given, each) for each in self._hashes]
+        return given[:8] if any(accepted) and key else None

@@ -1,0 +1,48 @@
+"""``POST /v1``: an array of tasks in, an envelope out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tilewright.errors import TilewrightError
+from tilewright.server.answers import failed_response, json_response, serialised
+from tilewright.server.body import parse_tasks, read_body
+from tilewright.server.calls import in_thread_if_large
+from tilewright.server.wire import AUTHENTICATION, invalid_key
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from tilewright.server.state import ServerState
+
+
+async def serve_call(request: Request) -> Response:
+    """Answers one call."""
+    state: ServerState = request.app.state.server
+    try:
+        header_key = _bearer_key(request)
+        if header_key is not None and state.keys.client(header_key) is None:
+            raise invalid_key()  # before the body is read
+        tasks = await parse_tasks(await read_body(request, state.options.max_body_bytes))
+        key, tasks = _without_authentication(tasks, header_key)
+        client = state.keys.client(key)
+        if client is None:
+            raise invalid_key()
+        response = await state.calls.run(tasks, client)
+    except TilewrightError as error:
+        return failed_response(error)
+    return json_response(await in_thread_if_large(serialised, response))
+
+
+def _bearer_key(request: Request) -> str | None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
+def _without_authentication(tasks: list[dict[str, Any]], key: str | None) -> tuple[str | None, list[dict[str, Any]]]:
+    """Returns the key of a call, from its header or its first task, and the other tasks."""
+    if tasks and tasks[0].get("taskType") == AUTHENTICATION:
+        given = tasks[0].get("apiKey")
+        return (given if isinstance(given, str) else key), tasks[1:]
+    return key, tasks

@@ -1,0 +1,71 @@
+"""What the parts of a running server share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tilewright.server.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from tilewright.server.calls import Calls
+    from tilewright.server.keys import ApiKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Options of the server.
+
+    Attributes:
+        key_hashes: SHA-256 of each API key, see `tilewright.server.keys.hash_of`. Empty if no key is
+            needed.
+        max_body_bytes: Largest body of a call, and largest WebSocket frame.
+        max_waiting_calls: Calls that may wait for their turn.
+        max_connections: WebSocket connections at the same time.
+        allowed_origins: Origins of pages on other servers that may call this one; ``"*"`` for all.
+    """
+
+    key_hashes: tuple[str, ...] = ()
+    max_body_bytes: int = 2**28
+    max_waiting_calls: int = 1000
+    max_connections: int = 1000
+    allowed_origins: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class ServerState:
+    """State of one server process.
+
+    Attributes:
+        options: The server's options.
+        keys: API keys.
+        calls: The calls that run.
+        sessions: Sessions of WebSocket clients.
+        connections: Number of open WebSocket connections.
+        is_ready: Whether the default network is open.
+    """
+
+    options: ServerOptions
+    keys: ApiKeys
+    calls: Calls
+    sessions: Sessions = field(default_factory=Sessions)
+    connections: int = 0
+    is_ready: bool = False
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs work that outlives its connection."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def drain(self) -> None:
+        """Finishes what was accepted, and accepts nothing more."""
+        self.calls.stop_accepting()
+        while self._running:
+            await asyncio.wait(self._running)
+        await asyncio.to_thread(self.calls.upscaler.close)

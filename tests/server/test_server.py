@@ -1,0 +1,264 @@
+"""The server over sockets of this machine: keys, limits, images, sessions, stopping."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import socket
+import threading
+import time
+import uuid
+
+import pytest
+
+pytest.importorskip("starlette", reason="needs the extra server")
+
+from PIL import Image
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from support.running_server import running_server
+from tilewright.server.keys import ApiKeys, hash_of
+from tilewright.server.state import ServerOptions
+
+KEY = "k" * 32
+UNKNOWN = "f9a87352-fdd0-41b4-95b6-5ba00bc09bd4"
+BEARER = {"Authorization": f"Bearer {KEY}"}
+
+
+def picture(width=8, height=6):
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 30, 90)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def task(**fields):
+    own = {"taskType": "imageUpscale", "taskUUID": str(uuid.uuid4()), "inputImage": picture(), "upscaleFactor": 2}
+    return own | fields
+
+
+def authentication(key=KEY, **fields):
+    return {"taskType": "authentication", "apiKey": key, **fields}
+
+
+def send(ws, *tasks):
+    ws.send(json.dumps(list(tasks)))
+
+
+def receive(ws):
+    return json.loads(ws.recv(timeout=60))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server without keys."""
+    options = ServerOptions(max_body_bytes=200_000, allowed_origins=("https://app.example.org",))
+    with running_server(tmp_path_factory.mktemp("store"), options=options) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory):
+    """A server with a key."""
+    with running_server(tmp_path_factory.mktemp("store"), options=ServerOptions(key_hashes=(hash_of(KEY),))) as server:
+        yield server
+
+
+def test_key_is_needed_by_header_or_first_task(locked):
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": KEY}, {"Authorization": "Basic " + KEY}):
+        status, response = locked.call([task()], headers=headers)
+        error = response["errors"][0]
+        assert (status, error["code"], error["parameter"]) == (401, "invalidApiKey", "apiKey")
+        assert KEY not in json.dumps(response)
+    assert locked.call([task()], headers=BEARER)[0] == 200
+    status, response = locked.call([authentication(), task()])
+    assert (status, len(response["data"])) == (200, 1)
+    assert locked.call([authentication("wrong"), task()])[0] == 401
+
+
+def test_wrong_key_is_refused_before_the_body_is_read(locked):
+    with socket.create_connection(("127.0.0.1", locked.port)) as connection:
+        head = b"POST /v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\nContent-Length: 100000000\r\n\r\n"
+        connection.sendall(head)
+        assert b"401" in connection.recv(1000).split(b"\r\n")[0]
+
+
+def test_keys_are_kept_as_hashes_and_clients_told_apart():
+    keys = ApiKeys([hash_of("one"), hash_of("two")])
+    assert keys.client("one") == hash_of("one")[:8] != keys.client("two")
+    assert [keys.client(key) for key in (None, "", "three", hash_of("one"))] == [None] * 4
+    assert ApiKeys().client(None) == ApiKeys().client("anything")
+
+
+def test_body_over_the_limit_is_refused(server):
+    status, response = server.call([task(inputImage="A" * 300_000)])
+    assert (status, response["errors"][0]["code"]) == (413, "requestTooLarge")
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:  # without a length
+        connection.sendall(b"POST /v1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(OSError):
+            for _ in range(20):
+                connection.sendall(b"4000\r\n" + b"A" * 0x4000 + b"\r\n")
+        assert b"413" in connection.recv(1000).split(b"\r\n")[0]
+
+
+def test_images_have_ranges_and_do_not_change(server):
+    _, response = server.call([task(outputFormat="PNG")])
+    path = response["data"][0]["imageURL"].removeprefix(server.http)
+    status, headers, content = server.request(path)
+    assert (status, headers["Content-Type"]) == (200, "image/png")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "immutable" in headers["Cache-Control"]
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.size == (16, 12)
+    status, part, body = server.request(path, headers={"Range": "bytes=2-5"})
+    assert (status, part["Content-Range"], body) == (206, f"bytes 2-5/{len(content)}", content[2:6])
+    assert server.request(path, headers={"If-None-Match": headers["ETag"]})[0] == 304
+    assert server.request(path, headers={"Range": "bytes=999999-"})[0] == 416
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/images/", "/images/x.png", "/images/..%2f..%2fetc%2fpasswd", "/images/../../etc/passwd",
+     f"/images/{UNKNOWN}.png", f"/images/{UNKNOWN}", "/images/temporary-x.png", "/v2", "/"],
+)  # fmt: skip
+def test_other_paths_are_not_found(server, path):
+    status, _, body = server.request(path)
+    assert status == 404
+    assert b"root:" not in body
+
+
+def test_health_and_readiness(server):
+    assert server.request("/healthz")[::2] == (200, b"ok\n")
+    deadline = time.monotonic() + 60
+    while server.request("/readyz")[0] != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_websocket_answers_ping_and_authentication(locked):
+    with connect(locked.ws) as ws:
+        send(ws, {"taskType": "ping", "ping": True})
+        assert receive(ws) == {"data": [{"taskType": "ping", "pong": True}]}
+        early = task()
+        send(ws, early)
+        error = receive(ws)["errors"][0]
+        assert (error["code"], error["taskUUID"]) == ("invalidApiKey", early["taskUUID"])
+        send(ws, authentication("wrong"))
+        error = receive(ws)["errors"][0]
+        assert (error["code"], error["taskType"]) == ("invalidApiKey", "authentication")
+        send(ws, authentication())
+        [item] = receive(ws)["data"]
+        assert item["taskType"] == "authentication"
+        assert uuid.UUID(item["connectionSessionUUID"])
+
+
+def test_one_frame_for_each_task_as_it_finishes(server):
+    with connect(server.ws) as ws:
+        slow, bad = task(inputImage=picture(200, 150), upscaleFactor=4), task(upscaleFactor=9)
+        send(ws, slow, bad)
+        send(ws, {"taskType": "ping", "ping": True})
+        frames = [receive(ws) for _ in range(3)]
+    items = [(frame.get("errors") or frame["data"])[0] for frame in frames]
+    kinds = [item.get("taskUUID") for item in items]
+    assert kinds.index(slow["taskUUID"]) == 2
+    assert set(kinds) == {slow["taskUUID"], bad["taskUUID"], None}
+
+
+def test_results_of_a_dropped_connection_come_after_reconnection(locked):
+    lost = task(inputImage=picture(200, 150), upscaleFactor=4)
+    with connect(locked.ws) as ws:
+        send(ws, authentication())
+        session = receive(ws)["data"][0]["connectionSessionUUID"]
+        send(ws, lost)
+    time.sleep(0.1)
+    with connect(locked.ws) as ws:
+        send(ws, authentication(connectionSessionUUID=session))
+        assert receive(ws)["data"][0]["connectionSessionUUID"] == session
+        [item] = receive(ws)["data"]
+        assert item["taskUUID"] == lost["taskUUID"]
+        assert locked.request(item["imageURL"].removeprefix(locked.http))[0] == 200
+
+
+def test_a_session_of_another_client_cannot_be_taken_over(tmp_path):
+    options = ServerOptions(key_hashes=(hash_of("one"), hash_of("two")))
+    with running_server(tmp_path, options=options) as server, connect(server.ws) as first, connect(server.ws) as second:
+        send(first, authentication("one"))
+        session = receive(first)["data"][0]["connectionSessionUUID"]
+        send(second, authentication("two", connectionSessionUUID=session))
+        assert receive(second)["data"][0]["connectionSessionUUID"] != session
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [(None, True), ("https://app.example.org", True), ("https://evil.example.org", False), ("null", False)],
+)
+def test_pages_of_other_servers_cannot_connect(server, origin, is_allowed):
+    if is_allowed:
+        with connect(server.ws, origin=origin) as ws:
+            send(ws, {"taskType": "ping", "ping": True})
+            assert "data" in receive(ws)
+        return
+    with pytest.raises(InvalidStatus, match="403"), connect(server.ws, origin=origin):
+        pass
+    _, headers, _ = server.request("/v1", [], headers={"Origin": origin})
+    assert headers["Access-Control-Allow-Origin"] is None
+
+
+def test_own_page_and_allowed_origins_can_connect(server):
+    with connect(server.ws, origin=server.http) as ws:
+        send(ws, {"taskType": "ping", "ping": True})
+        assert "data" in receive(ws)
+    _, headers, _ = server.request("/v1", [], headers={"Origin": "https://app.example.org"})
+    assert headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+
+
+def test_too_many_connections_are_refused(tmp_path):
+    with (
+        running_server(tmp_path, options=ServerOptions(max_connections=1)) as server,
+        connect(server.ws),
+        pytest.raises(InvalidStatus, match="403"),
+        connect(server.ws),
+    ):
+        pass
+
+
+def test_garbage_does_not_end_the_server(server):
+    bad_length = b"POST /v1 HTTP/1.1\r\nContent-Length: -1\r\n\r\n"
+    for garbage in (b"\x00" * 100, b"GET / HTTP/1.1\r\n\r\n", bad_length, b"\xff"):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(garbage)
+    with connect(server.ws) as ws:
+        ws.send(b"\x00\x01")
+        with pytest.raises(ConnectionClosed):
+            ws.recv(timeout=60)
+    assert server.request("/healthz")[0] == 200
+
+
+def test_async_tasks_are_acknowledged_and_asked_for(server):
+    accepted = task(deliveryMethod="async")
+    _, response = server.call([accepted])
+    assert response == {"data": [{"taskType": "imageUpscale", "taskUUID": accepted["taskUUID"]}]}
+    deadline = time.monotonic() + 60
+    while True:
+        _, response = server.call([{"taskType": "getResponse", "taskUUID": accepted["taskUUID"]}])
+        if response["data"][0]["status"] == "success":
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert response["data"][0]["imageURL"].startswith(server.http)
+
+
+def test_what_was_accepted_is_finished_before_the_server_stops(tmp_path):
+    slow = task(inputImage=picture(300, 200), upscaleFactor=4)
+    answers = []
+    with running_server(tmp_path) as server:
+        server.call([task()])  # opens the network
+        caller = threading.Thread(target=lambda: answers.append(server.call([slow])))
+        caller.start()
+        time.sleep(0.05)
+    caller.join()
+    [(status, response)] = answers
+    assert (status, response["data"][0]["taskUUID"]) == (200, slow["taskUUID"])
+    assert [path for path in tmp_path.iterdir() if path.suffix == ".partial"] == []

@@ -1,0 +1,84 @@
+"""Fair turns between clients."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tilewright.errors import TilewrightError
+from tilewright.server.turns import Turns
+
+
+async def take(turns, client, order, *, hold=None):
+    async with turns.turn(client):
+        order.append(client)
+        if hold is not None:
+            await hold.wait()
+        else:
+            await asyncio.sleep(0)
+
+
+def test_clients_take_turns():
+    async def scenario():
+        turns, order, hold = Turns(1, most_waiting=100), [], asyncio.Event()
+        first = asyncio.create_task(take(turns, "a", order, hold=hold))
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(take(turns, client, order)) for client in "aaaabbc"]
+        await asyncio.sleep(0)
+        assert (turns.running, turns.waiting) == (1, 7)
+        hold.set()
+        await asyncio.gather(first, *others)
+        assert (turns.running, turns.waiting) == (0, 0)
+        return "".join(order)
+
+    assert asyncio.run(scenario()) == "a" + "abcabaa"
+
+
+def test_as_many_run_at_the_same_time_as_allowed():
+    async def scenario():
+        turns, most = Turns(3, most_waiting=100), 0
+
+        async def call():
+            nonlocal most
+            async with turns.turn("a"):
+                most = max(most, turns.running)
+                await asyncio.sleep(0.001)
+
+        await asyncio.gather(*(call() for _ in range(20)))
+        return most, turns.running
+
+    assert asyncio.run(scenario()) == (3, 0)
+
+
+def test_too_many_waiting_calls_are_refused():
+    async def scenario():
+        turns, order, hold = Turns(1, most_waiting=2), [], asyncio.Event()
+        tasks = [asyncio.create_task(take(turns, "a", order, hold=hold)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(TilewrightError, match="2 calls wait already") as caught:
+            async with turns.turn("b"):
+                pass
+        assert caught.value.code == "rateLimitExceeded"
+        hold.set()
+        await asyncio.gather(*tasks)
+        return order
+
+    assert asyncio.run(scenario()) == ["a", "a", "a"]
+
+
+def test_cancelled_calls_give_their_turn_away():
+    async def scenario():
+        turns, order, hold = Turns(1, most_waiting=100), [], asyncio.Event()
+        first = asyncio.create_task(take(turns, "a", order, hold=hold))
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(take(turns, client, order)) for client in "bcd"]
+        await asyncio.sleep(0)
+        waiting[0].cancel()  # while it waits
+        hold.set()
+        await asyncio.sleep(0)
+        waiting[1].cancel()  # in the moment in which its turn comes
+        await asyncio.gather(first, *waiting, return_exceptions=True)
+        return order[-1], turns.running, turns.waiting
+
+    assert asyncio.run(scenario()) == ("d", 0, 0)
