@@ -1,4 +1,4 @@
-"""The service's official Python clients, unmodified, over sockets: only the address is changed.
+"""The service's official clients, unmodified, over sockets: only the address is changed.
 
 Each client runs in its own environment, which ``.ci/run clients`` makes.
 """
@@ -43,12 +43,16 @@ def picture(tmp_path):
     return tmp_path / "picture.png"
 
 
-def outcomes_of(name, script, *arguments):
-    python = ROOT / "build" / "clients" / name / "bin" / "python"
-    if not python.exists():
+def environment_of(name):
+    folder = ROOT / "build" / "clients" / name
+    if not folder.exists():
         pytest.skip(f"needs the environment of the client {name}, which .ci/run clients makes")
+    return folder
+
+
+def outcomes_of(interpreter, script, *arguments):
     result = subprocess.run(
-        [python, ROOT / "tests" / "clients" / script, *map(str, arguments)],
+        [interpreter, ROOT / "tests" / "clients" / script, *map(str, arguments)],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -71,7 +75,8 @@ def decoded(text):
 
 
 def test_runware_works_over_websocket(server, picture):
-    outcomes = outcomes_of("runware", "runware_over_sockets.py", server.ws, KEY, picture)
+    python = environment_of("runware") / "bin" / "python"
+    outcomes = outcomes_of(python, "runware_over_sockets.py", server.ws, KEY, picture)
     for factor in (2, 3, 4):
         for file_format in ("PNG", "JPG", "WEBP"):
             outcome = outcomes[f"{factor} {file_format}"]
@@ -83,7 +88,8 @@ def test_runware_works_over_websocket(server, picture):
 
 
 def test_runware_sdk_works_over_websocket_and_rest(server, picture):
-    outcomes = outcomes_of("runware-sdk", "runware_sdk_over_sockets.py", server.ws, f"{server.http}/v1", KEY, picture)
+    python = environment_of("runware-sdk") / "bin" / "python"
+    outcomes = outcomes_of(python, "runware_sdk_over_sockets.py", server.ws, f"{server.http}/v1", KEY, picture)
     for transport in ("websocket", "rest"):
         for factor in (2, 3, 4):
             for delivery in ("sync", "async"):
@@ -91,3 +97,13 @@ def test_runware_sdk_works_over_websocket_and_rest(server, picture):
         assert size_of(decoded(outcomes[f"{transport} base64Data"])) == (16, 12)
         for name in FAULTS:
             assert outcomes[f"{transport} fault {name}"] == ["validation", name]
+
+
+def test_sdk_js_works_over_websocket(server, picture):
+    outcomes = outcomes_of("node", "sdk_js_over_sockets.mjs", environment_of("sdk-js"), server.ws, KEY, picture)
+    for factor in (2, 3, 4):
+        for file_format in ("PNG", "JPG", "WEBP"):
+            assert size_at(server, outcomes[f"{factor} {file_format}"]) == (8 * factor, 6 * factor)
+    assert size_of(decoded(outcomes["base64Data"])) == size_of(decoded(outcomes["dataURI"])) == (16, 12)
+    assert size_at(server, outcomes["async"]) == (16, 12)
+    assert {name: outcomes[f"fault {name}"] for name in FAULTS} == FAULTS
