@@ -262,3 +262,17 @@ def test_what_was_accepted_is_finished_before_the_server_stops(tmp_path):
     [(status, response)] = answers
     assert (status, response["data"][0]["taskUUID"]) == (200, slow["taskUUID"])
     assert [path for path in tmp_path.iterdir() if path.suffix == ".partial"] == []
+
+
+def test_metrics_count_answers_by_type_and_code(tmp_path):
+    with running_server(tmp_path) as server:
+        server.call([task(), task(upscaleFactor=9), {"taskType": "x" * 30, "taskUUID": str(uuid.uuid4())}])
+        status, headers, body = server.request("/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain")
+    lines = body.decode().splitlines()
+    assert 'tilewright_tasks_total{outcome="ok",type="imageUpscale"} 1.0' in lines
+    assert 'tilewright_tasks_total{outcome="unsupportedUpscaleFactor",type="imageUpscale"} 1.0' in lines
+    assert 'tilewright_tasks_total{outcome="unsupportedTaskType",type="other"} 1.0' in lines
+    assert "tilewright_task_seconds_count 3.0" in lines
+    assert "tilewright_calls_waiting 0.0" in lines

@@ -8,7 +8,7 @@ import pkgutil
 import tilewright
 
 # Packages of extras that the tests can do without.
-OF_EXTRAS = ("safetensors", "spandrel", "starlette", "torch", "uvicorn")
+OF_EXTRAS = ("prometheus_client", "safetensors", "spandrel", "starlette", "torch", "uvicorn")
 
 
 def import_all_modules():

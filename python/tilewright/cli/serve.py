@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+_PACKAGES = ("starlette", "uvicorn", "websockets", "prometheus_client")
+
 # Headers of a handshake or a request that take longer are a slow attack.
 _KEEP_ALIVE_SECONDS = 15
 
@@ -33,9 +35,15 @@ def run(arguments: argparse.Namespace, console: Console, _signals: Any) -> int:
     Raises:
         TilewrightError: The server cannot be started.
     """
-    missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
+    missing = [
+        name
+        for name in ("starlette", "uvicorn", "websockets", "prometheus_client")
+        if importlib.util.find_spec(name) is None
+    ]
     if missing:
-        raise TilewrightError(f"the server needs {' and '.join(missing)}; run: pip install 'tilewright[server]'")
+        raise TilewrightError(
+            f"the server needs {' and '.join(missing)}; run: pip install {' '.join(_PACKAGES).replace('_', '-')}"
+        )
     settings = _settings(arguments)
     if not (_is_loopback(arguments.host) or settings.api_key_hashes or arguments.without_key):
         raise TilewrightError(

@@ -44,6 +44,7 @@ def create_app(upscaler: Upscaler, options: ServerOptions | None = None) -> Star
     options = options or ServerOptions(key_hashes=settings.api_key_hashes, allowed_origins=settings.allowed_origins)
     calls = Calls(upscaler, most_waiting=options.max_waiting_calls)
     state = ServerState(options, ApiKeys(options.key_hashes), calls)
+    calls.metrics.watch("tilewright_connections", "Open WebSocket connections.", lambda: state.connections)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=list(options.allowed_origins),
@@ -57,6 +58,7 @@ def create_app(upscaler: Upscaler, options: ServerOptions | None = None) -> Star
             Route("/images/{name}", serve_image),
             Route("/healthz", _is_alive),
             Route("/readyz", _is_ready),
+            Route("/metrics", _metrics),
         ],
         middleware=[cross_origin] if options.allowed_origins else [],
         lifespan=_lifespan,
@@ -89,6 +91,11 @@ async def _open_network(state: ServerState) -> None:
 
 async def _is_alive(_request: Request) -> Response:
     return PlainTextResponse("ok\n")
+
+
+async def _metrics(request: Request) -> Response:
+    state: ServerState = request.app.state.server
+    return state.calls.metrics.exposed()
 
 
 async def _is_ready(request: Request) -> Response:

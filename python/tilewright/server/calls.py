@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from tilewright.errors import TilewrightError
+from tilewright.server.metrics import Metrics
 from tilewright.server.turns import Turns
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Calls:
     Attributes:
         upscaler: Runs the tasks.
         turns: Limits the calls that run at the same time.
+        metrics: Counts answers.
     """
 
     def __init__(self, upscaler: Upscaler, *, most_waiting: int) -> None:
@@ -44,6 +46,9 @@ class Calls:
         """
         self.upscaler = upscaler
         self.turns = Turns(_MOST_RUNNING, most_waiting=most_waiting)
+        self.metrics = Metrics()
+        self.metrics.watch("tilewright_calls_running", "Calls whose tasks run.", lambda: self.turns.running)
+        self.metrics.watch("tilewright_calls_waiting", "Calls that wait for their turn.", lambda: self.turns.waiting)
         self._is_stopping = False
 
     def stop_accepting(self) -> None:
@@ -60,7 +65,7 @@ class Calls:
         began = time.monotonic()
         async with self.turns.turn(client):
             response = dict(await self.upscaler.arun(cast("Any", tasks)))
-        _log_tasks(response, client, time.monotonic() - began)
+        self._record(response, client, time.monotonic() - began)
         return response
 
     async def stream(self, tasks: Sequence[Mapping[str, Any]], client: str) -> AsyncIterator[dict[str, Any]]:
@@ -75,8 +80,12 @@ class Calls:
         results: Any = self.upscaler.astream(cast("Any", tasks))
         async with self.turns.turn(client), contextlib.aclosing(results) as responses:
             async for response in responses:
-                _log_tasks(response, client, time.monotonic() - began)
+                self._record(response, client, time.monotonic() - began)
                 yield response
+
+    def _record(self, response: Mapping[str, Any], client: str, seconds: float) -> None:
+        self.metrics.count(response, seconds)
+        _log_tasks(response, client, seconds)
 
     def _check_open(self) -> None:
         if self._is_stopping:

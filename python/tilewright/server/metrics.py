@@ -1,0 +1,55 @@
+"""What a server process counts, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from tilewright.errors import ERROR_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+_TASK_TYPES = ("imageUpscale", "upscale", "imageUpload", "getResponse")
+
+# Seconds, from a small picture to a very large one.
+_BUCKETS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+
+
+class Metrics:
+    """What one server process counts.
+
+    Label values are chosen from what the server knows, so that clients cannot add any.
+    """
+
+    def __init__(self) -> None:
+        """Starts at zero."""
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._tasks = Counter("tilewright_tasks", "Answered tasks.", ["type", "outcome"], registry=self.registry)
+        self._seconds = Histogram(
+            "tilewright_task_seconds", "Seconds from a call's arrival to an answer.", buckets=_BUCKETS,
+            registry=self.registry,
+        )  # fmt: skip
+
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Adds a number that is asked for whenever metrics are read."""
+        Gauge(name, text, registry=self.registry).set_function(value)
+
+    def count(self, response: Mapping[str, Any], seconds: float) -> None:
+        """Counts the answers of an envelope."""
+        for item in (*response["data"], *response.get("errors", ())):
+            task_type = item.get("taskType")
+            code = item.get("code", "ok")
+            self._tasks.labels(
+                task_type if task_type in _TASK_TYPES else "other", code if code in ERROR_CODES else "ok"
+            ).inc()
+            self._seconds.observe(seconds)
+
+    def exposed(self) -> Response:
+        """Returns all numbers in Prometheus' text format."""
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
