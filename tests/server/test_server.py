@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+import re
 import socket
 import threading
 import time
@@ -121,7 +122,7 @@ def test_images_have_ranges_and_do_not_change(server):
 @pytest.mark.parametrize(
     "path",
     ["/images/", "/images/x.png", "/images/..%2f..%2fetc%2fpasswd", "/images/../../etc/passwd",
-     f"/images/{UNKNOWN}.png", f"/images/{UNKNOWN}", "/images/temporary-x.png", "/v2", "/"],
+     f"/images/{UNKNOWN}.png", f"/images/{UNKNOWN}", "/images/temporary-x.png", "/v2", "/page.html"],
 )  # fmt: skip
 def test_other_paths_are_not_found(server, path):
     status, _, body = server.request(path)
@@ -276,3 +277,23 @@ def test_metrics_count_answers_by_type_and_code(tmp_path):
     assert 'tilewright_tasks_total{outcome="unsupportedTaskType",type="other"} 1.0' in lines
     assert "tilewright_task_seconds_count 3.0" in lines
     assert "tilewright_calls_waiting 0.0" in lines
+
+
+def test_the_page_loads_nothing_from_elsewhere(server):
+    for path, kind in (("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")):
+        status, headers, body = server.request(path)
+        assert status == 200
+        assert headers["Content-Type"].startswith(kind)
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert re.findall(rb"(?:https?:)?//[a-z][^\s]*\.[a-z]", body) == []
+        assert b" style=" not in body
+        assert b" onclick=" not in body
+
+
+def test_the_page_knows_the_networks_that_can_be_used(server):
+    _, _, body = server.request("/networks")
+    networks = {network["name"]: network for network in json.loads(body)}
+    assert next(iter(networks)) == "tilewright-photo"
+    assert networks["tilewright-photo"]["scales"] == [2, 3, 4]
+    assert set(networks["tilewright-photo"]) == {"name", "summary", "scales", "licence"}
