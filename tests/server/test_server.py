@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+import random
 import re
 import socket
 import threading
@@ -31,7 +32,8 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 def picture(width=8, height=6):
     buffer = io.BytesIO()
-    Image.new("RGB", (width, height), (200, 30, 90)).save(buffer, "PNG")
+    noise = random.Random(1).randbytes(3 * width * height)  # results of noise are large files
+    Image.frombytes("RGB", (width, height), noise).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -297,3 +299,33 @@ def test_the_page_knows_the_networks_that_can_be_used(server):
     assert next(iter(networks)) == "tilewright-photo"
     assert networks["tilewright-photo"]["scales"] == [2, 3, 4]
     assert set(networks["tilewright-photo"]) == {"name", "summary", "scales", "licence"}
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(tmp_path):
+    """Its results wait in its session, and its turn is free."""
+    with running_server(tmp_path) as server, connect(server.ws, max_queue=1, ping_interval=None) as lazy:
+        large = {"inputImage": picture(100, 80), "upscaleFactor": 4, "outputType": "base64Data", "outputFormat": "PNG"}
+        for _ in range(12):  # more than run at the same time
+            send(lazy, task(**large))
+        with connect(server.ws) as other:
+            send(other, task())
+            assert "data" in receive(other)
+        assert {receive(lazy)["data"][0]["taskType"] for _ in range(12)} == {"imageUpscale"}
+
+
+def test_large_requests_share_a_limit(tmp_path):
+    options = ServerOptions(max_memory_bytes=100_000)
+    with running_server(tmp_path, options=options) as server:
+        status, headers, body = server.request("/v1", [task(inputImage="A" * 150_000)])
+        assert (status, headers["Retry-After"]) == (429, "1")
+        assert json.loads(body)["errors"][0]["code"] == "rateLimitExceeded"
+        assert server.call([task()])[0] == 200
+
+
+def test_a_failure_of_the_server_is_an_answer(tmp_path, monkeypatch):
+    with running_server(tmp_path) as server, connect(server.ws) as ws:
+        monkeypatch.setattr(server.upscaler, "astream", lambda _tasks: 1 / 0)
+        sent = task()
+        send(ws, sent)
+        error = receive(ws)["errors"][0]
+    assert (error["code"], error["taskUUID"]) == ("internalServerError", sent["taskUUID"])

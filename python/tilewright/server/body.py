@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import TilewrightError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
+
+    from tilewright.server.state import ServerState
 
 # JSON of more than this is parsed in a thread. Below, the parser takes less than 2 ms.
 _PARSED_HERE = 2**17
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Returns the body of a request.
+@contextlib.asynccontextmanager
+async def body_of(request: Request, state: ServerState) -> AsyncIterator[bytes]:
+    """Reads the body of a request, and counts it as memory inside the block.
 
     Raises:
-        TilewrightError: It has more than `limit` bytes (code ``requestTooLarge``). No more of it is
-            read.
+        TilewrightError: It is too large (code ``requestTooLarge``), or the bodies of all requests
+            together are (``rateLimitExceeded``). No more of it is read.
     """
+    limit = state.options.max_body_bytes
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
-    parts, length = [], 0
-    async for part in request.stream():
-        length += len(part)
-        if length > limit:
-            raise _too_large(limit)
-        parts.append(part)
-    return b"".join(parts)
+    parts: list[bytes] = []
+    length = 0
+    try:
+        async for part in request.stream():
+            length += len(part)
+            state.body_bytes += len(part)
+            if length > limit:
+                raise _too_large(limit)
+            if state.body_bytes > state.options.max_memory_bytes:
+                raise TilewrightError(
+                    "too many large requests are being read; send this one again later", code="rateLimitExceeded"
+                )
+            parts.append(part)
+        yield b"".join(parts)
+    finally:
+        state.body_bytes -= length
 
 
 async def parse_tasks(data: bytes | str) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import TilewrightError
 from tilewright.server.answers import failed_response, json_response, serialised
-from tilewright.server.body import parse_tasks, read_body
+from tilewright.server.body import body_of, parse_tasks
 from tilewright.server.calls import in_thread_if_large
 from tilewright.server.wire import AUTHENTICATION, invalid_key
 
@@ -24,12 +24,12 @@ async def serve_call(request: Request) -> Response:
         header_key = _bearer_key(request)
         if header_key is not None and state.keys.client(header_key) is None:
             raise invalid_key()  # before the body is read
-        tasks = await parse_tasks(await read_body(request, state.options.max_body_bytes))
-        key, tasks = _without_authentication(tasks, header_key)
-        client = state.keys.client(key)
-        if client is None:
-            raise invalid_key()
-        response = await state.calls.run(tasks, client)
+        async with body_of(request, state) as body:
+            key, tasks = _without_authentication(await parse_tasks(body), header_key)
+            client = state.keys.client(key)
+            if client is None:
+                raise invalid_key()
+            response = await state.calls.run(tasks, client)
     except TilewrightError as error:
         return failed_response(error)
     return json_response(await in_thread_if_large(serialised, response))

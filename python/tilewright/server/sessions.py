@@ -1,11 +1,13 @@
 """Sessions of WebSocket clients, which survive a dropped connection.
 
-Frames that cannot be delivered are kept, and delivered when the client connects again with its
-``connectionSessionUUID``, as the service does: for 120 seconds.
+Frames wait in their session until they are sent, so that a client that reads slowly holds up nobody
+else. Those that could not be sent are kept when the connection is lost, and sent when the client
+connects again with its ``connectionSessionUUID``, as the service does: for 120 seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections import deque
@@ -15,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 KEPT_SECONDS = 120.0
-"""How long frames of a session without a connection are kept."""
+"""How long a session without a connection is kept."""
 
 # Frames of more than this in total are dropped, oldest first. Their results stay in the store.
 _MOST_KEPT_BYTES = 64 * 2**20
 
-# Sessions without a connection that are kept.
+# Sessions that are kept.
 _MOST_SESSIONS = 10_000
 
 
@@ -33,69 +35,69 @@ class Session:
     """
 
     def __init__(self, client: str) -> None:
+        """Starts without frames."""
         self.uuid = str(uuid.uuid4())
         self.client = client
-        self._send: Callable[[str], Awaitable[None]] | None = None
-        self._kept: deque[str] = deque()
-        self._kept_bytes = 0
+        self._frames: deque[str] = deque()
+        self._bytes = 0
+        self._has_frames = asyncio.Event()
+        self._connections = 0
         self._left = time.monotonic()
 
     @property
     def is_expired(self) -> bool:
         """Whether it has been without a connection for too long."""
-        return self._send is None and time.monotonic() - self._left > KEPT_SECONDS
+        return not self._connections and time.monotonic() - self._left > KEPT_SECONDS
 
-    async def connect(self, send: Callable[[str], Awaitable[None]]) -> None:
-        """Takes a new connection and delivers the frames that were kept.
+    def deliver(self, frame: str) -> None:
+        """Adds a frame. It is sent as soon as there is a connection that takes it."""
+        self._frames.append(frame)
+        self._bytes += len(frame)
+        while self._bytes > _MOST_KEPT_BYTES and len(self._frames) > 1:
+            self._bytes -= len(self._frames.popleft())
+        self._has_frames.set()
+
+    async def send_frames(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Sends frames in their order, until it is cancelled or the connection is lost.
 
         Args:
             send: Sends one text frame. It raises if the connection is lost.
         """
-        self._send = send
-        while self._kept and self._send is send:
-            frame = self._kept.popleft()
-            self._kept_bytes -= len(frame)
-            await self.deliver(frame)
-
-    def disconnect(self, send: Callable[[str], Awaitable[None]]) -> None:
-        """Forgets a connection, unless a newer one has taken its place."""
-        if self._send is send:
-            self._send, self._left = None, time.monotonic()
-
-    async def deliver(self, frame: str) -> None:
-        """Sends a frame, or keeps it until the client connects again."""
-        send = self._send
-        if send is not None:
-            try:
-                await send(frame)
-            except Exception:  # servers raise all kinds of exceptions for a lost connection
-                self.disconnect(send)
-            else:
-                return
-        self._kept.append(frame)
-        self._kept_bytes += len(frame)
-        while self._kept_bytes > _MOST_KEPT_BYTES:
-            self._kept_bytes -= len(self._kept.popleft())
+        self._connections += 1
+        try:
+            while True:
+                while not self._frames:
+                    self._has_frames.clear()
+                    await self._has_frames.wait()
+                frame = self._frames.popleft()
+                self._bytes -= len(frame)
+                try:
+                    await send(frame)
+                except BaseException:  # it may not have arrived; a client knows results by their taskUUID
+                    self._frames.appendleft(frame)
+                    self._bytes += len(frame)
+                    raise
+        finally:
+            self._connections -= 1
+            self._left = time.monotonic()
 
 
 class Sessions:
     """All sessions, by their UUID."""
 
     def __init__(self) -> None:
+        """Starts without sessions."""
         self._sessions: dict[str, Session] = {}
 
     def open(self, client: str, session_uuid: object = None) -> Session:
         """Returns the client's session of a UUID if it still exists, else a new one."""
-        self._forget_expired()
+        for key in [key for key, session in self._sessions.items() if session.is_expired]:
+            del self._sessions[key]
         found = self._sessions.get(session_uuid) if isinstance(session_uuid, str) else None
         if found is not None and found.client == client:
             return found
+        while len(self._sessions) >= _MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
         session = Session(client)
         self._sessions[session.uuid] = session
         return session
-
-    def _forget_expired(self) -> None:
-        for key in [key for key, session in self._sessions.items() if session.is_expired]:
-            del self._sessions[key]
-        while len(self._sessions) >= _MOST_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]

@@ -24,6 +24,7 @@ class ServerOptions:
         key_hashes: SHA-256 of each API key, see `tilewright.server.keys.hash_of`. Empty if no key is
             needed.
         max_body_bytes: Largest body of a call, and largest WebSocket frame.
+        max_memory_bytes: Bodies of all calls that are being read or run, together.
         max_waiting_calls: Calls that may wait for their turn.
         max_connections: WebSocket connections at the same time.
         allowed_origins: Origins of pages on other servers that may call this one; ``"*"`` for all.
@@ -31,6 +32,7 @@ class ServerOptions:
 
     key_hashes: tuple[str, ...] = ()
     max_body_bytes: int = 2**28
+    max_memory_bytes: int = 2**30
     max_waiting_calls: int = 1000
     max_connections: int = 1000
     allowed_origins: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class ServerState:
         calls: The calls that run.
         sessions: Sessions of WebSocket clients.
         connections: Number of open WebSocket connections.
+        body_bytes: Bytes of the bodies that are in memory.
         is_ready: Whether the default network is open.
     """
 
@@ -54,6 +57,7 @@ class ServerState:
     calls: Calls
     sessions: Sessions = field(default_factory=Sessions)
     connections: int = 0
+    body_bytes: int = 0
     is_ready: bool = False
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 

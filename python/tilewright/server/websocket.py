@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from tilewright.errors import TilewrightError
 from tilewright.server.answers import failure, serialised
 from tilewright.server.body import parse_tasks
 from tilewright.server.calls import in_thread_if_large
+from tilewright.server.keys import ANONYMOUS
 from tilewright.server.wire import AUTHENTICATION, PING, invalid_key
 from tilewright.service.responses import envelope, error_items
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from tilewright.server.sessions import Session
     from tilewright.server.state import ServerState
+
+_log = logging.getLogger("tilewright")
 
 # Close codes of RFC 6455 and of the registry of WebSocket close codes.
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
@@ -57,21 +61,30 @@ class _Connection:
         self._socket, self._state = socket, state
         self._sending = asyncio.Lock()
         self._session: Session | None = None
-        if not state.keys.are_needed:
-            self._session = state.sessions.open(state.keys.client(None) or "")
+        self._sender: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
+        if not self._state.keys.are_needed:
+            self._join(self._state.sessions.open(ANONYMOUS))
         try:
-            if self._session is not None:
-                await self._session.connect(self._send)
             while True:
                 await self._receive(await self._socket.receive_text())
         except (WebSocketDisconnect, KeyError, RuntimeError):
             # KeyError: a binary frame. RuntimeError: the connection was closed while a frame was sent.
             pass
         finally:
-            if self._session is not None:
-                self._session.disconnect(self._send)
+            self._leave()
+
+    def _join(self, session: Session) -> None:
+        self._leave()
+        self._session = session
+        self._sender = asyncio.create_task(session.send_frames(self._send))
+        # Its exception, for a lost connection, is of no interest.
+        self._sender.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def _leave(self) -> None:
+        if self._sender is not None:
+            self._sender.cancel()
 
     async def _send(self, frame: str) -> None:
         async with self._sending:
@@ -108,12 +121,9 @@ class _Connection:
         if client is None:
             await self._answer(failure(invalid_key(), {"taskType": AUTHENTICATION}))
             return
-        if self._session is not None:
-            self._session.disconnect(self._send)
-        self._session = self._state.sessions.open(client, task.get("connectionSessionUUID"))
-        item = {"taskType": AUTHENTICATION, "connectionSessionUUID": self._session.uuid}
-        await self._answer(envelope([item]))
-        await self._session.connect(self._send)
+        session = self._state.sessions.open(client, task.get("connectionSessionUUID"))
+        await self._answer(envelope([{"taskType": AUTHENTICATION, "connectionSessionUUID": session.uuid}]))
+        self._join(session)
 
     async def _answer(self, response: dict[str, Any]) -> None:
         await self._send(serialised(response).decode())
@@ -127,7 +137,9 @@ async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState
             # A list, as a taskUUID may be anything.
             answered = [item.get("taskUUID") for item in (*response["data"], *response.get("errors", ()))]
             unanswered = [task for task in unanswered if task.get("taskUUID") not in answered]
-            await session.deliver((await in_thread_if_large(serialised, response)).decode())
-    except TilewrightError as error:  # the call was refused as a whole
+            session.deliver((await in_thread_if_large(serialised, response)).decode())
+    except Exception as error:  # nobody may be left without an answer
+        if not isinstance(error, TilewrightError):
+            _log.exception("a call failed")
         for task in unanswered:
-            await session.deliver(serialised(envelope([], error_items(error, task))).decode())
+            session.deliver(serialised(envelope([], error_items(error, task))).decode())
