@@ -204,6 +204,7 @@ ERROR_CODES = frozenset(
     {
         "conflictTaskUUID",
         "failedToTransferImage",
+        "forbiddenOrigin",
         "imageTooLarge",
         "incompatibleParameters",
         "internalServerError",

@@ -221,7 +221,7 @@ def test_too_many_connections_are_refused(tmp_path):
     with (
         running_server(tmp_path, options=ServerOptions(max_connections=1)) as server,
         connect(server.ws),
-        pytest.raises(InvalidStatus, match="403"),
+        pytest.raises(InvalidStatus, match="429"),
         connect(server.ws),
     ):
         pass
@@ -329,3 +329,64 @@ def test_a_failure_of_the_server_is_an_answer(tmp_path, monkeypatch):
         send(ws, sent)
         error = receive(ws)["errors"][0]
     assert (error["code"], error["taskUUID"]) == ("internalServerError", sent["taskUUID"])
+
+
+def test_results_are_delivered_before_connections_close(tmp_path):
+    with contextlib.ExitStack() as later:
+        with running_server(tmp_path) as server:
+            server.call([task()])  # opens the network
+            ws = later.enter_context(connect(server.ws))
+            slow = task(inputImage=picture(300, 200), upscaleFactor=4)
+            send(ws, slow)
+            time.sleep(0.1)
+        assert receive(ws)["data"][0]["taskUUID"] == slow["taskUUID"]
+
+
+def test_a_client_that_sends_half_a_request_does_not_hold_up_the_stop(tmp_path):
+    with contextlib.ExitStack() as stack:
+        with running_server(tmp_path) as server:
+            half = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            half.sendall(b"POST /v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n[{}")
+            time.sleep(0.1)
+        with contextlib.suppress(ConnectionResetError):
+            assert half.recv(1000) == b""
+
+
+def test_pages_of_other_servers_cannot_send_tasks(server):
+    headers = {"Origin": "https://evil.example.org", "Content-Type": "text/plain"}
+    status, response = server.call([task()], headers=headers)
+    assert (status, response["errors"][0]["code"]) == (403, "forbiddenOrigin")
+    assert server.call([task()], headers={"Origin": "http://["})[0] == 403
+    assert server.call([task()], headers={"Origin": server.http})[0] == 200
+
+
+def test_little_is_read_before_the_key_is_known(locked):
+    status, response = locked.call([task(inputImage="A" * 100_000)])
+    assert (status, response["errors"][0]["code"]) == (413, "requestTooLarge")
+    with connect(locked.ws) as ws:
+        ws.send(json.dumps([{}] * 100_000))
+        with pytest.raises(ConnectionClosed) as caught:
+            ws.recv(timeout=60)
+        assert caught.value.rcvd.code == 1009
+    with connect(locked.ws) as ws:
+        send(ws, *[task(inputImage="")] * 50)
+        assert "errors" in receive(ws)
+        send(ws, {"taskType": "ping", "ping": True})
+        assert receive(ws) == {"data": [{"taskType": "ping", "pong": True}]}, "one answer for all of them"
+
+
+def test_an_image_has_one_address(server):
+    _, response = server.call([task(outputFormat="PNG", outputType=["base64Data", "URL"])])
+    path = response["data"][0]["imageURL"].removeprefix(server.http)
+    assert server.request(path)[0] == 200
+    assert server.request(path.replace(".png", ".jpg"))[0] == 404
+
+
+def test_a_server_without_keys_answers_to_its_own_names_only(tmp_path):
+    """A page can have a name that leads to this machine, and call a server by it."""
+    options = ServerOptions(allowed_hosts=("127.0.0.1", "localhost"))
+    with running_server(tmp_path, options=options) as server:
+        assert server.call([task()])[0] == 200
+        name = f"rebound.example.org:{server.port}"
+        status, response = server.call([task()], headers={"Host": name, "Origin": f"http://{name}"})
+        assert (status, response["errors"][0]["code"]) == (403, "forbiddenOrigin")

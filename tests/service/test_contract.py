@@ -14,6 +14,7 @@ from tilewright.errors import ERROR_CODES
 
 NOT_CAUSED_BY_REQUESTS = {
     "failedToTransferImage": "only Python callers can pass files, and URLs are disabled",
+    "forbiddenOrigin": "only the server knows origins",
     "invalidApiKey": "only the server has keys",
     "invalidRequest": "only the server gets requests that are not tasks",
     "rateLimitExceeded": "depends on how many earlier tasks are unfinished",

@@ -95,7 +95,7 @@ def use_an_impossible_store(server):
 
 
 # Requests that the page describes in words.
-def refused_by_a_server(body=b"[]", *, stopping=False, **options):
+def refused_by_a_server(body=b"[]", *, stopping=False, origin=None, **options):
     """Returns the envelope with which a server refuses a request as a whole."""
     pytest.importorskip("starlette", reason="needs the extra server")
     from starlette.requests import Request
@@ -111,11 +111,13 @@ def refused_by_a_server(body=b"[]", *, stopping=False, **options):
     async def receive():
         return {"type": "http.request", "body": body, "more_body": False}
 
-    scope = {"type": "http", "method": "POST", "path": "/v1", "headers": [], "query_string": b"", "app": app}
+    headers = [] if origin is None else [(b"origin", origin)]
+    scope = {"type": "http", "method": "POST", "path": "/v1", "headers": headers, "query_string": b"", "app": app}
     return json.loads(asyncio.run(serve_call(Request(scope, receive))).body)
 
 
 DESCRIBED = {
+    "forbiddenOrigin": lambda _: refused_by_a_server(origin=b"https://evil.example.org"),
     "invalidApiKey": lambda _: refused_by_a_server(key_hashes=("0" * 64,)),
     "invalidRequest": lambda _: refused_by_a_server(b"3"),
     "requestTooLarge": lambda _: refused_by_a_server(b"[" * 101, max_body_bytes=100),

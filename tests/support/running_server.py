@@ -14,6 +14,7 @@ import uvicorn
 
 from tilewright import Settings, Upscaler
 from tilewright.server.application import create_app
+from tilewright.server.stopping import PatientServer
 
 
 class RunningServer:
@@ -64,9 +65,15 @@ def running_server(folder, *, options=None, settings=None):
         public_url = f"http://127.0.0.1:{port}/images"
         given = replace(settings or Settings.from_environment(), store_public_url=public_url, store=str(folder))
         upscaler = Upscaler(settings=given, device="cpu")
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(upscaler, options), log_config=None, ws="websockets-sansio", lifespan="on")
+        app = create_app(upscaler, options)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            lifespan="on",
         )
+        server = PatientServer(config, app.state.server)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

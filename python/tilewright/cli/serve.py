@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import logging
+import re
 import signal
 import socket
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tilewright.cli.terminal import print_line
-from tilewright.errors import TilewrightError
+from tilewright.errors import TilewrightError, short_repr
 from tilewright.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("starlette", "uvicorn", "websockets", "prometheus_client")
 
-# Headers of a handshake or a request that take longer are a slow attack.
+# Seconds between two calls over one connection.
 _KEEP_ALIVE_SECONDS = 15
+
+# Seconds for a pong. It cannot come while the client sends a large frame over a slow line.
+_PONG_SECONDS = 120
 
 # Connections that the system accepts before the server does.
 _BACKLOG = 2048
@@ -50,10 +55,18 @@ def run(arguments: argparse.Namespace, console: Console, _signals: Any) -> int:
             f"--host {arguments.host} can be reached from other machines; give --api-key KEY, or --without-key to let "
             "everybody in"
         )
+    if arguments.host in ("0.0.0.0", "::") and arguments.public_url is None and settings.store_public_url is None:
+        raise TilewrightError(
+            f"with --host {arguments.host}, give --public-url: the address by which clients reach this server"
+        )
     with _listener(arguments.host, arguments.port) as listener:
         address = _address(arguments.host, listener.getsockname()[1])
-        public_url = (arguments.public_url or address).rstrip("/")
-        settings = replace(settings, store_public_url=settings.store_public_url or f"{public_url}/images")
+        settings = replace(
+            settings,
+            store_public_url=_images_url(arguments.public_url, address, settings),
+            # The server reads the files itself, so other users of the machine need not.
+            store_shared=bool(settings.store_shared),
+        )
         key = "with" if settings.api_key_hashes else "without"
         print_line(console, f"tilewright: serving on {address}, {key} API key; Ctrl-C finishes what runs and stops")
         _serve(arguments, settings, listener)
@@ -74,17 +87,25 @@ def _serve(arguments: argparse.Namespace, settings: Settings, listener: socket.s
 
     from tilewright.server.application import create_app
     from tilewright.server.state import ServerOptions
+    from tilewright.server.stopping import PatientServer
     from tilewright.upscaler import Upscaler
 
     _log_tasks()
-    app = create_app(Upscaler(settings=settings, model=arguments.model, device=arguments.device))
+    options = ServerOptions(
+        key_hashes=settings.api_key_hashes,
+        allowed_origins=settings.allowed_origins,
+        allowed_hosts=_own_names(arguments, settings),
+    )
+    app = create_app(Upscaler(settings=settings, model=arguments.model, device=arguments.device), options)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         ws="websockets-sansio",
-        ws_max_size=ServerOptions().max_body_bytes,
+        ws_max_size=options.max_body_bytes,
+        ws_per_message_deflate=False,  # pictures are compressed, and the event loop would wait for it
+        ws_ping_timeout=_PONG_SECONDS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         lifespan="on",
     )
@@ -94,7 +115,15 @@ def _serve(arguments: argparse.Namespace, settings: Settings, listener: socket.s
         signal.signal(signum, lambda *_: None)
     if hasattr(signal, "SIGHUP"):  # sent when the terminal is closed; there is nothing to read again
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    uvicorn.Server(config).run(sockets=[listener])
+    PatientServer(config, app.state.server).run(sockets=[listener])
+
+
+def _own_names(arguments: argparse.Namespace, settings: Settings) -> tuple[str, ...]:
+    """Returns the names of a server for this machine that needs no key; none for any other server."""
+    if settings.api_key_hashes or not _is_loopback(arguments.host):
+        return ()
+    public = urlsplit(settings.store_public_url or "").hostname
+    return ("localhost", "127.0.0.1", "::1", arguments.host, *([public] if public else []))
 
 
 def _log_tasks() -> None:
@@ -105,6 +134,19 @@ def _log_tasks() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    # uvicorn reports every WebSocket that is refused with a response as an error.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "completing handshake" not in record.getMessage())
+
+
+def _images_url(public_url: str | None, address: str, settings: Settings) -> str:
+    """Returns the address of stored images: of the option, the settings, or this server."""
+    if public_url is None:
+        return settings.store_public_url or f"{address}/images"
+    if not re.fullmatch(r"https?://[^\s?#]+", public_url, re.IGNORECASE):
+        raise TilewrightError(
+            f"--public-url must be an address such as https://upscale.example.org, not {short_repr(public_url)}"
+        )
+    return f"{public_url.rstrip('/')}/images"
 
 
 def _listener(host: str, port: int) -> socket.socket:

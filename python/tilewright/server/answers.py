@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 # HTTP status by error code, for a call that fails as a whole. Errors of single tasks are part of a
 # response with status 200, as the service's clients expect.
 _STATUS = {
+    "forbiddenOrigin": 403,
     "invalidApiKey": 401,
     "rateLimitExceeded": 429,
+    "internalServerError": 500,
     "requestTooLarge": 413,
     "serverStopping": 503,
 }

@@ -78,7 +78,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         opening.cancel()
-        await state.drain()
+        await state.close()
 
 
 async def _open_network(state: ServerState) -> None:

@@ -19,23 +19,35 @@ if TYPE_CHECKING:
 # JSON of more than this is parsed in a thread. Below, the parser takes less than 2 ms.
 _PARSED_HERE = 2**17
 
+MAX_UNKNOWN_BYTES = 2**16
+"""Most bytes that are read from a client before its key is known."""
+
+# Seconds without any part of a body.
+_PATIENCE = 30.0
+
 
 @contextlib.asynccontextmanager
-async def body_of(request: Request, state: ServerState) -> AsyncIterator[bytes]:
+async def body_of(request: Request, state: ServerState, limit: int) -> AsyncIterator[bytes]:
     """Reads the body of a request, and counts it as memory inside the block.
+
+    Args:
+        request: The request.
+        state: Counts the bytes of all bodies.
+        limit: Most bytes of this one.
 
     Raises:
         TilewrightError: It is too large (code ``requestTooLarge``), or the bodies of all requests
-            together are (``rateLimitExceeded``). No more of it is read.
+            together are (``rateLimitExceeded``), or it comes too slowly (``invalidRequest``). No
+            more of it is read.
     """
-    limit = state.options.max_body_bytes
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
     parts: list[bytes] = []
     length = 0
     try:
-        async for part in request.stream():
+        stream = request.stream()
+        while (part := await _next_part(stream)) is not None:
             length += len(part)
             state.body_bytes += len(part)
             if length > limit:
@@ -48,6 +60,14 @@ async def body_of(request: Request, state: ServerState) -> AsyncIterator[bytes]:
         yield b"".join(parts)
     finally:
         state.body_bytes -= length
+
+
+async def _next_part(stream: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await anext(stream, None)
+    except TimeoutError as error:
+        raise _invalid(f"no part of the request came for {_PATIENCE:g} seconds") from error
 
 
 async def parse_tasks(data: bytes | str) -> list[dict[str, Any]]:

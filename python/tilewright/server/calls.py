@@ -24,6 +24,9 @@ _log = logging.getLogger("tilewright.server")
 # the others wait for fetches, for getResponse, or are decoded.
 _MOST_RUNNING = 8
 
+# Seconds between two looks at what is left when the server stops.
+_GLANCE = 0.05
+
 # A value of a task that is logged. Longer ones, and those with other characters, are not.
 _LONGEST_LOGGED = 64
 
@@ -50,6 +53,7 @@ class Calls:
         self.metrics.watch("tilewright_calls_running", "Calls whose tasks run.", lambda: self.turns.running)
         self.metrics.watch("tilewright_calls_waiting", "Calls that wait for their turn.", lambda: self.turns.waiting)
         self._is_stopping = False
+        self._open = 0  # calls that were accepted and are not answered
 
     def stop_accepting(self) -> None:
         """Refuses further calls. Those that were accepted are finished."""
@@ -63,7 +67,7 @@ class Calls:
         """
         self._check_open()
         began = time.monotonic()
-        async with self.turns.turn(client):
+        async with self._accepted(), self.turns.turn(client):
             response = dict(await self.upscaler.arun(cast("Any", tasks)))
         self._record(response, client, time.monotonic() - began)
         return response
@@ -78,7 +82,7 @@ class Calls:
         began = time.monotonic()
         # The types of tasks are checked when they run.
         results: Any = self.upscaler.astream(cast("Any", tasks))
-        async with self.turns.turn(client), contextlib.aclosing(results) as responses:
+        async with self._accepted(), self.turns.turn(client), contextlib.aclosing(results) as responses:
             async for response in responses:
                 self._record(response, client, time.monotonic() - began)
                 yield response
@@ -86,6 +90,19 @@ class Calls:
     def _record(self, response: Mapping[str, Any], client: str, seconds: float) -> None:
         self.metrics.count(response, seconds)
         _log_tasks(response, client, seconds)
+
+    async def finished(self) -> None:
+        """Returns when no accepted call is left."""
+        while self._open:
+            await asyncio.sleep(_GLANCE)
+
+    @contextlib.asynccontextmanager
+    async def _accepted(self) -> AsyncIterator[None]:
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
     def _check_open(self) -> None:
         if self._is_stopping:

@@ -33,12 +33,14 @@ async def serve_image(request: Request) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
     state: ServerState = request.app.state.server
     try:
         path = await asyncio.to_thread(state.calls.upscaler.store.find_file, image_uuid)
-        if path is not None and path.suffix == f".{extension}":
+        if path is not None:
+            if path.name != name.lower():  # another format, or an image whose address nobody was told
+                return PlainTextResponse("there is no such image\n", 404)
+            if headers["ETag"] in request.headers.get("if-none-match", ""):
+                return Response(status_code=304, headers=headers)
             return FileResponse(path, headers=headers, media_type=_MEDIA_TYPES[extension])
         data = await asyncio.to_thread(state.calls.upscaler.store.get, image_uuid)
     except SourceError:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import TilewrightError
 from tilewright.server.answers import failed_response, json_response, serialised
-from tilewright.server.body import body_of, parse_tasks
+from tilewright.server.body import MAX_UNKNOWN_BYTES, body_of, parse_tasks
 from tilewright.server.calls import in_thread_if_large
+from tilewright.server.origins import check_origin
 from tilewright.server.wire import AUTHENTICATION, invalid_key
 
 if TYPE_CHECKING:
@@ -21,10 +22,14 @@ async def serve_call(request: Request) -> Response:
     """Answers one call."""
     state: ServerState = request.app.state.server
     try:
+        check_origin(request.headers, state.options)
         header_key = _bearer_key(request)
         if header_key is not None and state.keys.client(header_key) is None:
             raise invalid_key()  # before the body is read
-        async with body_of(request, state) as body:
+        # Whoever has no key in the header is asked for it in the body, but not for long.
+        is_known = header_key is not None or not state.keys.are_needed
+        limit = state.options.max_body_bytes if is_known else MAX_UNKNOWN_BYTES
+        async with body_of(request, state, limit) as body:
             key, tasks = _without_authentication(await parse_tasks(body), header_key)
             client = state.keys.client(key)
             if client is None:

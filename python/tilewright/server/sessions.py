@@ -22,6 +22,9 @@ KEPT_SECONDS = 120.0
 # Frames of more than this in total are dropped, oldest first. Their results stay in the store.
 _MOST_KEPT_BYTES = 64 * 2**20
 
+# Seconds between two looks at what is left to deliver.
+_GLANCE = 0.05
+
 # Sessions that are kept.
 _MOST_SESSIONS = 10_000
 
@@ -42,12 +45,18 @@ class Session:
         self._bytes = 0
         self._has_frames = asyncio.Event()
         self._connections = 0
+        self._is_sending = False
         self._left = time.monotonic()
 
     @property
     def is_expired(self) -> bool:
         """Whether it has been without a connection for too long."""
         return not self._connections and time.monotonic() - self._left > KEPT_SECONDS
+
+    @property
+    def is_delivering(self) -> bool:
+        """Whether there are frames, and a connection that may take them."""
+        return bool(self._connections and (self._frames or self._is_sending))
 
     def deliver(self, frame: str) -> None:
         """Adds a frame. It is sent as soon as there is a connection that takes it."""
@@ -71,12 +80,15 @@ class Session:
                     await self._has_frames.wait()
                 frame = self._frames.popleft()
                 self._bytes -= len(frame)
+                self._is_sending = True
                 try:
                     await send(frame)
                 except BaseException:  # it may not have arrived; a client knows results by their taskUUID
                     self._frames.appendleft(frame)
                     self._bytes += len(frame)
                     raise
+                finally:
+                    self._is_sending = False
         finally:
             self._connections -= 1
             self._left = time.monotonic()
@@ -101,3 +113,8 @@ class Sessions:
         session = Session(client)
         self._sessions[session.uuid] = session
         return session
+
+    async def delivered(self) -> None:
+        """Returns when no session has frames for a connection."""
+        while any(session.is_delivering for session in self._sessions.values()):
+            await asyncio.sleep(_GLANCE)

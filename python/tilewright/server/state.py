@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from tilewright.server.keys import ApiKeys
 
 
+# Seconds for clients to take their results when the server stops.
+_DELIVERY_SECONDS = 10.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """Options of the server.
@@ -27,6 +32,8 @@ class ServerOptions:
         max_memory_bytes: Bodies of all calls that are being read or run, together.
         max_waiting_calls: Calls that may wait for their turn.
         max_connections: WebSocket connections at the same time.
+        allowed_hosts: Names by which clients may call the server; empty for any. Without keys, a page
+            whose name leads to this machine could call it otherwise.
         allowed_origins: Origins of pages on other servers that may call this one; ``"*"`` for all.
     """
 
@@ -35,6 +42,7 @@ class ServerOptions:
     max_memory_bytes: int = 2**30
     max_waiting_calls: int = 1000
     max_connections: int = 1000
+    allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 
 
@@ -67,9 +75,16 @@ class ServerState:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def drain(self) -> None:
-        """Finishes what was accepted, and accepts nothing more."""
+    async def finish(self) -> None:
+        """Accepts nothing more, finishes what was accepted, and delivers it as far as clients take it."""
         self.calls.stop_accepting()
+        await self.calls.finished()
         while self._running:
             await asyncio.wait(self._running)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.sessions.delivered(), _DELIVERY_SECONDS)
+
+    async def close(self) -> None:
+        """Finishes what was accepted, asynchronous tasks included, and closes the networks."""
+        await self.finish()
         await asyncio.to_thread(self.calls.upscaler.close)

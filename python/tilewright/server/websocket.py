@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocketDisconnect
 
 from tilewright.errors import TilewrightError
-from tilewright.server.answers import failure, serialised
-from tilewright.server.body import parse_tasks
+from tilewright.server.answers import failed_response, failure, serialised
+from tilewright.server.body import MAX_UNKNOWN_BYTES, parse_tasks
 from tilewright.server.calls import in_thread_if_large
 from tilewright.server.keys import ANONYMOUS
+from tilewright.server.origins import check_origin
 from tilewright.server.wire import AUTHENTICATION, PING, invalid_key
 from tilewright.service.responses import envelope, error_items
 
@@ -25,18 +25,22 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tilewright")
 
-# Close codes of RFC 6455 and of the registry of WebSocket close codes.
-_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
+# Close codes of RFC 6455, section 7.4.1.
+_UNSUPPORTED_DATA, _POLICY_VIOLATION, _TOO_BIG = 1003, 1008, 1009
+
+# Seconds for authentication, and for a frame to be taken.
+_PATIENCE = 60.0
 
 
 async def serve_socket(socket: WebSocket) -> None:
     """Serves one connection until it ends. Tasks that were accepted are finished in any case."""
     state: ServerState = socket.app.state.server
-    if not _is_allowed_origin(socket, state.options.allowed_origins):
-        await socket.close(_POLICY_VIOLATION)
-        return
-    if state.connections >= state.options.max_connections:
-        await socket.close(_TRY_AGAIN_LATER)
+    try:
+        check_origin(socket.headers, state.options)
+        if state.connections >= state.options.max_connections:
+            raise TilewrightError("too many connections are open; try again later", code="rateLimitExceeded")
+    except TilewrightError as error:
+        await socket.send_denial_response(failed_response(error))
         return
     await socket.accept()
     state.connections += 1
@@ -44,14 +48,6 @@ async def serve_socket(socket: WebSocket) -> None:
         await _Connection(socket, state).serve()
     finally:
         state.connections -= 1
-
-
-def _is_allowed_origin(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
-    """Whether a page may connect: one of this server, or of an allowed origin. Programs send no origin."""
-    origin = socket.headers.get("origin")
-    if origin is None or "*" in allowed or origin in allowed:
-        return True
-    return urlsplit(origin).netloc == socket.headers.get("host")
 
 
 class _Connection:
@@ -68,9 +64,21 @@ class _Connection:
             self._join(self._state.sessions.open(ANONYMOUS))
         try:
             while True:
-                await self._receive(await self._socket.receive_text())
-        except (WebSocketDisconnect, KeyError, RuntimeError):
-            # KeyError: a binary frame. RuntimeError: the connection was closed while a frame was sent.
+                async with asyncio.timeout(None if self._session is not None else _PATIENCE):
+                    message = await self._socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    break
+                frame = message.get("text")
+                if frame is None:
+                    await self._socket.close(_UNSUPPORTED_DATA)
+                    break
+                if self._session is None and len(frame) > MAX_UNKNOWN_BYTES:
+                    await self._socket.close(_TOO_BIG)
+                    break
+                await self._receive(frame)
+        except TimeoutError:
+            await self._socket.close(_POLICY_VIOLATION, "no authentication")
+        except (WebSocketDisconnect, RuntimeError):  # it was closed while a frame was sent
             pass
         finally:
             self._leave()
@@ -87,7 +95,8 @@ class _Connection:
             self._sender.cancel()
 
     async def _send(self, frame: str) -> None:
-        async with self._sending:
+        # A client that takes nothing for so long counts as gone.
+        async with asyncio.timeout(_PATIENCE), self._sending:
             await self._socket.send_text(frame)
 
     async def _receive(self, frame: str) -> None:
@@ -98,20 +107,16 @@ class _Connection:
             return
         if not tasks:
             await self._answer(envelope([]))
-        work = []
-        for task in tasks:
-            match task.get("taskType"):
-                case str(kind) if kind == AUTHENTICATION:
-                    await self._authenticate(task)
-                case str(kind) if kind == PING:
-                    await self._answer(envelope([{"taskType": PING, "pong": True}]))
-                case _:
-                    work.append(task)
+        kinds = [task.get("taskType") for task in tasks]
+        if AUTHENTICATION in kinds:
+            await self._authenticate(tasks[kinds.index(AUTHENTICATION)])
+        if PING in kinds:
+            await self._answer(envelope([{"taskType": PING, "pong": True}]))
+        work = [task for task, kind in zip(tasks, kinds, strict=True) if kind not in (AUTHENTICATION, PING)]
         if not work:
             return
-        if self._session is None:
-            for task in work:
-                await self._answer(envelope([], error_items(invalid_key(), task)))
+        if self._session is None:  # one answer: before the key is known, little work is done
+            await self._answer(envelope([], error_items(invalid_key(), work[0])))
             return
         self._state.spawn(_run(work, self._session, self._state))
 
@@ -131,15 +136,11 @@ class _Connection:
 
 async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState) -> None:
     """Runs tasks and delivers each result, to whichever connection the client has by then."""
-    unanswered = list(tasks)
     try:
         async for response in state.calls.stream(tasks, session.client):
-            # A list, as a taskUUID may be anything.
-            answered = [item.get("taskUUID") for item in (*response["data"], *response.get("errors", ()))]
-            unanswered = [task for task in unanswered if task.get("taskUUID") not in answered]
             session.deliver((await in_thread_if_large(serialised, response)).decode())
-    except Exception as error:  # nobody may be left without an answer
+    except Exception as error:  # the call was refused as a whole; nobody may be left without an answer
         if not isinstance(error, TilewrightError):
             _log.exception("a call failed")
-        for task in unanswered:
+        for task in tasks:
             session.deliver(serialised(envelope([], error_items(error, task))).decode())
