@@ -352,6 +352,30 @@ def test_a_client_that_sends_half_a_request_does_not_hold_up_the_stop(tmp_path):
             assert half.recv(1000) == b""
 
 
+def test_slow_headers_are_cut_off_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("tilewright.server.stopping._HEADER_SECONDS", 1.5)
+    with running_server(tmp_path) as server, contextlib.ExitStack() as stack:
+
+        def slow_client(start):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            client.settimeout(20)
+            client.sendall(start)
+            return client
+
+        whole = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        late = [slow_client(b""), slow_client(b"GET /healthz HTT"), slow_client(whole + b"GET /he")]
+        slow_body = slow_client(b"POST /v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n[")
+        with connect(server.ws) as ws:
+            for client in late:
+                with contextlib.suppress(ConnectionResetError):
+                    while client.recv(1000):
+                        pass
+            send(ws, {"taskType": "ping", "ping": True})
+            assert receive(ws)["data"][0]["pong"] is True
+        slow_body.sendall(b"]")
+        assert slow_body.recv(1000).startswith(b"HTTP/1.1 200")
+
+
 def test_pages_of_other_servers_cannot_send_tasks(server):
     headers = {"Origin": "https://evil.example.org", "Content-Type": "text/plain"}
     status, response = server.call([task()], headers=headers)

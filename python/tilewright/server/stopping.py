@@ -1,4 +1,4 @@
-"""An uvicorn server that finishes what was accepted before it closes connections."""
+"""An uvicorn server that does not wait for slow headers, and finishes what was accepted before it stops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from tilewright.server.header_time import HeaderTime
+
 if TYPE_CHECKING:
     import socket
 
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
 
 # Seconds for connections to close, once nothing that was accepted is left.
 _GRACE = 5.0
+
+# Seconds for the headers of a request.
+_HEADER_SECONDS = 30.0
+
+# Ticks of uvicorn's loop, of which there are ten a second, between two looks at connections.
+_TICKS = 10
 
 
 class PatientServer(uvicorn.Server):
@@ -27,6 +35,13 @@ class PatientServer(uvicorn.Server):
         """Takes the state of the application that the server runs."""
         super().__init__(config)
         self._state = state
+        self._header_time = HeaderTime(_HEADER_SECONDS)
+
+    async def on_tick(self, counter: int) -> bool:
+        """See `uvicorn.Server.on_tick`."""
+        if counter % _TICKS == 0:
+            self._header_time.check(self.server_state.connections)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server.shutdown`."""
