@@ -301,6 +301,15 @@ def test_little_is_read_before_the_key_is_known(locked):
         assert receive(ws) == {"data": [{"taskType": "ping", "pong": True}]}, "one answer for all of them"
 
 
+def test_json_of_many_small_values_is_not_parsed(locked):
+    """As objects it would take a hundred times its length."""
+    body = b"[" + b",".join([b"{}"] * 200_000) + b"]"
+    status, _, answer = locked.request("/v1", body, headers=BEARER)
+    error = json.loads(answer)["errors"][0]
+    assert (status, error["code"]) == (400, "invalidRequest")
+    assert "250,000 values" in error["message"]
+
+
 def test_an_image_has_one_address(server):
     _, response = server.call([task(outputFormat="PNG", outputType=["base64Data", "URL"])])
     path = response["data"][0]["imageURL"].removeprefix(server.http)

@@ -22,6 +22,10 @@ _PARSED_HERE = 2**17
 MAX_UNKNOWN_BYTES = 2**16
 """Most bytes that are read from a client before its key is known."""
 
+# Most values of a call's JSON. Ten thousand tasks with all fields have fewer. Each takes hundreds of
+# times its own length as a Python object, and the parser holds up all threads.
+_MOST_VALUES = 250_000
+
 # Seconds without any part of a body.
 _PATIENCE = 30.0
 
@@ -85,6 +89,9 @@ async def parse_tasks(data: bytes | str) -> list[dict[str, Any]]:
 
 
 def _parsed(data: bytes | str) -> Any:
+    separators = ("[", "{", ",") if isinstance(data, str) else (b"[", b"{", b",")
+    if sum(map(data.count, separators)) > _MOST_VALUES:  # type: ignore[arg-type]  # of the same type as the data
+        raise _invalid(f"the request has more than {_MOST_VALUES:,} values; send it in several calls")
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:  # ValueError: invalid JSON or encoding

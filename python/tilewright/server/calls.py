@@ -7,22 +7,27 @@ import contextlib
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tilewright.errors import TilewrightError
 from tilewright.server.metrics import Metrics
 from tilewright.server.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from tilewright.upscaler import Upscaler
 
 _log = logging.getLogger("tilewright.server")
 
+T = TypeVar("T")
+
 # Calls whose tasks run at the same time. An Upscaler holds three pictures at a time for all of them;
 # the others wait for fetches, for getResponse, or are decoded.
 _MOST_RUNNING = 8
+
+# Answers that take the event loop about a millisecond.
+_FEW_ANSWERS = 50
 
 # Seconds between two looks at what is left when the server stops.
 _GLANCE = 0.05
@@ -69,7 +74,8 @@ class Calls:
         began = time.monotonic()
         async with self._accepted(), self.turns.turn(client):
             response = dict(await self.upscaler.arun(cast("Any", tasks)))
-        self._record(response, client, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        await in_thread_if_large(lambda response: self._record(response, client, seconds), response)
         return response
 
     async def stream(self, tasks: Sequence[Mapping[str, Any]], client: str) -> AsyncIterator[dict[str, Any]]:
@@ -109,10 +115,13 @@ class Calls:
             raise TilewrightError("the server is stopping; send this again later", code="serverStopping")
 
 
-async def in_thread_if_large(function: Any, response: Mapping[str, Any]) -> bytes:
-    """Serialises an envelope, in a thread if it holds pictures."""
-    has_picture = any(key in item for item in response["data"] for key in ("imageBase64Data", "imageDataURI"))
-    return await asyncio.to_thread(function, response) if has_picture else function(response)
+async def in_thread_if_large(function: Callable[[Mapping[str, Any]], T], response: Mapping[str, Any]) -> T:
+    """Calls a function with an envelope, in a thread if it has many answers or holds pictures."""
+    answers = response["data"]
+    is_large = len(answers) + len(response.get("errors", ())) > _FEW_ANSWERS or any(
+        key in item for item in answers for key in ("imageBase64Data", "imageDataURI")
+    )
+    return await asyncio.to_thread(function, response) if is_large else function(response)
 
 
 def _log_tasks(response: Mapping[str, Any], client: str, seconds: float) -> None:

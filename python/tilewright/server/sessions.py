@@ -89,6 +89,7 @@ class Session:
                     raise
                 finally:
                     self._is_sending = False
+                await asyncio.sleep(0)  # sending waits for nothing while the system takes all
         finally:
             self._connections -= 1
             self._left = time.monotonic()
