@@ -221,3 +221,29 @@ def test_task_uuid_stays_reserved_until_a_cancelled_task_of_a_stream_has_stopped
         assert network_becomes_idle(upscaler)
     assert all_tasks_finish(upscaler)
     assert "errors" not in upscaler.run([task, other])
+
+
+def test_task_uuids_are_released_when_a_stream_is_left_while_its_tasks_are_validated(upscaler, monkeypatch):
+    validating, released = threading.Event(), threading.Event()
+    tasks = new_tasks(60)  # so many are validated in a thread
+    validated = upscaler._runner._validated
+
+    def validate_and_wait(*arguments, **options):
+        entry = validated(*arguments, **options)
+        validating.set()
+        assert released.wait(timeout=60)
+        return entry
+
+    async def leave():
+        work = asyncio.create_task(anext(upscaler.astream(tasks)))
+        await asyncio.to_thread(validating.wait, 20)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upscaler._runner, "_validated", validate_and_wait)
+        asyncio.run(leave())
+        released.set()
+        assert all_tasks_finish(upscaler)
+    assert "errors" not in upscaler.run(tasks[59])

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ from tilewright.forks import reset_in_children
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
+from tilewright.service.entries import Entry, Reply, joined
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
 from tilewright.service.places import MAX_FETCHES, MAX_PICTURES, Places
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
-from tilewright.service.responses import Upscaled, acknowledgement, envelope, error_items
+from tilewright.service.responses import Upscaled, acknowledgement, error_items
 from tilewright.store import is_uuid4
 
 if TYPE_CHECKING:
@@ -36,51 +37,11 @@ Tasks = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 # Calls from event loops that can be in progress at the same time. Most of them only wait.
 _MAX_ASYNCIO_CALLS = 32
 
+# Tasks that are validated on the event loop, which takes about 0.1 ms each. More are validated in a thread.
+_VALIDATED_HERE = 50
 
 # Faults of a call after which only the first one of each task is reported.
 _MAX_FAULTS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A task of a call, after validation.
-
-    Attributes:
-        task: The task as sent.
-        request: The valid request; None if the task is invalid.
-        fault: Why the task is invalid; None if it is valid.
-        reserved: The taskUUID, in lower case, that the task reserves until it is finished; None if
-            it reserves none.
-    """
-
-    task: Mapping[str, Any]
-    request: Request | None
-    fault: Exception | None
-    reserved: str | None
-
-    @property
-    def async_request(self) -> UpscaleRequest | None:
-        """The request if it is asynchronous, else None."""
-        return self.request if isinstance(self.request, UpscaleRequest) and self.request.is_async else None
-
-    @property
-    def needs_network(self) -> bool:
-        """Whether the reply needs the network to run first."""
-        return isinstance(self.request, UpscaleRequest) and not self.request.is_async
-
-    @property
-    def needs_fetch(self) -> bool:
-        """Whether the picture has to be fetched before the reply can be made."""
-        request = self.request
-        return isinstance(request, (UpscaleRequest, UploadRequest)) and request.needs_fetch and not self.async_request
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """What a finished task adds to the envelope."""
-
-    data: Sequence[dict[str, Any]] = ()
-    errors: Sequence[dict[str, Any]] = ()
 
 
 class Runner:
@@ -127,14 +88,14 @@ class Runner:
         stop = stop or threading.Event()
         try:
             if len(entries) == 1 or all(entry.fault for entry in entries):
-                return _joined([self._finish(entry, stop) for entry in entries])
+                return joined([self._finish(entry, stop) for entry in entries])
             # Tasks whose pictures are fetched start last, and have threads of their own.
             fetches = min(MAX_FETCHES, sum(entry.needs_fetch for entry in entries))
             with _new_pool(MAX_PICTURES + fetches) as pool:
                 try:
                     order = sorted(range(len(entries)), key=lambda index: entries[index].needs_fetch)
                     replies = {index: pool.submit(self._finish, entries[index], stop) for index in order}
-                    return _joined([replies[index].result() for index in range(len(entries))])
+                    return joined([replies[index].result() for index in range(len(entries))])
                 except BaseException:  # such as Ctrl-C: leaving the block waits for the threads
                     stop.set()
                     raise
@@ -160,14 +121,14 @@ class Runner:
         """
         import asyncio
 
-        entries = self._enter(tasks, upscales_only=False)
+        entries = await self._entered(tasks)
         stop = threading.Event()
         pool = _new_pool(2 * MAX_PICTURES)
         # Tasks whose pictures are fetched do not hold up the others.
         waiting = {fetch: deque(entry for entry in entries if entry.needs_fetch == fetch) for fetch in (False, True)}
         waiting[False] = deque(sorted(waiting[False], key=lambda entry: entry.needs_network))
-        running: dict[asyncio.Future[_Reply], tuple[_Entry, Future[_Reply]]] = {}
-        done: set[asyncio.Future[_Reply]] = set()
+        running: dict[asyncio.Future[Reply], tuple[Entry, Future[Reply]]] = {}
+        done: set[asyncio.Future[Reply]] = set()
         try:
             while any(waiting.values()) or running:
                 for fetch, queue in waiting.items():
@@ -179,7 +140,7 @@ class Runner:
                 for finished in done:
                     del running[finished]
                 while done:  # pop, so that no reference to a reply remains
-                    yield _joined([done.pop().result()])
+                    yield joined([done.pop().result()])
         finally:
             stop.set()
             # Running tasks release their taskUUIDs when they have stopped. Those of the other tasks
@@ -205,7 +166,24 @@ class Runner:
         self._lock = threading.Lock()
         self._places = Places(self._handler)
 
-    def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[_Entry]:
+    async def _entered(self, tasks: Tasks) -> list[Entry]:
+        """Runs `_enter` without blocking the event loop for long."""
+        import asyncio
+
+        if len(tasks) <= _VALIDATED_HERE or isinstance(tasks, Mapping):
+            return self._enter(tasks, upscales_only=False)
+        entering = self._asyncio_pool.get().submit(self._enter, tasks, upscales_only=False)
+        try:
+            return await asyncio.wrap_future(entering)
+        except asyncio.CancelledError:  # the thread may go on, and reserves taskUUIDs for nobody
+            entering.add_done_callback(self._leave_entered)
+            raise
+
+    def _leave_entered(self, entering: Future[list[Entry]]) -> None:
+        if not entering.cancelled() and entering.exception() is None:
+            self._leave(entering.result())
+
+    def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[Entry]:
         """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones.
 
         Too many tasks are refused together, by one entry that stands for all of them: an answer to
@@ -218,10 +196,10 @@ class Runner:
                 "send them in several calls, or raise TILEWRIGHT_MAX_TASKS",
                 code="tooManyTasks",
             )
-            return [_Entry({}, None, fault, None)]
+            return [Entry({}, None, fault, None)]
         for task in sent:
             require_mapping(task)
-        entries: list[_Entry] = []
+        entries: list[Entry] = []
         faults_left = _MAX_FAULTS
         try:
             for task in sent:
@@ -235,7 +213,7 @@ class Runner:
         # Before any task runs, because one may ask about another.
         return [entry if entry.async_request is None else self._accepted(entry) for entry in entries]
 
-    def _validated(self, task: Mapping[str, Any], *, upscales_only: bool, max_faults: int) -> _Entry:
+    def _validated(self, task: Mapping[str, Any], *, upscales_only: bool, max_faults: int) -> Entry:
         """Reserves a task's taskUUID and parses the task, without the lock: it may be long."""
         task_uuid = _reservable_uuid(task)
         reserved = task_uuid is not None and self._reserve(task_uuid)
@@ -246,7 +224,7 @@ class Runner:
             request = self._parsed(task, taken, upscales_only=upscales_only, max_faults=max_faults)
         except Exception as error:  # no fault of one task may stop the others
             fault = error
-        return _Entry(task, request, fault, task_uuid if reserved else None)
+        return Entry(task, request, fault, task_uuid if reserved else None)
 
     def _parsed(
         self, task: Mapping[str, Any], taken: Sequence[str], *, upscales_only: bool, max_faults: int
@@ -272,7 +250,7 @@ class Runner:
             self._reserved.add(task_uuid)
             return True
 
-    def _leave(self, entries: Iterable[_Entry]) -> None:
+    def _leave(self, entries: Iterable[Entry]) -> None:
         """Releases the taskUUIDs of finished tasks. Asynchronous ones release theirs later."""
         self._release({each.reserved for each in entries if each.reserved is not None and each.async_request is None})
 
@@ -280,7 +258,7 @@ class Runner:
         with self._lock:
             self._reserved -= reserved
 
-    def _accepted(self, entry: _Entry) -> _Entry:
+    def _accepted(self, entry: Entry) -> Entry:
         """Queues an asynchronous request. Returns the entry, with a fault if that failed."""
         request, reserved = entry.async_request, entry.reserved
         assert request is not None
@@ -303,13 +281,13 @@ class Runner:
             return replace(entry, request=None, fault=error)
         return entry
 
-    def _finish_and_leave(self, entry: _Entry, stop: threading.Event) -> _Reply:
+    def _finish_and_leave(self, entry: Entry, stop: threading.Event) -> Reply:
         try:
             return self._finish(entry, stop)
         finally:
             self._leave([entry])
 
-    def _finish(self, entry: _Entry, stop: threading.Event) -> _Reply:
+    def _finish(self, entry: Entry, stop: threading.Event) -> Reply:
         try:
             if entry.fault is not None:
                 raise entry.fault
@@ -318,20 +296,20 @@ class Runner:
                 case PollRequest():
                     return self._poll(entry.request)
                 case UpscaleRequest(is_async=True):
-                    return _Reply([acknowledgement(entry.request)])
+                    return Reply([acknowledgement(entry.request)])
                 case UploadRequest():
                     with self._places.take(entry.request, stop) as upload:
-                        return _Reply([self._handler.upload(upload)])
+                        return Reply([self._handler.upload(upload)])
                 case UpscaleRequest():
                     with self._places.take(entry.request, stop) as upscale:
-                        return _Reply([self._handler.upscale_and_answer(upscale, stop)])
+                        return Reply([self._handler.upscale_and_answer(upscale, stop)])
             raise AssertionError("an entry has a fault or a request")
         except CancelledError:
             raise
         except Exception as error:  # no fault of one task may stop the others
-            return _Reply(errors=_error_items(error, entry.task))
+            return Reply(errors=_error_items(error, entry.task))
 
-    def _poll(self, request: PollRequest) -> _Reply:
+    def _poll(self, request: PollRequest) -> Reply:
         found = self._background.find(request.task_uuid)
         if found is None:
             raise _not_found(
@@ -341,14 +319,14 @@ class Runner:
         # matches it.
         asked, outcome = replace(found.request, task_uuid=request.task_uuid), found.outcome()
         if outcome is None:
-            return _Reply([acknowledgement(asked, status="processing")])
+            return Reply([acknowledgement(asked, status="processing")])
         if isinstance(outcome, Upscaled):
             try:
-                return _Reply([self._handler.answer(replace(outcome, request=asked), status="success")])
+                return Reply([self._handler.answer(replace(outcome, request=asked), status="success")])
             except SourceError:
                 gone = _not_found(f"the result of task {request.task_uuid} is no longer in the store")
                 outcome = error_items(gone, {"taskType": asked.task_type})
-        return _Reply(errors=[{**item, "taskUUID": request.task_uuid, "status": "error"} for item in outcome])
+        return Reply(errors=[{**item, "taskUUID": request.task_uuid, "status": "error"} for item in outcome])
 
 
 def _reservable_uuid(task: Mapping[str, Any]) -> str | None:
@@ -360,7 +338,7 @@ def _reservable_uuid(task: Mapping[str, Any]) -> str | None:
     return task_uuid.lower() if isinstance(task_uuid, str) and is_uuid4(task_uuid) else None
 
 
-def _ignore_outcome(future: asyncio.Future[_Reply]) -> None:
+def _ignore_outcome(future: asyncio.Future[Reply]) -> None:
     """Cancels a future, and keeps asyncio from reporting that nobody has asked for its exception."""
     if not future.cancel() and not future.cancelled():
         future.exception()
@@ -382,9 +360,3 @@ def _new_pool(threads: int = MAX_PICTURES, *, name: str = "tilewright") -> Threa
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(threads, thread_name_prefix=name)
-
-
-def _joined(replies: Sequence[_Reply]) -> dict[str, Any]:
-    data = [item for reply in replies for item in reply.data]
-    errors = [item for reply in replies for item in reply.errors]
-    return envelope(data, errors)
