@@ -140,7 +140,7 @@ def _traced(descriptor: spandrel.ImageModelDescriptor[Any], size: tuple[int, int
                 torch.onnx.export(
                     _Network(descriptor).eval(),
                     (_picture(descriptor, size),),
-                    content,
+                    content,  # type: ignore[arg-type]  # the exporter without dynamo takes files too
                     dynamo=False,
                     input_names=["input"],
                     output_names=["output"],
