@@ -45,6 +45,11 @@ def short_repr(value: object) -> str:
     return text if len(text) <= _MAX_REPR_LENGTH else f"{text[: _MAX_REPR_LENGTH - 3]}..."
 
 
+def first_line(error: Exception, length: int = 200) -> str:
+    """Returns the first line of an exception's message, cut to a length; its type if it has no message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:length]
+
+
 class TilewrightError(Exception):
     """Base class of all errors raised on purpose.
 

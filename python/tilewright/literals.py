@@ -24,7 +24,10 @@ OutputType = Literal["URL", "base64Data", "dataURI"]
 ImageParameter = Literal["inputImage", "inputs.image", "image"]
 
 FACTORS = (1, 2, 3, 4, 8, 16)
-"""Factors that networks may have. Tasks can ask for 2, 3 and 4 only."""
+"""Factors that networks may have."""
+
+TASK_FACTORS = (2, 3, 4)
+"""Factors that tasks can ask for."""
 
 INPUT_FORMATS = "PNG, JPG, WEBP, GIF, TIFF, AVIF or BMP"
 """Formats that are read, for messages. HEIC is read too, but only with some builds of libvips."""

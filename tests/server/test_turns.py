@@ -19,16 +19,22 @@ async def take(turns, client, order, *, hold=None):
             await asyncio.sleep(0)
 
 
+async def hold_and_wait(turns, order, hold, clients):
+    """Lets a client hold the only turn, and others wait; returns the tasks of all of them."""
+    first = asyncio.create_task(take(turns, "a", order, hold=hold))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(take(turns, client, order)) for client in clients]
+    await asyncio.sleep(0)
+    return first, *waiting
+
+
 def test_clients_take_turns():
     async def scenario():
         turns, order, hold = Turns(1, most_waiting=100), [], asyncio.Event()
-        first = asyncio.create_task(take(turns, "a", order, hold=hold))
-        await asyncio.sleep(0)
-        others = [asyncio.create_task(take(turns, client, order)) for client in "aaaabbc"]
-        await asyncio.sleep(0)
+        tasks = await hold_and_wait(turns, order, hold, "aaaabbc")
         assert (turns.running, turns.waiting) == (1, 7)
         hold.set()
-        await asyncio.gather(first, *others)
+        await asyncio.gather(*tasks)
         assert (turns.running, turns.waiting) == (0, 0)
         return "".join(order)
 
@@ -70,10 +76,7 @@ def test_too_many_waiting_calls_are_refused():
 def test_cancelled_calls_give_their_turn_away():
     async def scenario():
         turns, order, hold = Turns(1, most_waiting=100), [], asyncio.Event()
-        first = asyncio.create_task(take(turns, "a", order, hold=hold))
-        await asyncio.sleep(0)
-        waiting = [asyncio.create_task(take(turns, client, order)) for client in "bcd"]
-        await asyncio.sleep(0)
+        first, *waiting = await hold_and_wait(turns, order, hold, "bcd")
         waiting[0].cancel()  # while it waits
         hold.set()
         await asyncio.sleep(0)

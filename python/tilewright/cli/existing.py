@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tilewright.cli.sizes import expected_sizes
 from tilewright.codecs.header import is_cut_short, stored_size
 from tilewright.errors import TilewrightError
-from tilewright.models.catalog import ALIASES, CATALOG, DEFAULT
+from tilewright.models.catalog import CATALOG, resolve_name
 
 if TYPE_CHECKING:
     import argparse
@@ -30,8 +30,7 @@ _NAMED = 3
 
 def network_description(arguments: argparse.Namespace, settings: Settings) -> str:
     """Returns the network and the options that change its results, such as ``"realcugan-pro, denoise 3"``."""
-    name = str(arguments.model or settings.model)
-    name = DEFAULT if name == "auto" else ALIASES.get(name, name)
+    name = resolve_name(str(arguments.model or settings.model))
     entry = CATALOG.get(name)
     denoise = arguments.denoise
     if entry is not None and entry.denoise and denoise is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.cli.durations import roughly
 from tilewright.cli.network_options import spec_options
-from tilewright.models.catalog import ALIASES, DEFAULT
+from tilewright.models.catalog import resolve_name
 from tilewright.models.loader import find_file
 from tilewright.settings import Settings
 from tilewright.upscaler import Upscaler
@@ -52,8 +52,7 @@ def network_facts(name: str, overrides: Mapping[str, object] | None, settings: S
     """
     with Upscaler(model=name, spec=overrides, settings=settings) as upscaler:
         factors = upscaler.factors()
-        resolved = DEFAULT if name == "auto" else ALIASES.get(name, name)
-        found = find_file(resolved, settings.cache_dir, settings.models_dir, overrides)
+        found = find_file(resolve_name(name), settings.cache_dir, settings.models_dir, overrides)
         factor = max(factors) if found is None else found.spec.scale
         session = upscaler.session(factor=factor)
         estimate = upscaler.estimate(_SIDE, _SIDE, factor)

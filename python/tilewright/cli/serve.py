@@ -40,11 +40,7 @@ def run(arguments: argparse.Namespace, console: Console, _signals: Any) -> int:
     Raises:
         TilewrightError: The server cannot be started.
     """
-    missing = [
-        name
-        for name in ("starlette", "uvicorn", "websockets", "prometheus_client")
-        if importlib.util.find_spec(name) is None
-    ]
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise TilewrightError(
             f"the server needs {' and '.join(missing)}; run: pip install {' '.join(_PACKAGES).replace('_', '-')}"

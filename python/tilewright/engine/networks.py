@@ -15,7 +15,7 @@ from tilewright.engine.sessions.true_colour import TrueColourSession
 from tilewright.engine.sessions.tta import SelfEnsembleSession
 from tilewright.errors import DeviceError, ModelError
 from tilewright.forks import reset_in_children
-from tilewright.models.catalog import ALIASES, CATALOG, DEFAULT
+from tilewright.models.catalog import CATALOG, resolve_name
 from tilewright.models.loader import check_denoise, check_exists, load_model, offered_factors
 from tilewright.runtimes import check_process
 
@@ -234,9 +234,7 @@ class Networks:
         self._finding = threading.Lock()
 
     def _resolve(self, name: str | Path) -> str | Path:
-        if name == "auto":
-            return DEFAULT
-        return ALIASES.get(name, name) if isinstance(name, str) else name
+        return resolve_name(name) if isinstance(name, str) else name
 
     def _opened(self, name: str | Path, factor: int, precision: str, runtime: Runtime) -> Session:
         """Opens a network, after the one that runs before it."""

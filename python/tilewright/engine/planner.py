@@ -11,6 +11,7 @@ from tilewright._core import TilePlan
 from tilewright.engine.memory import default_memory_budget, extended_memory_budget
 from tilewright.errors import ModelError, TilewrightError
 from tilewright.limits import NARROWEST
+from tilewright.models.spec import round_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ def plan_tiles(
     if spec.fixed_size is not None:
         return _fixed_plan(width, height, spec, spec.fixed_size)
     if tile is not None:
-        wanted = _round_up(max(tile, _smallest_tile(spec)), spec.multiple_of)
+        wanted = round_up(max(tile, _smallest_tile(spec)), spec.multiple_of)
         return _plan(width, height, spec, _on_grid(wanted, width, spec), _on_grid(wanted, height, spec))
     demand = demand or Demand(max(spec.bytes_per_pixel, 1.0))
     candidates = _candidates(width, height, spec, demand)
@@ -144,7 +145,7 @@ def tile_warning(plan: TilePlan, spec: ModelSpec, tile: int | None, memory_budge
         raised = f" ({tile} is less than the network takes)" if tile < min(plan.tile_width, plan.tile_height) else ""
         # A tile of this side computes `_WASTEFUL_REDUNDANCY` times the pixels that it owns.
         overlap = 2 * spec.halo + spec.feather
-        better = _round_up(math.ceil(overlap / (1 - _WASTEFUL_REDUNDANCY**-0.5)), 16)
+        better = round_up(math.ceil(overlap / (1 - _WASTEFUL_REDUNDANCY**-0.5)), 16)
         return (
             f"tiles of {size}{raised} compute {redundancy} needed, and take as many times as long; "
             f"choose {better} or more, or none"
@@ -221,7 +222,7 @@ def _tile_for(size: int, spec: ModelSpec) -> int:
     close on all sides they invent colours: a single grey pixel came out up to 155 of 255 levels off,
     with mirroring at most 4.
     """
-    return _round_up(max(size, spec.minimum, NARROWEST), spec.multiple_of)
+    return round_up(max(size, spec.minimum, NARROWEST), spec.multiple_of)
 
 
 def _on_grid(length: int, size: int, spec: ModelSpec) -> int:
@@ -240,10 +241,6 @@ def _smallest_tile(spec: ModelSpec) -> int:
     """Returns the shortest tile for pictures that do not fit into one tile."""
     least = TilePlan.smallest_tile(halo=spec.halo, feather=spec.feather, multiple=spec.multiple_of, grid=spec.grid)
     return _tile_for(least, spec)
-
-
-def _round_up(value: int, multiple: int) -> int:
-    return -(-value // multiple) * multiple
 
 
 def _candidates(width: int, height: int, spec: ModelSpec, demand: Demand) -> list[_Candidate]:
@@ -272,7 +269,7 @@ def _axis_cuts(size: int, spec: ModelSpec) -> list[tuple[int, int]]:
     cuts = [(1, whole)]
     count = 2
     while cuts[-1][1] > smallest and size > overlap:
-        length = max(smallest, _round_up(math.ceil((size + (count - 1) * overlap) / count), spec.multiple_of))
+        length = max(smallest, round_up(math.ceil((size + (count - 1) * overlap) / count), spec.multiple_of))
         length = _on_grid(length, size, spec)
         if length < cuts[-1][1]:
             cuts.append((max(2, math.ceil((size - overlap) / (length - overlap))), length))

@@ -376,3 +376,8 @@ DEFAULT = "tilewright-photo"
 
 # Runware's identifiers of networks that the catalog contains.
 ALIASES = {"runware:504@1": "realesrgan-x4plus"}
+
+
+def resolve_name(name: str) -> str:
+    """Returns the network that a name stands for: the default for ``"auto"``, or that of an alias."""
+    return DEFAULT if name == "auto" else ALIASES.get(name, name)

@@ -81,9 +81,7 @@ def import_network(
             `open_user_file`.
         StoreError: A folder cannot be written.
     """
-    name = (
-        re.sub(r"[^A-Za-z0-9._+-]+", "-", path.stem).strip("-.")[:_LONGEST_NAME].rstrip("-.") if name is None else name
-    )
+    name = _name_of(path) if name is None else name
     files_of(path)  # what is wrong with the file comes before what is wrong with its name
     check_new_name(name, folder)
     _make_folder(folder)

@@ -36,14 +36,24 @@ def inspect_file(path: Path, overrides: Mapping[str, object]) -> ModelSpec:
             died.
     """
     try:
-        found = path.stat()
+        version = file_version(path)
     except OSError as error:
         raise ModelError(f"there is no network file at {path}", parameter="model") from error
     try:
         given = json.dumps(dict(overrides), sort_keys=True, default=_plain)
     except (TypeError, ValueError) as error:
         raise ModelError(f"a given field of ModelSpec is not a plain value: {error}", parameter="model") from error
-    return _inspected(str(path), (found.st_mtime_ns, found.st_size), given)
+    return _inspected(str(path), version, given)
+
+
+def file_version(path: Path) -> tuple[int, int]:
+    """Returns numbers that change with a file: the time of its last change in nanoseconds, and its bytes.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 @functools.lru_cache(maxsize=64)

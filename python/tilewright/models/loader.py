@@ -9,7 +9,6 @@ import difflib
 import hashlib
 import logging
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -314,33 +313,22 @@ def _own_model(path: Path, native: ModelSpec, factor: int, cache_dir: Path) -> M
     from tilewright.models.inspect import load_onnx
 
     _check_factor(native.name, factor, own_factors(native))
-    changes: list[tuple[str, Callable[[onnx.ModelProto], onnx.ModelProto]]] = []
-    if native.channel_order == "RGBA":
-        changes.append(("rgb", partial(_without_alpha, white=native.value_range[1])))
-        native = replace(native, channel_order="RGB")
-    if factor != native.scale:
-        changes.append((f"x{factor}", partial(_rescaled, native=native, factor=factor)))
-    if not changes:
+    if factor == native.scale and native.channel_order != "RGBA":
         return Model(path, native)
-    model = load_onnx(path)
-    content = hashlib.sha256(_serialised(model)).hexdigest()[:16]
-    for _, change in changes:
-        model = change(model)
-    key = "-".join(["own", *(name for name, _ in changes), content])
-    cached, model = _cached(cache_dir, key, lambda: model)
-    return Model(cached, _spec_for_factor(native, model, factor, exact=native.halo == native.receptive_radius))
-
-
-def _without_alpha(model: onnx.ModelProto, white: float) -> onnx.ModelProto:
     from tilewright.models.graph.alpha_plane import without_alpha
-
-    return without_alpha(model, white=white)
-
-
-def _rescaled(model: onnx.ModelProto, native: ModelSpec, factor: int) -> onnx.ModelProto:
     from tilewright.models.graph.rescale import append_rescale
 
-    return append_rescale(model, native.scale, factor, channels=native.planes)
+    model = load_onnx(path)
+    content = hashlib.sha256(_serialised(model)).hexdigest()[:16]
+    key = "own"
+    if native.channel_order == "RGBA":
+        model, key = without_alpha(model, white=native.value_range[1]), f"{key}-rgb"
+        native = replace(native, channel_order="RGB")
+    if factor != native.scale:
+        model, key = append_rescale(model, native.scale, factor, channels=native.planes), f"{key}-x{factor}"
+    key = f"{key}-{content}"
+    cached, model = _cached(cache_dir, key, lambda: model)
+    return Model(cached, _spec_for_factor(native, model, factor, exact=native.halo == native.receptive_radius))
 
 
 def own_factors(native: ModelSpec) -> tuple[int, ...]:

@@ -89,6 +89,11 @@ class ModelSpec:
         return {"Y": 1, "RGBA": 4}.get(self.channel_order, 3)
 
 
+def round_up(length: int, multiple: int) -> int:
+    """Returns the least multiple that is at least a length, such as of `ModelSpec.multiple_of`."""
+    return -(-length // multiple) * multiple
+
+
 def checked_fields(given: Mapping[str, object]) -> dict[str, Any]:
     """Checks the names of fields of `ModelSpec`; converts lists to tuples, as JSON has no tuples.
 

@@ -18,7 +18,7 @@ from tilewright.errors import ModelError, StoreError
 from tilewright.folders import fallback_folder, make_fallback
 from tilewright.models import stored
 from tilewright.models.file_kinds import files_of, kind_of
-from tilewright.models.inspection import inspect_file
+from tilewright.models.inspection import file_version, inspect_file
 from tilewright.models.isolated import Work, run
 from tilewright.models.spec import ModelSpec, overridden
 
@@ -70,17 +70,12 @@ def open_user_file(path: Path, cache_dir: Path, overrides: Mapping[str, object])
     files = files_of(path)
     if kind_of(path) == "onnx":
         return UserFile(path, inspect_file(path, overrides), {})
-    found = _converted(files, tuple(_version(file) for file in files), cache_dir)
+    found = _converted(files, tuple(file_version(file) for file in files), cache_dir)
     if not found.path.is_file():  # the cache was emptied while this process runs
         _converted.cache_clear()
-        found = _converted(files, tuple(_version(file) for file in files), cache_dir)
+        found = _converted(files, tuple(file_version(file) for file in files), cache_dir)
     spec = replace(found.spec, name=path.stem, source=str(path))
     return UserFile(found.path, overridden(spec, overrides), found.details)
-
-
-def _version(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
 
 
 @functools.lru_cache(maxsize=64)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 ANONYMOUS = "anonymous"
 """Client of a server that needs no key."""
@@ -22,11 +19,6 @@ def hash_of(key: str) -> str:
     Keys are random and long, so a hash without salt and repetition cannot be reversed.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def is_hash(text: str) -> bool:
-    """Returns whether a text has the form of `hash_of`."""
-    return _HASH.fullmatch(text) is not None
 
 
 class ApiKeys:

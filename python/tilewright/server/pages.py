@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import FileResponse, JSONResponse
 
+from tilewright.literals import TASK_FACTORS
 from tilewright.models.listing import list_models
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from tilewright.server.state import ServerState
-
-# Factors that tasks can ask for.
-_TASK_FACTORS = (2, 3, 4)
 
 _FOLDER = Path(__file__).parent / "page"
 
@@ -43,7 +41,7 @@ async def serve_networks(request: Request) -> Response:
     models = await asyncio.to_thread(list_models, state.calls.upscaler.settings.models_dir)
     usable = []
     for model in models:
-        scales = [scale for scale in model["scales"] if scale in _TASK_FACTORS]
+        scales = [scale for scale in model["scales"] if scale in TASK_FACTORS]
         if model["installed"] and scales:
             usable.append({"scales": scales, **{key: model[key] for key in ("name", "summary", "licence")}})
     return JSONResponse(usable)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from tilewright.errors import InvalidTaskError, ModelError, ParameterError, short_repr
 from tilewright.inputs.forms import form_problem
 from tilewright.inputs.url import is_remote_url
-from tilewright.literals import FORMATS, Format, ImageParameter, OutputType
+from tilewright.literals import FORMATS, TASK_FACTORS, Format, ImageParameter, OutputType
 from tilewright.models.loader import check_name
 from tilewright.service.advice import TASK_ADVICE
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
@@ -33,7 +33,6 @@ _UPLOAD_TYPE = "imageUpload"
 _POLL_TYPE = "getResponse"
 _TYPES = (*_UPSCALE_TYPES, _UPLOAD_TYPE, _POLL_TYPE)
 _DELIVERIES = ("sync", "async")
-_FACTORS = (2, 3, 4)
 _QUALITIES = range(20, 100)
 # Names of fields are cut to this length. No real field has a longer name.
 _MAX_NAME_LENGTH = 100
@@ -231,7 +230,7 @@ class _TaskReader:
     def _upscale_factor(self) -> int:
         if "upscaleFactor" not in self.fields:
             self._missing("upscaleFactor")
-        return self._integer("upscaleFactor", _FACTORS, 2)
+        return self._integer("upscaleFactor", TASK_FACTORS, 2)
 
     def _model(self, factor: int | None) -> str | None:
         name = self._text("model")

@@ -10,6 +10,7 @@ import numpy as np
 
 from tilewright.engine.sessions.base import finished_result, new_result
 from tilewright.errors import ModelError
+from tilewright.models.spec import round_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def _joined(first: ModelSpec, second: ModelSpec) -> ModelSpec:
         channel_order=second.channel_order if first.planes == 1 else first.channel_order,
         multiple_of=multiple,
         grid=math.lcm(first.grid, second.grid),
-        minimum=-(-max(first.minimum, second.minimum) // multiple) * multiple,
+        minimum=round_up(max(first.minimum, second.minimum), multiple),
         fixed_size=size,
         receptive_radius=None if None in radii else sum(radius or 0 for radius in radii),
         halo=first.halo + second.halo,

@@ -7,6 +7,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tilewright.errors import ModelError
+from tilewright.models.graph.ends import with_ends
 from tilewright.models.graph.inputs import image_inputs
 
 _PREFIX = "alpha_plane"
@@ -37,15 +38,8 @@ def without_alpha(model: onnx.ModelProto, *, white: float) -> onnx.ModelProto:
             f"the network's opset is {opset}, but a network for RGBA needs {_OLDEST_OPSET} or later; export it again",
             parameter="model",
         )
-    changed = onnx.ModelProto()
-    changed.CopyFrom(model)
-    graph = changed.graph
-    image, result = image_inputs(changed)[0], graph.output[0]
+    image, result = image_inputs(model)[0], model.graph.output[0]
     inner_image, inner_result = f"{_PREFIX}/image", f"{_PREFIX}/result"
-    renamed = {image.name: inner_image, result.name: inner_result}
-    for node in graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
     dtype = helper.tensor_dtype_to_np_dtype(image.type.tensor_type.elem_type)
     # A convolution that reads nothing of the picture gives a plane of its size.
     constants = {
@@ -56,17 +50,14 @@ def without_alpha(model: onnx.ModelProto, *, white: float) -> onnx.ModelProto:
         "axis": np.array([1], np.int64),
     }
     names = {name: f"{_PREFIX}/{name}" for name in constants}
-    for name, value in constants.items():
-        graph.initializer.append(numpy_helper.from_array(value, names[name]))
-    nodes = [
+    before = [
         helper.make_node("Conv", [image.name, names["zeros"], names["white"]], [f"{_PREFIX}/alpha"]),
         helper.make_node("Concat", [image.name, f"{_PREFIX}/alpha"], [inner_image], axis=1),
-        *graph.node,
-        helper.make_node("Slice", [inner_result, names["begin"], names["end"], names["axis"]], [result.name]),
     ]
-    del graph.node[:], graph.value_info[:]
-    graph.node.extend(nodes)
-    for value in (image, result):
+    after = [helper.make_node("Slice", [inner_result, names["begin"], names["end"], names["axis"]], [result.name])]
+    changed = with_ends(model, (inner_image, inner_result), before, after)
+    changed.graph.initializer.extend(numpy_helper.from_array(value, names[name]) for name, value in constants.items())
+    for value in (image_inputs(changed)[0], changed.graph.output[0]):
         dims = value.type.tensor_type.shape.dim
         if len(dims) == 4:
             dims[1].dim_value = 3

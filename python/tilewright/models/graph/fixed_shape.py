@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import helper
 
+from tilewright.models.graph.ends import with_ends
 from tilewright.models.graph.inputs import image_inputs
 
 
@@ -22,7 +23,8 @@ def with_fixed_shape(model: onnx.ModelProto, count: int, height: int, width: int
     """
     # onnxruntime's make_input_shape_fixed refuses to replace a fixed batch size, which many
     # exporters write as 1, and keeps value_info of other sizes.
-    fixed = _copy(model)
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
     dims = image_inputs(fixed)[0].type.tensor_type.shape.dim
     for dim, value in zip((dims[0], *dims[2:]), (count, height, width), strict=True):
         dim.dim_value = value
@@ -46,30 +48,17 @@ def with_nhwc_io(model: onnx.ModelProto) -> onnx.ModelProto:
     Returns:
         The network for batches ``[n, height, width, channels]``.
     """
-    changed = _copy(model)
-    graph = changed.graph
-    image, result = image_inputs(changed)[0], graph.output[0]
-    inner_image, inner_result = f"{image.name}_nchw", f"{result.name}_nchw"
-    inner = {image.name: inner_image, result.name: inner_result}
-    for node in graph.node:
-        node.input[:] = [inner.get(name, name) for name in node.input]
-        node.output[:] = [inner.get(name, name) for name in node.output]
-    nodes = [
-        helper.make_node("Transpose", [image.name], [inner_image], perm=[0, 3, 1, 2]),
-        *graph.node,
-        helper.make_node("Transpose", [inner_result], [result.name], perm=[0, 2, 3, 1]),
-    ]
-    del graph.node[:], graph.value_info[:]
-    graph.node.extend(nodes)
-    for value in (image, result):
+    image, result = image_inputs(model)[0].name, model.graph.output[0].name
+    inner_image, inner_result = f"{image}_nchw", f"{result}_nchw"
+    changed = with_ends(
+        model,
+        (inner_image, inner_result),
+        [helper.make_node("Transpose", [image], [inner_image], perm=[0, 3, 1, 2])],
+        [helper.make_node("Transpose", [inner_result], [result], perm=[0, 2, 3, 1])],
+    )
+    for value in (image_inputs(changed)[0], changed.graph.output[0]):
         _move_channels_last(value)
     return changed
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def _move_channels_last(value: onnx.ValueInfoProto) -> None:

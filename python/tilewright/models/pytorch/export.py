@@ -12,8 +12,9 @@ import numpy as np
 import onnx
 import torch
 
-from tilewright.errors import ModelError
+from tilewright.errors import ModelError, first_line
 from tilewright.models.probe import natural_picture
+from tilewright.models.spec import round_up
 from tilewright.runtimes import onnxruntime_options, open_onnx
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def export(descriptor: spandrel.ImageModelDescriptor[Any]) -> Exported:
     needs = descriptor.size_requirements
     if not needs.square and (exported := _export_open(descriptor)) is not None:
         return exported
-    side = _round_up(max(_FIXED, needs.minimum), math.lcm(needs.multiple_of, 8))
+    side = round_up(max(_FIXED, needs.minimum), math.lcm(needs.multiple_of, 8))
     model = _traced(descriptor, (side, side), is_open=False)
     difference = _difference(descriptor, model, [(side, side)])
     if not difference <= _TOLERANCE:
@@ -100,7 +101,7 @@ def _export_open(descriptor: spandrel.ImageModelDescriptor[Any]) -> Exported | N
 def _export_from(descriptor: spandrel.ImageModelDescriptor[Any], size: tuple[int, int]) -> Exported | None:
     """Traces one size, and finds the smallest multiple at which the network is right at other sizes."""
     needs = descriptor.size_requirements
-    height, width = (_round_up(max(side, needs.minimum), needs.multiple_of) for side in size)
+    height, width = (round_up(max(side, needs.minimum), needs.multiple_of) for side in size)
     try:
         model = _traced(descriptor, (height, width), is_open=True)
     except ModelError:
@@ -108,11 +109,11 @@ def _export_from(descriptor: spandrel.ImageModelDescriptor[Any], size: tuple[int
     for multiple in dict.fromkeys(math.lcm(needs.multiple_of, each) for each in _MULTIPLES):
         # One step beyond a multiple of the next larger step, so that no larger step would do as well.
         sizes = [
-            tuple(_round_up(max(length, needs.minimum), 2 * multiple) + multiple for length in compared)
+            tuple(round_up(max(length, needs.minimum), 2 * multiple) + multiple for length in compared)
             for compared in _COMPARED
         ]
         if _difference(descriptor, model, sizes) <= _TOLERANCE:
-            return Exported(model, None, multiple, _round_up(max(needs.minimum, multiple), multiple))
+            return Exported(model, None, multiple, round_up(max(needs.minimum, multiple), multiple))
         if multiple >= _MULTIPLES[-1]:
             break
     return None
@@ -148,9 +149,8 @@ def _traced(descriptor: spandrel.ImageModelDescriptor[Any], size: tuple[int, int
                     dynamic_axes=names if is_open else None,
                 )
         except Exception as error:  # the exporter and the networks raise all kinds of exceptions
-            lines = (str(error).strip() or type(error).__name__).splitlines()
             raise ModelError(
-                f"torch cannot export this {descriptor.architecture.id} network to ONNX: {lines[0][:200]}",
+                f"torch cannot export this {descriptor.architecture.id} network to ONNX: {first_line(error)}",
                 parameter="model",
             ) from error
     model = onnx.load_model_from_string(content.getvalue())
@@ -189,7 +189,3 @@ def _picture(descriptor: spandrel.ImageModelDescriptor[Any], size: tuple[int, in
     if channels == 4:
         planes = np.concatenate([planes, np.ones_like(planes[:1])])
     return torch.from_numpy(np.ascontiguousarray(planes[:channels])[None])
-
-
-def _round_up(value: int, multiple: int) -> int:
-    return -(-value // multiple) * multiple

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import spandrel
 
-from tilewright.errors import ModelError
+from tilewright.errors import ModelError, first_line
 from tilewright.literals import FACTORS
 from tilewright.models.pytorch.architectures import REFUSED
 
@@ -35,9 +35,8 @@ def recognise(path: Path, weights: dict[str, torch.Tensor]) -> spandrel.ImageMod
             parameter="model",
         ) from error
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError, AssertionError, AttributeError) as error:
-        lines = (str(error).strip() or type(error).__name__).splitlines()
         raise ModelError(
-            f"{path}: its weights do not fit their architecture, so it is damaged or incomplete: {lines[0][:200]}",
+            f"{path}: its weights do not fit their architecture, so it is damaged or incomplete: {first_line(error)}",
             parameter="model",
         ) from error
     kind = found.architecture.id

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from spandrel import canonicalize_state_dict
 
-from tilewright.errors import ModelError
+from tilewright.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,7 @@ def _read_pickle(path: Path) -> dict[str, Any]:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ModelError(
-            f"{path} is not a readable PyTorch file, or is incomplete: {_first_line(error)}", parameter="model"
+            f"{path} is not a readable PyTorch file, or is incomplete: {first_line(error, 300)}", parameter="model"
         ) from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds a {type(content).__name__} instead of weights by name", parameter="model")
@@ -103,7 +103,3 @@ def _checked(path: Path, name: str, value: torch.Tensor) -> torch.Tensor:
     if not bool(torch.isfinite(value).all()):
         raise ModelError(f"{path}: the weight {name} has values that are not finite", parameter="model")
     return value
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
