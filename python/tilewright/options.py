@@ -84,6 +84,20 @@ class FileOptions(TypedDict, total=False):
     report: Report | None
 
 
+class CallOptions(TypedDict, total=False):
+    """Options of a call that runs tasks.
+
+    Attributes:
+        client: On whose behalf the tasks run, if several share an `Upscaler`: 1 to 64 letters,
+            digits and hyphens. Clients take turns, and cannot ask for each other's results.
+        keep: Whether ``getResponse`` can ask for the outcomes of all upscale tasks, and not only of
+            asynchronous ones.
+    """
+
+    client: str
+    keep: bool
+
+
 def refuse_unknown(function: str, options: Mapping[str, object], known: Any) -> None:
     """Checks the names of keyword arguments.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import uuid
-import warnings
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from tilewright.codecs.samples import checked_array
 from tilewright.engine.enlargement import frame_count
 from tilewright.lazy import Lazy
 from tilewright.nsfw import NsfwClassifier, classifier_of
-from tilewright.options import FileOptions, NetworkOptions, new_picture_upscaler, refuse_unknown
+from tilewright.options import CallOptions, FileOptions, NetworkOptions, new_picture_upscaler, refuse_unknown
 from tilewright.service.advice import takes_task
 from tilewright.service.handler import RequestHandler
 from tilewright.service.runner import Runner
@@ -87,7 +86,9 @@ class Upscaler:
             per_process=True,
         )
         handler = RequestHandler(self._pictures, self._store, settings, self._classifier)
-        self._runner = Runner(handler, max_tasks=settings.max_tasks, max_waiting=settings.max_waiting_tasks)
+        self._runner = Runner(
+            handler, self._store, max_tasks=settings.max_tasks, max_waiting=settings.max_waiting_tasks
+        )
 
     def __enter__(self) -> Upscaler:
         return self
@@ -154,38 +155,50 @@ class Upscaler:
         """
         return cast("Envelope[UpscaleResult]", self._runner.run(task, upscales_only=True))
 
-    def run(self, tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
+    def run(self, tasks: Task | Sequence[Task], **options: Unpack[CallOptions]) -> Envelope[TaskResult]:
         """Runs tasks of any type: ``imageUpload`` and ``getResponse``, and those of `upscale`.
 
         Tasks overlap: one picture is decoded while another is in the network and a third is
         encoded.
 
+        Args:
+            tasks: One task, or several.
+            **options: See `CallOptions`: ``client``, ``keep``.
+
         Returns:
             The envelope, as for `upscale`.
 
         Raises:
-            TypeError: A task is not a mapping.
+            TypeError: A task is not a mapping, or an option is unknown.
+            ValueError: `client` has other characters.
         """
-        return cast("Envelope[TaskResult]", self._runner.run(tasks, upscales_only=False))
+        refuse_unknown("run", options, CallOptions)
+        return cast("Envelope[TaskResult]", self._runner.run(tasks, upscales_only=False, **options))
 
     async def aupscale(self, task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
         """Runs `upscale` for asyncio. Cancellation stops the work after the current tile."""
         return cast("Envelope[UpscaleResult]", await self._runner.arun(task, upscales_only=True))
 
-    async def arun(self, tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
+    async def arun(self, tasks: Task | Sequence[Task], **options: Unpack[CallOptions]) -> Envelope[TaskResult]:
         """Runs `run` for asyncio. Cancellation stops the work after the current tile."""
-        return cast("Envelope[TaskResult]", await self._runner.arun(tasks, upscales_only=False))
+        refuse_unknown("arun", options, CallOptions)
+        return cast("Envelope[TaskResult]", await self._runner.arun(tasks, upscales_only=False, **options))
 
-    def astream(self, tasks: Task | Sequence[Task]) -> AsyncIterator[Envelope[TaskResult]]:
+    def astream(
+        self, tasks: Task | Sequence[Task], **options: Unpack[CallOptions]
+    ) -> AsyncIterator[Envelope[TaskResult]]:
         """Runs tasks of any type and yields the envelope of each one as soon as it is finished.
 
         Tasks that need no network come first, such as invalid ones and ``getResponse``. Leaving the
-        loop early, or cancellation, stops the others after the current tile.
+        loop early, or cancellation, stops the others after the current tile. Arguments are those of
+        `run`.
 
         Raises:
             TypeError: A task is not a mapping. Raised when the first envelope is requested.
+            ValueError: As for `run`.
         """
-        return cast("AsyncIterator[Envelope[TaskResult]]", self._runner.astream(tasks))
+        refuse_unknown("astream", options, CallOptions)
+        return cast("AsyncIterator[Envelope[TaskResult]]", self._runner.astream(tasks, **options))
 
     def upload(self, image: object) -> Envelope[UploadResult]:
         """Stores a picture, so that its ``imageUUID`` can be used as ``inputImage``.
@@ -374,15 +387,6 @@ class Upscaler:
             ModelError: An unknown network, or an unusable file.
         """
         return self._networks.factors(self.model if model is None else model)
-
-    def goal(self, *args: Any, **kwargs: Any) -> tuple[int, tuple[int, int]]:
-        """Deprecated. Returns the factor, and width and height of the result.
-
-        Arguments as for `PictureUpscaler.resolve`.
-        """
-        warnings.warn("Upscaler.goal will be removed", DeprecationWarning, stacklevel=2)
-        enlargement = self._pictures.resolve(*args, **kwargs)
-        return enlargement.factor, enlargement.size
 
     def new_report(self) -> Report:
         """Returns the report of a picture that starts now. It becomes `last_report`."""

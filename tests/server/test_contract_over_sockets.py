@@ -82,6 +82,8 @@ def test_case(case, door, running, monkeypatch):
         pytest.skip("it is no task over a socket")
     if case["name"].startswith("a taskUUID twice") and isinstance(door, OverWebSocket):
         pytest.skip("frames of one taskUUID come in the order in which they are ready")
+    if case["name"] == "of a task that was answered at once":
+        pytest.skip("a server keeps all outcomes, because the connection may be lost")
     check_case(case, door, running.upscaler, monkeypatch, for_python=False)
 
 

@@ -30,7 +30,7 @@ async def hold_and_wait(turns, order, hold, clients):
 
 def test_clients_take_turns():
     async def scenario():
-        turns, order, hold = Turns(1, most_waiting=100), [], asyncio.Event()
+        turns, order, hold = Turns(1, most_of_client=1, most_waiting=100), [], asyncio.Event()
         tasks = await hold_and_wait(turns, order, hold, "aaaabbc")
         assert (turns.running, turns.waiting) == (1, 7)
         hold.set()
@@ -43,7 +43,7 @@ def test_clients_take_turns():
 
 def test_as_many_run_at_the_same_time_as_allowed():
     async def scenario():
-        turns, most = Turns(3, most_waiting=100), 0
+        turns, most = Turns(3, most_of_client=3, most_waiting=100), 0
 
         async def call():
             nonlocal most
@@ -59,7 +59,7 @@ def test_as_many_run_at_the_same_time_as_allowed():
 
 def test_too_many_waiting_calls_are_refused():
     async def scenario():
-        turns, order, hold = Turns(1, most_waiting=2), [], asyncio.Event()
+        turns, order, hold = Turns(1, most_of_client=1, most_waiting=2), [], asyncio.Event()
         tasks = [asyncio.create_task(take(turns, "a", order, hold=hold)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(TilewrightError, match="2 calls wait already") as caught:
@@ -75,7 +75,7 @@ def test_too_many_waiting_calls_are_refused():
 
 def test_cancelled_calls_give_their_turn_away():
     async def scenario():
-        turns, order, hold = Turns(1, most_waiting=100), [], asyncio.Event()
+        turns, order, hold = Turns(1, most_of_client=1, most_waiting=100), [], asyncio.Event()
         first, *waiting = await hold_and_wait(turns, order, hold, "bcd")
         waiting[0].cancel()  # while it waits
         hold.set()
@@ -85,3 +85,35 @@ def test_cancelled_calls_give_their_turn_away():
         return order[-1], turns.running, turns.waiting
 
     assert asyncio.run(scenario()) == ("d", 0, 0)
+
+
+def test_one_client_cannot_take_all_turns():
+    async def scenario():
+        turns, order, hold = Turns(3, most_of_client=2, most_waiting=100), [], asyncio.Event()
+        tasks = [asyncio.create_task(take(turns, client, order, hold=hold)) for client in "aaab"]
+        await asyncio.sleep(0)
+        assert (order, turns.waiting) == (["a", "a", "b"], 1)
+        hold.set()
+        await asyncio.gather(*tasks)
+        return order, turns.running
+
+    assert asyncio.run(scenario()) == (["a", "a", "b", "a"], 0)
+
+
+def test_a_call_that_has_had_a_turn_is_not_refused():
+    async def scenario():
+        turns, order, hold = Turns(1, most_of_client=1, most_waiting=0), [], asyncio.Event()
+        first = asyncio.create_task(take(turns, "a", order, hold=hold))
+        await asyncio.sleep(0)
+
+        async def again():
+            async with turns.turn("b", is_accepted=True):
+                order.append("b")
+
+        second = asyncio.create_task(again())
+        await asyncio.sleep(0)
+        hold.set()
+        await asyncio.gather(first, second)
+        return order
+
+    assert asyncio.run(scenario()) == ["a", "b"]

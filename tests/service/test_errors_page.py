@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import threading
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def send_while_another_task_runs(server):
     first = {**REQUEST, "inputImage": b"", "taskUUID": str(uuid.uuid4()), "deliveryMethod": "async"}
     with Upscaler(settings=settings, device="cpu", store="memory://errors") as limited, contextlib.ExitStack() as held:
         for _ in range(3):
-            held.enter_context(limited._runner._places._pictures)
+            held.enter_context(limited._runner._places._pictures.held("anonymous", threading.Event()))
         limited.run(first)
         return limited.run({**REQUEST, "deliveryMethod": "async"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections import Counter
@@ -15,7 +16,8 @@ import tilewright
 from support.tasks import asynchronous, new_tasks, poll_of
 from tilewright import Settings, Upscaler
 from tilewright.service.background import BackgroundTasks
-from tilewright.service.requests import UpscaleRequest
+from tilewright.service.places import MAX_PICTURES
+from tilewright.service.requests import ANONYMOUS, TaskKey, UpscaleRequest
 
 
 @pytest.fixture
@@ -56,16 +58,26 @@ def upscale_request(number):
 def test_accepting_a_request_does_not_look_at_all_the_others(monkeypatch):
     monkeypatch.setattr("threading._register_atexit", lambda _: None)
     monkeypatch.setattr(CountedFuture, "asked", 0)
-    tasks = BackgroundTasks(HeldExecutor, HeldExecutor, max_waiting=1000)
+    tasks = BackgroundTasks(HeldExecutor, HeldExecutor, outcomes=None, max_waiting=1000)
     for number in range(500):
-        tasks.accept(upscale_request(number), lambda _: [])
+        request = upscale_request(number)
+        tasks.accept(TaskKey(ANONYMOUS, request.task_uuid), request, lambda _: [])
     assert CountedFuture.asked <= 500
+
+
+@contextlib.contextmanager
+def held_places(upscaler):
+    """Lets no picture into memory inside the block."""
+    with contextlib.ExitStack() as held:
+        for _ in range(MAX_PICTURES):
+            held.enter_context(upscaler._runner._places._pictures.held(ANONYMOUS, threading.Event()))
+        yield
 
 
 def test_async_tasks_beyond_the_limit_are_refused_until_others_are_finished(limited):
     upscaler = limited(max_waiting_tasks=2)
     tasks = [asynchronous(task, inputImage=b"no picture") for task in new_tasks(4)]
-    with upscaler._runner._places._pictures, upscaler._runner._places._pictures, upscaler._runner._places._pictures:
+    with held_places(upscaler):
         response = upscaler.run(tasks)
         assert [item["taskUUID"] for item in response["data"]] == [task["taskUUID"] for task in tasks[:2]]
         assert [item["code"] for item in response["errors"]] == ["rateLimitExceeded"] * 2

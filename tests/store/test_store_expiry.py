@@ -148,7 +148,7 @@ def test_temporary_images_are_removed_without_listing_the_others(location, pass_
     )
     pass_time(24 * HOUR + 61)
     assert store.expire() == 1
-    assert prefixes == ["temporary-"]
+    assert prefixes == ["temporary-", "record-"]
     assert len(stored_files(store)) == 1
 
 

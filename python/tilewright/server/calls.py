@@ -16,15 +16,17 @@ from tilewright.server.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from tilewright.server.sessions import Session
     from tilewright.upscaler import Upscaler
 
 _log = logging.getLogger("tilewright.server")
 
 T = TypeVar("T")
 
-# Calls whose tasks run at the same time. An Upscaler holds three pictures at a time for all of them;
-# the others wait for fetches, for getResponse, or are decoded.
-_MOST_RUNNING = 8
+# Calls whose tasks run at the same time, and those of one client among them. An Upscaler holds three
+# pictures at a time for all of them; the others wait for fetches or getResponse, or are validated.
+_MOST_RUNNING = 32
+_MOST_OF_CLIENT = 8
 
 # Answers that take the event loop about a millisecond.
 _FEW_ANSWERS = 50
@@ -53,7 +55,7 @@ class Calls:
             most_waiting: Calls that may wait for their turn.
         """
         self.upscaler = upscaler
-        self.turns = Turns(_MOST_RUNNING, most_waiting=most_waiting)
+        self.turns = Turns(_MOST_RUNNING, most_of_client=_MOST_OF_CLIENT, most_waiting=most_waiting)
         self.metrics = Metrics()
         self.metrics.watch("tilewright_calls_running", "Calls whose tasks run.", lambda: self.turns.running)
         self.metrics.watch("tilewright_calls_waiting", "Calls that wait for their turn.", lambda: self.turns.waiting)
@@ -73,13 +75,16 @@ class Calls:
         self._check_open()
         began = time.monotonic()
         async with self._accepted(), self.turns.turn(client):
-            response = dict(await self.upscaler.arun(cast("Any", tasks)))
+            response = dict(await self.upscaler.arun(cast("Any", tasks), client=client, keep=True))
         seconds = time.monotonic() - began
         await in_thread_if_large(lambda response: self._record(response, client, seconds), response)
         return response
 
-    async def stream(self, tasks: Sequence[Mapping[str, Any]], client: str) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, tasks: Sequence[Mapping[str, Any]], session: Session) -> AsyncIterator[dict[str, Any]]:
         """Yields the envelope of each task when it is finished.
+
+        While the session's client does not take its frames, the call gives up its turn, and only the
+        few tasks go on that have been started.
 
         Raises:
             TilewrightError: The server is stopping, or too many calls wait.
@@ -87,11 +92,19 @@ class Calls:
         self._check_open()
         began = time.monotonic()
         # The types of tasks are checked when they run.
-        results: Any = self.upscaler.astream(cast("Any", tasks))
-        async with self._accepted(), self.turns.turn(client), contextlib.aclosing(results) as responses:
-            async for response in responses:
-                self._record(response, client, time.monotonic() - began)
-                yield response
+        results: Any = self.upscaler.astream(cast("Any", tasks), client=session.client, keep=True)
+        async with self._accepted(), contextlib.aclosing(results) as responses:
+            is_accepted = is_finished = False
+            while not is_finished:
+                await session.room()
+                async with self.turns.turn(session.client, is_accepted=is_accepted):
+                    is_accepted = is_finished = True
+                    async for response in responses:
+                        self._record(response, session.client, time.monotonic() - began)
+                        yield response
+                        if not session.has_room:
+                            is_finished = False
+                            break
 
     def _record(self, response: Mapping[str, Any], client: str, seconds: float) -> None:
         self.metrics.count(response, seconds)

@@ -6,11 +6,10 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
+from tilewright.service.requests import ANONYMOUS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-ANONYMOUS = "anonymous"
-"""Client of a server that needs no key."""
 
 
 def hash_of(key: str) -> str:

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 120.0
 """How long a session without a connection is kept."""
 
-# Frames of more than this in total are dropped, oldest first. Their results stay in the store.
+# Frames of more than this in total are dropped, oldest first, while there is no connection.
+# getResponse still answers for their tasks.
 _MOST_KEPT_BYTES = 64 * 2**20
+
+# Calls of a client that does not take its frames go on up to this many bytes.
+_ENOUGH_BYTES = 16 * 2**20
 
 # Seconds between two looks at what is left to deliver.
 _GLANCE = 0.05
@@ -44,6 +48,8 @@ class Session:
         self._frames: deque[str] = deque()
         self._bytes = 0
         self._has_frames = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._connections = 0
         self._is_sending = False
         self._left = time.monotonic()
@@ -58,13 +64,30 @@ class Session:
         """Whether there are frames, and a connection that may take them."""
         return bool(self._connections and (self._frames or self._is_sending))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether further frames are welcome. They always are without a connection, for the next one."""
+        return self._has_room.is_set()
+
+    async def room(self) -> None:
+        """Returns when further frames are welcome."""
+        await self._has_room.wait()
+
     def deliver(self, frame: str) -> None:
         """Adds a frame. It is sent as soon as there is a connection that takes it."""
         self._frames.append(frame)
         self._bytes += len(frame)
-        while self._bytes > _MOST_KEPT_BYTES and len(self._frames) > 1:
-            self._bytes -= len(self._frames.popleft())
         self._has_frames.set()
+        self._update()
+
+    def _update(self) -> None:
+        """Drops frames that are too many, and says whether there is room for others."""
+        while not self._connections and self._bytes > _MOST_KEPT_BYTES and len(self._frames) > 1:
+            self._bytes -= len(self._frames.popleft())
+        if self._connections and self._bytes > _ENOUGH_BYTES:
+            self._has_room.clear()
+        else:
+            self._has_room.set()
 
     async def send_frames(self, send: Callable[[str], Awaitable[None]]) -> None:
         """Sends frames in their order, until it is cancelled or the connection is lost.
@@ -80,6 +103,7 @@ class Session:
                     await self._has_frames.wait()
                 frame = self._frames.popleft()
                 self._bytes -= len(frame)
+                self._update()
                 self._is_sending = True
                 try:
                     await send(frame)
@@ -93,6 +117,7 @@ class Session:
         finally:
             self._connections -= 1
             self._left = time.monotonic()
+            self._update()
 
 
 class Sessions:

@@ -12,9 +12,9 @@ from tilewright.errors import TilewrightError
 from tilewright.server.answers import failed_response, failure, serialised
 from tilewright.server.body import MAX_UNKNOWN_BYTES, parse_tasks
 from tilewright.server.calls import in_thread_if_large
-from tilewright.server.keys import ANONYMOUS
 from tilewright.server.origins import check_origin
 from tilewright.server.wire import AUTHENTICATION, PING, invalid_key
+from tilewright.service.requests import ANONYMOUS
 from tilewright.service.responses import envelope, error_items
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class _Connection:
 async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState) -> None:
     """Runs tasks and delivers each result, to whichever connection the client has by then."""
     try:
-        async for response in state.calls.stream(tasks, session.client):
+        async for response in state.calls.stream(tasks, session):
             session.deliver((await in_thread_if_large(serialised, response)).decode())
     except Exception as error:  # the call was refused as a whole; nobody may be left without an answer
         if not isinstance(error, TilewrightError):

@@ -4,38 +4,51 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tilewright.errors import TilewrightError
 from tilewright.forks import reset_in_children
 from tilewright.lazy import Lazy
-from tilewright.service.responses import Upscaled
+from tilewright.service.fair_queue import FairQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor, Future
 
-    from tilewright.service.requests import UpscaleRequest
+    from tilewright.service.outcomes import Outcome, Outcomes
+    from tilewright.service.requests import TaskKey, UpscaleRequest
 
-# Number of outcomes that are kept, a few hundred bytes each. Older ones are forgotten.
+    Work = Callable[[threading.Event], Outcome]
+
+# Number of outcomes that are kept in memory, a few hundred bytes each. Older ones are read from the store.
 _MAX_OUTCOMES = 1000
 
-# The outcome of a request: its result, or its error items.
-Outcome = Upscaled | list[dict[str, Any]]
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class BackgroundTask:
     """A request that was accepted.
 
     Attributes:
-        request: The request.
+        key: What identifies it.
+        request: The request, without its picture.
+        work: Runs the request. It returns an outcome instead of raising, because an exception would
+            keep all its frames alive. It ends early if the event is set.
+        release: Called when the request is finished.
+        stop: The event.
         future: Its outcome.
+        recording: Held while its record in the store is written.
+        is_recorded: Whether its outcome has been recorded.
     """
 
+    key: TaskKey
     request: UpscaleRequest
+    work: Work | None
+    release: Callable[[], None]
+    stop: threading.Event
     future: Future[Outcome]
+    recording: threading.Lock = field(default_factory=threading.Lock)
+    is_recorded: bool = False
 
     def outcome(self) -> Outcome | None:
         """Returns the outcome; None if the request is not finished."""
@@ -43,13 +56,18 @@ class BackgroundTask:
 
 
 class BackgroundTasks:
-    """Accepted requests and their outcomes, by taskUUID. It is thread-safe.
+    """Accepted requests and their outcomes. It is thread-safe.
 
-    Every accepted request is finished before the process ends.
+    Clients take turns. Every accepted request is finished before the process ends.
     """
 
     def __init__(
-        self, make_pool: Callable[[], Executor], make_fetching_pool: Callable[[], Executor], *, max_waiting: int
+        self,
+        make_pool: Callable[[], Executor],
+        make_fetching_pool: Callable[[], Executor],
+        outcomes: Outcomes,
+        *,
+        max_waiting: int,
     ) -> None:
         """Starts without requests.
 
@@ -57,37 +75,55 @@ class BackgroundTasks:
             make_pool: Makes the thread pool, at first use.
             make_fetching_pool: Makes another one for requests whose pictures are fetched, so that
                 slow servers delay only them.
+            outcomes: Records requests and their outcomes.
             max_waiting: Number of unfinished requests at which further ones are refused.
         """
+        self._outcomes = outcomes
         self._max_waiting = max_waiting
         self._pool = Lazy(lambda: self._new_pool(make_pool), per_process=True)
         self._fetching_pool = Lazy(lambda: self._new_pool(make_fetching_pool), per_process=True)
+        self._ended = False
+        self.reset_after_fork()
+        reset_in_children(self)
+
+    def reset_after_fork(self) -> None:
+        """See `tilewright.forks`. The parent's requests are unknown in the child."""
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._tasks: dict[str, BackgroundTask] = {}
+        self._tasks: dict[TaskKey, BackgroundTask] = {}
+        self._waiting: FairQueue[BackgroundTask] = FairQueue()
+        self._waiting_for_fetch: FairQueue[BackgroundTask] = FairQueue()
         self._unfinished = 0
         # The finished ones of `_tasks`, oldest first. A search for them at every acceptance would
         # take time that grows with the square of their number.
-        self._finished: deque[UpscaleRequest] = deque()
-        self._ended = False
-        reset_in_children(self)
+        self._finished: deque[BackgroundTask] = deque()
 
     def accept(
-        self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome], *, fetches: bool = False
+        self,
+        key: TaskKey,
+        request: UpscaleRequest,
+        work: Work,
+        *,
+        release: Callable[[], None] = lambda: None,
+        fetches: bool = False,
     ) -> None:
-        """Queues a request. An earlier request with the same taskUUID is forgotten.
+        """Queues a request. An earlier request with the same key is forgotten.
 
         Args:
+            key: What identifies the request.
             request: Kept with the outcome.
-            work: Runs the request. It returns an outcome instead of raising, because an exception
-                would keep all its frames alive. It ends early if the event is set.
+            work: See `BackgroundTask`.
+            release: See `BackgroundTask`.
             fetches: Whether the picture is fetched.
 
         Raises:
             TilewrightError: The process is ending, or too many requests are unfinished (code
                 ``rateLimitExceeded``).
         """
-        pool = (self._fetching_pool if fetches else self._pool).get()
+        from concurrent.futures import Future
+
+        pool, waiting = (self._fetching_pool, self._waiting_for_fetch) if fetches else (self._pool, self._waiting)
+        executor = pool.get()
         with self._lock:
             if self._ended:
                 raise TilewrightError("no task can be accepted any more, because the program is ending")
@@ -97,16 +133,27 @@ class BackgroundTasks:
                     "send this one again later, or raise TILEWRIGHT_MAX_WAITING_TASKS",
                     code="rateLimitExceeded",
                 )
-            future = pool.submit(self._run, request, work, self._stop)
-            self._tasks[request.task_uuid.lower()] = BackgroundTask(request, future)
+            executor.submit(self._run_next, waiting)  # it runs the task whose turn it is by then
+            task = BackgroundTask(key, request, work, release, self._stop, Future())
+            waiting.put(key.client, task)
+            self._tasks[key] = task
             self._unfinished += 1
             while len(self._finished) > _MAX_OUTCOMES:
                 self._forget(self._finished.popleft())
 
-    def find(self, task_uuid: str) -> BackgroundTask | None:
-        """Returns the request with a taskUUID in any letter case; None if it is unknown."""
+    def record(self, key: TaskKey) -> None:
+        """Records that an accepted request will be finished, unless it is finished already."""
+        task = self.find(key)
+        if task is None:
+            return
+        with task.recording:
+            if not task.is_recorded:
+                self._outcomes.write_accepted(key, task.request)
+
+    def find(self, key: TaskKey) -> BackgroundTask | None:
+        """Returns a request; None if it is unknown to this process."""
         with self._lock:
-            return self._tasks.get(task_uuid.lower())
+            return self._tasks.get(key)
 
     def wait(self) -> None:
         """Returns when all requests that have been accepted are finished."""
@@ -115,6 +162,7 @@ class BackgroundTasks:
         with self._lock:
             tasks = list(self._tasks.values())
         wait([task.future for task in tasks])
+        self._outcomes.heartbeat.end()
 
     def stop(self) -> None:
         """Cancels all requests and waits for them. Requests accepted afterwards run normally."""
@@ -123,29 +171,30 @@ class BackgroundTasks:
             self._stop = threading.Event()
         self.wait()
 
-    def reset_after_fork(self) -> None:
-        """See `tilewright.forks`. The parent's requests are unknown in the child."""
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._tasks = {}
-        self._unfinished = 0
-        self._finished = deque()
+    def _run_next(self, waiting: FairQueue[BackgroundTask]) -> None:
+        """Runs the request whose turn it is."""
+        with self._lock:
+            taken = waiting.take()
+        assert taken is not None, "there is a call for each request"
+        _, task = taken
+        assert task.work is not None
+        outcome = task.work(task.stop)
+        task.work = None  # it holds the picture
+        with task.recording:
+            self._outcomes.write_finished(task.key, task.request, outcome)
+            task.is_recorded = True
+        task.release()
+        with self._lock:
+            self._unfinished -= 1
+            self._finished.append(task)
+            if not self._unfinished:
+                self._outcomes.heartbeat.stop()
+        task.future.set_result(outcome)
 
-    def _run(
-        self, request: UpscaleRequest, work: Callable[[threading.Event], Outcome], stop: threading.Event
-    ) -> Outcome:
-        try:
-            return work(stop)
-        finally:
-            with self._lock:
-                self._unfinished -= 1
-                self._finished.append(request)
-
-    def _forget(self, request: UpscaleRequest) -> None:
-        """Forgets the outcome of a request, unless a later request has taken its taskUUID."""
-        key = request.task_uuid.lower()
-        if key in self._tasks and self._tasks[key].request is request:
-            del self._tasks[key]
+    def _forget(self, task: BackgroundTask) -> None:
+        """Forgets the outcome of a request, unless a later request has taken its key."""
+        if self._tasks.get(task.key) is task:
+            del self._tasks[task.key]
 
     def _finish_at_exit(self) -> None:
         """Waits for all requests, those included that other threads add meanwhile, then accepts no more."""

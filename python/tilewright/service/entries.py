@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.service.requests import Request, UploadRequest, UpscaleRequest
+from tilewright.service.requests import TaskKey, UploadRequest, UpscaleRequest
 from tilewright.service.responses import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tilewright.service.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +22,15 @@ class Entry:
         task: The task as sent.
         request: The valid request; None if the task is invalid.
         fault: Why the task is invalid; None if it is valid.
-        reserved: The taskUUID, in lower case, that the task reserves until it is finished; None if
-            it reserves none.
+        client: Name of the client that sent it.
+        reserved: The taskUUID that the task reserves until it is finished; None if it reserves none.
     """
 
     task: Mapping[str, Any]
     request: Request | None
     fault: Exception | None
-    reserved: str | None
+    client: str
+    reserved: TaskKey | None
 
     @property
     def async_request(self) -> UpscaleRequest | None:

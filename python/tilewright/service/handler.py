@@ -91,8 +91,8 @@ class RequestHandler:
             with _result_expected():
                 return upload_result(request, image_uuid=image_uuid, image_url=self._store.get().url(image_uuid))
 
-    def upscale_and_answer(self, request: UpscaleRequest, stop: threading.Event) -> dict[str, Any]:
-        """Upscales and stores a picture, and returns the ``data`` item.
+    def upscale_and_answer(self, request: UpscaleRequest, stop: threading.Event) -> tuple[Upscaled, dict[str, Any]]:
+        """Upscales and stores a picture, and returns the finished request and its ``data`` item.
 
         Raises:
             TilewrightError: The request failed. The store is unchanged.
@@ -101,7 +101,7 @@ class RequestHandler:
         with self._rollback() as rollback:
             upscaled = self._upscale(request, stop, rollback)
             with _result_expected():
-                return self.answer(upscaled)
+                return upscaled, self.answer(upscaled)
 
     def upscale(self, request: UpscaleRequest, stop: threading.Event) -> Upscaled:
         """Upscales and stores a picture.

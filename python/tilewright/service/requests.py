@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from tilewright.inputs.url import is_remote_url
 
 if TYPE_CHECKING:
     from tilewright.literals import Format, ImageParameter, OutputType
+
+
+ANONYMOUS = "anonymous"
+"""The client of calls that name none."""
+
+
+class TaskKey(NamedTuple):
+    """What identifies a task. Clients do not know each other's tasks.
+
+    Attributes:
+        client: Name of the client: letters and digits.
+        task_uuid: The taskUUID in lower case.
+    """
+
+    client: str
+    task_uuid: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +64,10 @@ class UpscaleRequest:
     def needs_fetch(self) -> bool:
         """Whether the picture is at an http or https URL."""
         return is_remote_url(self.input_image)
+
+    def without_picture(self) -> UpscaleRequest:
+        """Returns the request for its outcome: without the picture, and fields that may be long."""
+        return replace(self, input_image=None, model=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,16 +12,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tilewright.engine.progress import raise_if_cancelled
-from tilewright.errors import CancelledError, InvalidTaskError, ParameterError, SourceError, TilewrightError, short_repr
-from tilewright.forks import reset_in_children
+from tilewright.errors import CancelledError, InvalidTaskError, TilewrightError, short_repr
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
-from tilewright.service.background import BackgroundTasks, Outcome
+from tilewright.service.background import BackgroundTasks
 from tilewright.service.entries import Entry, Reply, joined
+from tilewright.service.outcomes import Outcome, Outcomes
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
 from tilewright.service.places import MAX_FETCHES, MAX_PICTURES, Places
-from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
-from tilewright.service.responses import Upscaled, acknowledgement, error_items
+from tilewright.service.polling import Polling
+from tilewright.service.requests import ANONYMOUS, PollRequest, Request, TaskKey, UploadRequest, UpscaleRequest
+from tilewright.service.reservations import Reservations
+from tilewright.service.responses import acknowledgement, error_items
 from tilewright.store import is_uuid4
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from tilewright.service.handler import RequestHandler
+    from tilewright.store import ImageStore
 
 _log = logging.getLogger("tilewright")
 
@@ -47,54 +51,68 @@ _MAX_FAULTS = 1000
 class Runner:
     """Runs tasks on a `RequestHandler`.
 
-    A taskUUID cannot be used again until its task is finished.
+    A client cannot use a taskUUID again until its task is finished. Clients do not know each other's
+    tasks, and take turns.
     """
 
-    def __init__(self, handler: RequestHandler, *, max_tasks: int, max_waiting: int) -> None:
+    def __init__(self, handler: RequestHandler, store: Lazy[ImageStore], *, max_tasks: int, max_waiting: int) -> None:
         """Takes the handler; no thread is started yet.
 
         Args:
             handler: Runs single requests.
+            store: Keeps outcomes of asynchronous requests.
             max_tasks: Most tasks of one call.
             max_waiting: Most asynchronous requests that are not finished.
         """
         self._handler = handler
         self._max_tasks = max_tasks
-        self._reserved: set[str] = set()
-        self._lock = threading.Lock()  # guards the reserved taskUUIDs
+        self._reserved = Reservations()
         self._places = Places(handler)
+        self._outcomes = Outcomes(store)
         self._background = BackgroundTasks(
             partial(_new_pool, name="tilewright-background"),
             partial(_new_pool, MAX_FETCHES, name="tilewright-fetch"),
+            self._outcomes,
             max_waiting=max_waiting,
         )
+        self._polling = Polling(self._background, self._outcomes, handler)
         # Not asyncio's default executor: pictures would delay the program's own uses of it.
         self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS), per_process=True)
-        reset_in_children(self)
 
-    def run(self, tasks: Tasks, *, upscales_only: bool, stop: threading.Event | None = None) -> dict[str, Any]:
+    def run(
+        self,
+        tasks: Tasks,
+        *,
+        upscales_only: bool,
+        client: str = ANONYMOUS,
+        keep: bool = False,
+        stop: threading.Event | None = None,
+    ) -> dict[str, Any]:
         """Runs tasks and returns the envelope, in the order of the tasks.
 
         Args:
             tasks: One task, or several.
             upscales_only: Whether tasks of other types are faults.
+            client: Name of the client: letters, digits and hyphens.
+            keep: Whether outcomes of all upscale tasks are kept for ``getResponse``, because the
+                client may be gone when they are finished.
             stop: Cancels the work after the current tile once it is set; None if it is never set.
 
         Raises:
             TypeError: A task is not a mapping.
             CancelledError: `stop` was set.
         """
-        entries = self._enter(tasks, upscales_only=upscales_only)
+        entries = self._enter(tasks, client, upscales_only=upscales_only)
         stop = stop or threading.Event()
         try:
             if len(entries) == 1 or all(entry.fault for entry in entries):
-                return joined([self._finish(entry, stop) for entry in entries])
+                return joined([self._finish(entry, stop, keep=keep) for entry in entries])
             # Tasks whose pictures are fetched start last, and have threads of their own.
             fetches = min(MAX_FETCHES, sum(entry.needs_fetch for entry in entries))
             with _new_pool(MAX_PICTURES + fetches) as pool:
                 try:
                     order = sorted(range(len(entries)), key=lambda index: entries[index].needs_fetch)
-                    replies = {index: pool.submit(self._finish, entries[index], stop) for index in order}
+                    replies = {index: pool.submit(self._finish, entries[index], stop, keep=keep) for index in order}
                     return joined([replies[index].result() for index in range(len(entries))])
                 except BaseException:  # such as Ctrl-C: leaving the block waits for the threads
                     stop.set()
@@ -102,26 +120,35 @@ class Runner:
         finally:
             self._leave(entries)
 
-    async def arun(self, tasks: Tasks, *, upscales_only: bool) -> dict[str, Any]:
+    async def arun(
+        self, tasks: Tasks, *, upscales_only: bool, client: str = ANONYMOUS, keep: bool = False
+    ) -> dict[str, Any]:
         """Runs `run` outside the event loop. Cancellation stops the work after the current tile."""
         import asyncio
 
         stop = threading.Event()
-        run = partial(self.run, tasks, upscales_only=upscales_only, stop=stop)
+        run = partial(self.run, tasks, upscales_only=upscales_only, client=client, keep=keep, stop=stop)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._asyncio_pool.get(), run)
         finally:
             stop.set()
 
-    async def astream(self, tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
+    async def astream(
+        self, tasks: Tasks, *, client: str = ANONYMOUS, keep: bool = False
+    ) -> AsyncIterator[dict[str, Any]]:
         """Yields the envelope of each task as soon as it is finished.
 
         Tasks that need no network come first. Leaving the loop early cancels the others. At most a
         few tasks run before the caller takes their envelopes.
+
+        Args:
+            tasks: One task, or several.
+            client: As for `run`.
+            keep: As for `run`.
         """
         import asyncio
 
-        entries = await self._entered(tasks)
+        entries = await self._entered(tasks, client)
         stop = threading.Event()
         pool = _new_pool(2 * MAX_PICTURES)
         # Tasks whose pictures are fetched do not hold up the others.
@@ -134,7 +161,7 @@ class Runner:
                 for fetch, queue in waiting.items():
                     while queue and sum(entry.needs_fetch == fetch for entry, _ in running.values()) < MAX_PICTURES:
                         entry = queue.popleft()
-                        future = pool.submit(self._finish_and_leave, entry, stop)
+                        future = pool.submit(self._finish_and_leave, entry, stop, keep=keep)
                         running[asyncio.wrap_future(future)] = entry, future
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done:
@@ -160,19 +187,13 @@ class Runner:
         """Cancels all asynchronous requests after the current tile."""
         self._background.stop()
 
-    def reset_after_fork(self) -> None:
-        """See `tilewright.forks`. The calls in progress are those of the parent."""
-        self._reserved = set()
-        self._lock = threading.Lock()
-        self._places = Places(self._handler)
-
-    async def _entered(self, tasks: Tasks) -> list[Entry]:
+    async def _entered(self, tasks: Tasks, client: str) -> list[Entry]:
         """Runs `_enter` without blocking the event loop for long."""
         import asyncio
 
         if len(tasks) <= _VALIDATED_HERE or isinstance(tasks, Mapping):
-            return self._enter(tasks, upscales_only=False)
-        entering = self._asyncio_pool.get().submit(self._enter, tasks, upscales_only=False)
+            return self._enter(tasks, client, upscales_only=False)
+        entering = self._asyncio_pool.get().submit(self._enter, tasks, client, upscales_only=False)
         try:
             return await asyncio.wrap_future(entering)
         except asyncio.CancelledError:  # the thread may go on, and reserves taskUUIDs for nobody
@@ -183,12 +204,14 @@ class Runner:
         if not entering.cancelled() and entering.exception() is None:
             self._leave(entering.result())
 
-    def _enter(self, tasks: Tasks, *, upscales_only: bool) -> list[Entry]:
+    def _enter(self, tasks: Tasks, client: str, *, upscales_only: bool) -> list[Entry]:
         """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones.
 
         Too many tasks are refused together, by one entry that stands for all of them: an answer to
         each would be as long as the call.
         """
+        if re.fullmatch("[0-9A-Za-z-]{1,64}", client) is None:  # it becomes part of file names
+            raise ValueError(f"client must be 1 to 64 letters, digits and hyphens, not {short_repr(client)}")
         sent = list(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) else [tasks]
         if len(sent) > self._max_tasks:
             fault = TilewrightError(
@@ -196,35 +219,35 @@ class Runner:
                 "send them in several calls, or raise TILEWRIGHT_MAX_TASKS",
                 code="tooManyTasks",
             )
-            return [Entry({}, None, fault, None)]
+            return [Entry({}, None, fault, client, None)]
         for task in sent:
             require_mapping(task)
         entries: list[Entry] = []
         faults_left = _MAX_FAULTS
         try:
             for task in sent:
-                entry = self._validated(task, upscales_only=upscales_only, max_faults=max(1, faults_left))
+                entry = self._validated(task, client, upscales_only=upscales_only, max_faults=max(1, faults_left))
                 if isinstance(entry.fault, InvalidTaskError):
                     faults_left -= len(entry.fault.faults)
                 entries.append(entry)
         except BaseException:  # such as Ctrl-C
-            self._release({entry.reserved for entry in entries if entry.reserved is not None})
+            self._reserved.release({entry.reserved for entry in entries if entry.reserved is not None})
             raise
         # Before any task runs, because one may ask about another.
         return [entry if entry.async_request is None else self._accepted(entry) for entry in entries]
 
-    def _validated(self, task: Mapping[str, Any], *, upscales_only: bool, max_faults: int) -> Entry:
+    def _validated(self, task: Mapping[str, Any], client: str, *, upscales_only: bool, max_faults: int) -> Entry:
         """Reserves a task's taskUUID and parses the task, without the lock: it may be long."""
-        task_uuid = _reservable_uuid(task)
-        reserved = task_uuid is not None and self._reserve(task_uuid)
+        key = _reservable_key(task, client)
+        reserved = key is not None and self._reserved.reserve(key)
         request: Request | None = None
         fault: Exception | None = None
         try:
-            taken = () if task_uuid is None or reserved else (task_uuid,)
+            taken = () if key is None or reserved else (key.task_uuid,)
             request = self._parsed(task, taken, upscales_only=upscales_only, max_faults=max_faults)
         except Exception as error:  # no fault of one task may stop the others
             fault = error
-        return Entry(task, request, fault, task_uuid if reserved else None)
+        return Entry(task, request, fault, client, key if reserved else None)
 
     def _parsed(
         self, task: Mapping[str, Any], taken: Sequence[str], *, upscales_only: bool, max_faults: int
@@ -242,110 +265,92 @@ class Runner:
             max_faults=max_faults,
         )
 
-    def _reserve(self, task_uuid: str) -> bool:
-        """Reserves a taskUUID. Returns False if another task has reserved it."""
-        with self._lock:
-            if task_uuid in self._reserved:
-                return False
-            self._reserved.add(task_uuid)
-            return True
-
     def _leave(self, entries: Iterable[Entry]) -> None:
         """Releases the taskUUIDs of finished tasks. Asynchronous ones release theirs later."""
-        self._release({each.reserved for each in entries if each.reserved is not None and each.async_request is None})
-
-    def _release(self, reserved: set[str]) -> None:
-        with self._lock:
-            self._reserved -= reserved
+        self._reserved.release(
+            {each.reserved for each in entries if each.reserved is not None and each.async_request is None}
+        )
 
     def _accepted(self, entry: Entry) -> Entry:
         """Queues an asynchronous request. Returns the entry, with a fault if that failed."""
-        request, reserved = entry.async_request, entry.reserved
+        request, key = entry.async_request, entry.reserved
         assert request is not None
-        assert reserved is not None, "a valid task has reserved its taskUUID"
-        # The outcome keeps the request, but not the picture, nor fields that may be long.
-        kept = replace(request, input_image=None, model=None)
+        assert key is not None, "a valid task has reserved its taskUUID"
+        kept = request.without_picture()
 
         def work(stop: threading.Event) -> Outcome:
             try:
-                with self._places.take(request, stop) as ready:
+                with self._places.take(request, stop, entry.client) as ready:
                     return replace(self._handler.upscale(ready, stop), request=kept)
             except BaseException as error:  # there is no caller to raise it to
                 return _error_items(error, entry.task)
-            finally:
-                self._release({reserved})
 
         try:
-            self._background.accept(kept, work, fetches=request.needs_fetch)
+            self._background.accept(
+                key, kept, work, release=partial(self._reserved.release, {key}), fetches=request.needs_fetch
+            )
         except Exception as error:  # no thread could be started
             return replace(entry, request=None, fault=error)
         return entry
 
-    def _finish_and_leave(self, entry: Entry, stop: threading.Event) -> Reply:
+    def _finish_and_leave(self, entry: Entry, stop: threading.Event, *, keep: bool) -> Reply:
         try:
-            return self._finish(entry, stop)
+            return self._finish(entry, stop, keep=keep)
         finally:
             self._leave([entry])
 
-    def _finish(self, entry: Entry, stop: threading.Event) -> Reply:
+    def _finish(self, entry: Entry, stop: threading.Event, *, keep: bool) -> Reply:
         try:
             if entry.fault is not None:
                 raise entry.fault
             raise_if_cancelled(stop)
             match entry.request:
                 case PollRequest():
-                    return self._poll(entry.request)
+                    return self._polling.reply(entry.request, entry.client)
                 case UpscaleRequest(is_async=True):
+                    assert entry.reserved is not None
+                    self._background.record(entry.reserved)
                     return Reply([acknowledgement(entry.request)])
                 case UploadRequest():
-                    with self._places.take(entry.request, stop) as upload:
+                    with self._places.take(entry.request, stop, entry.client) as upload:
                         return Reply([self._handler.upload(upload)])
                 case UpscaleRequest():
-                    with self._places.take(entry.request, stop) as upscale:
-                        return Reply([self._handler.upscale_and_answer(upscale, stop)])
+                    return self._upscale(entry, entry.request, stop, keep=keep)
             raise AssertionError("an entry has a fault or a request")
         except CancelledError:
             raise
         except Exception as error:  # no fault of one task may stop the others
             return Reply(errors=_error_items(error, entry.task))
 
-    def _poll(self, request: PollRequest) -> Reply:
-        found = self._background.find(request.task_uuid)
-        if found is None:
-            raise _not_found(
-                f"there is no task {request.task_uuid} with deliveryMethod async, or its outcome is no longer kept"
-            )
-        # The reply repeats the taskUUID in the letter case of this question, by which the caller
-        # matches it.
-        asked, outcome = replace(found.request, task_uuid=request.task_uuid), found.outcome()
-        if outcome is None:
-            return Reply([acknowledgement(asked, status="processing")])
-        if isinstance(outcome, Upscaled):
-            try:
-                return Reply([self._handler.answer(replace(outcome, request=asked), status="success")])
-            except SourceError:
-                gone = _not_found(f"the result of task {request.task_uuid} is no longer in the store")
-                outcome = error_items(gone, {"taskType": asked.task_type})
-        return Reply(errors=[{**item, "taskUUID": request.task_uuid, "status": "error"} for item in outcome])
+    def _upscale(self, entry: Entry, request: UpscaleRequest, stop: threading.Event, *, keep: bool) -> Reply:
+        outcome: Outcome
+        try:
+            with self._places.take(request, stop, entry.client) as ready:
+                outcome, item = self._handler.upscale_and_answer(ready, stop)
+            reply = Reply([item])
+        except CancelledError:
+            raise
+        except Exception as error:  # as in `_finish`
+            outcome = _error_items(error, entry.task)
+            reply = Reply(errors=outcome)
+        if keep and entry.reserved is not None:
+            self._outcomes.write_finished(entry.reserved, request, outcome)
+        return reply
 
 
-def _reservable_uuid(task: Mapping[str, Any]) -> str | None:
-    """Returns the taskUUID in lower case, whether or not the task is valid otherwise.
+def _reservable_key(task: Mapping[str, Any], client: str) -> TaskKey | None:
+    """Returns the key of a task, whether or not the task is valid otherwise.
 
-    Returns None if it is invalid, or names another task.
+    Returns None if its taskUUID is invalid, or names another task.
     """
     task_uuid = None if is_poll(task) else task.get("taskUUID")
-    return task_uuid.lower() if isinstance(task_uuid, str) and is_uuid4(task_uuid) else None
+    return TaskKey(client, task_uuid.lower()) if isinstance(task_uuid, str) and is_uuid4(task_uuid) else None
 
 
 def _ignore_outcome(future: asyncio.Future[Reply]) -> None:
     """Cancels a future, and keeps asyncio from reporting that nobody has asked for its exception."""
     if not future.cancel() and not future.cancelled():
         future.exception()
-
-
-def _not_found(message: str) -> ParameterError:
-    return ParameterError(message, code="taskNotFound", parameter="taskUUID")
 
 
 def _error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str, Any]]:

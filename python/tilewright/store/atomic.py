@@ -30,8 +30,8 @@ _UNLOCKED_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
-    """Opens a file for writing that appears under its name only when all of it is on disk.
+def atomic_write(path: Path, *, private: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
+    """Opens a file for writing that appears under its name only when all of it is written.
 
     The data goes to a hidden file of a unique name in the same folder, which is locked meanwhile.
     When the block ends, that file is flushed to disk and renamed, which replaces an existing file
@@ -41,6 +41,8 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     Args:
         path: File to write. Its folder is created if it is missing.
         private: Whether only the user may read the file, and the folder if it is created.
+        durable: Whether the file is flushed to disk, so that it also survives a failure of the
+            machine.
 
     Yields:
         The file, opened for binary writing.
@@ -48,7 +50,7 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     Raises:
         OSError: The file could not be written. Nothing is left behind, unless removing it fails too.
     """
-    path.parent.mkdir(0o700 if private else 0o777, parents=True, exist_ok=True)
+    path.parent.mkdir(folder_mode(private=private), parents=True, exist_ok=True)
     # Not the tempfile module: it creates files with mode 0600, whether they are private or not.
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
     mode = 0o600 if private else 0o666
@@ -62,7 +64,8 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     try:
         yield file
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
         if fcntl is None:  # Windows renames no open file
             file.close()
         partial.replace(path)  # still locked
@@ -77,6 +80,11 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         raise
     finally:
         unfinished.discard(partial)
+
+
+def folder_mode(*, private: bool) -> int:
+    """Returns the mode of a new folder, as far as the process's umask allows it."""
+    return 0o700 if private else 0o777
 
 
 def remove_partial_files(folder: Path, *, older_than: float) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
-from tilewright.store.atomic import atomic_write, remove_partial_files
+from tilewright.store.atomic import atomic_write, folder_mode, remove_partial_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,9 @@ class Backend(Protocol):
 
     def open_writer(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Opens a file for writing; it appears when the block ends, unless the block raises."""
+
+    def write_record(self, name: str, data: bytes) -> None:
+        """Writes a small file that only this user may read. A failure of the machine may undo it."""
 
     def read(self, name: str) -> bytes:
         """Returns the content of a file."""
@@ -115,6 +118,12 @@ class LocalFolder:
         """Opens a file for writing; see `atomic_write`."""
         return atomic_write(self._path / name, private=self._private)
 
+    def write_record(self, name: str, data: bytes) -> None:
+        """Writes a file of mode 0600, without waiting for the disk."""
+        self._path.mkdir(folder_mode(private=self._private), parents=True, exist_ok=True)
+        with atomic_write(self._path / name, private=True, durable=False) as file:
+            file.write(data)
+
     def read(self, name: str) -> bytes:
         """Returns the content of a file."""
         return (self._path / name).read_bytes()
@@ -183,9 +192,10 @@ class RemoteFileSystem:
         """
         with io.BytesIO() as file:
             yield file
-            self._write(name, file.getvalue())
+            self.write_record(name, file.getvalue())
 
-    def _write(self, name: str, data: bytes) -> None:
+    def write_record(self, name: str, data: bytes) -> None:
+        """Writes a file at once."""
         try:
             self._fs.pipe_file(self._path(name), data)
         except FileNotFoundError:

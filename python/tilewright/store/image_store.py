@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from tilewright.errors import SourceError, StoreError, TilewrightError
 from tilewright.lazy import Lazy
-from tilewright.store.atomic import LEFTOVER_SECONDS
 from tilewright.store.backends import open_backend, without_credentials
+from tilewright.store.cleaning import clean
 from tilewright.store.identifiers import (
     EXTENSIONS,
     TEMPORARY,
@@ -25,6 +25,7 @@ from tilewright.store.identifiers import (
     is_uuid4,
 )
 from tilewright.store.new_image import NewImage
+from tilewright.store.records import Records
 from tilewright.store.usage import StoreUsage
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _log = logging.getLogger("tilewright")
-
-# Time between the expiry of an image and its removal. It covers a reader that found the image just
-# before it expired, and clock differences between machines that share a store.
-_GRACE_SECONDS = 60
 
 # Minimum time between two cleanups by writers: a cleanup lists the whole store.
 _CLEANUP_SECONDS = 3600
@@ -71,6 +68,7 @@ class ImageStore:
         public_location: The location without user name and password, for messages.
         ttl: As given.
         public_url: As given, without a slash at its end.
+        records: Small values that are kept beside the images.
 
     Raises:
         StoreError: fsspec does not know this kind of URL, its driver is not installed, or the file
@@ -98,6 +96,7 @@ class ImageStore:
             readable = bool(public_url) if shared is None else shared
             self._backend = Lazy(lambda: open_backend(self.location, shared=readable), per_process=True)
             self._backend.get()
+        self.records = Records(self._backend, self._mapped_errors)
         self._next_cleanup = time.monotonic()
         # The difference of two clocks. See `_now`.
         self._started = time.time() - time.monotonic()
@@ -253,7 +252,7 @@ class ImageStore:
         raise self._unknown(image_uuid)
 
     def expire(self) -> int:
-        """Removes expired images, and partial files of crashed writers.
+        """Removes expired images, old records, and partial files of crashed writers.
 
         Partial files are removed from local folders once they are an hour old, unless their writer is
         still alive. Other files are not touched. Several processes may call this at once. An image is
@@ -271,7 +270,7 @@ class ImageStore:
     def clean(self, *, unused_for: float = 0) -> int:
         """Removes images that have not been used for some time, whether they have expired or not.
 
-        Also does what `expire` does. For the time of the last use, see `ttl`.
+        Also does what `expire` does, and removes records of that age. For the time of the last use, see `ttl`.
 
         Args:
             unused_for: Seconds; 0 to remove all images.
@@ -296,26 +295,8 @@ class ImageStore:
         return StoreUsage(len(images), sum(each.size for each in images), temporary)
 
     def _clean(self, *, prefix: str = "", unused_for: float | None = None) -> int:
-        removed = 0
-        forbidden: PermissionError | None = None
         with self._mapped_errors("cleaned up"):
-            backend, now = self._backend.get(), self._now()
-            backend.remove_partial_files(older_than=now - LEFTOVER_SECONDS)
-            for name, modified, _ in backend.list_files(prefix):
-                ttl = self._ttl_of(name)
-                expired = ttl is not None and modified < now - ttl - _GRACE_SECONDS
-                unused = unused_for == 0 or (unused_for is not None and modified <= now - unused_for)
-                if is_image(name) and (expired or unused):
-                    try:
-                        backend.remove(name)
-                        removed += 1
-                    except FileNotFoundError:  # another process was faster
-                        pass
-                    except PermissionError as error:  # another user's, or open on Windows: reported at the end
-                        forbidden = error
-            if forbidden is not None:
-                raise forbidden
-        return removed
+            return clean(self._backend.get(), self._now(), self._ttl_of, prefix=prefix, unused_for=unused_for)
 
     def _now(self) -> float:
         """Returns the time in seconds since 1970, on a clock that cannot jump ahead.

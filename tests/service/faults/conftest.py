@@ -10,13 +10,14 @@ import pytest
 from support.faults import FORMATS, done, task
 from tilewright import Settings, Upscaler
 from tilewright.codecs import png
+from tilewright.store.records import RECORD
 from tilewright.testing import FakeSession
 
 # Small strips, so that a result has several and an encoder can fail in the middle of a file.
 STRIP_BYTES = 1 << 14
 
-# Prefix of the threads for asynchronous tasks, which stay alive after a task.
-BACKGROUND = "tilewright-background"
+# Prefixes of the threads for asynchronous tasks, which stay alive after a task.
+BACKGROUND = ("tilewright-background", "tilewright-heartbeat")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,11 @@ def threads():
     return {thread.name for thread in threading.enumerate() if not thread.name.startswith(BACKGROUND)}
 
 
+def files(folder):
+    """The store without records of asynchronous tasks, which are kept for getResponse."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(RECORD))
+
+
 def open_files():
     return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
 
@@ -51,10 +57,10 @@ def open_files():
 def unharmed(upscaler, folder):
     """Checks that a test leaves no thread, open file or image, and that tasks give the same bytes as before."""
     usual = {name: done(upscaler, task(name)) for name in FORMATS}
-    before = threads(), open_files(), sorted(folder.iterdir())
+    before = threads(), open_files(), files(folder)
     yield
     assert not upscaler._runner._reserved
-    assert (threads(), open_files(), sorted(folder.iterdir())) == before
+    assert (threads(), open_files(), files(folder)) == before
     for name in FORMATS:
         assert done(upscaler, task(name)) == usual[name]
 
