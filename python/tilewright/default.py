@@ -15,20 +15,23 @@ from tilewright.upscaler import Upscaler
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from tilewright.service.progress import OnTaskProgress
     from tilewright.service.tasks import Envelope, Task, TaskResult, UploadResult, UpscaleResult, UpscaleTask
 
 _upscaler = Lazy(Upscaler)
 
 
 @takes_task
-def upscale(task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
+def upscale(
+    task: UpscaleTask | Sequence[UpscaleTask], *, on_progress: OnTaskProgress | None = None
+) -> Envelope[UpscaleResult]:
     """Runs ``imageUpscale`` tasks; see `Upscaler.upscale`."""
-    return _upscaler.get().upscale(task)
+    return _upscaler.get().upscale(task, on_progress=on_progress)
 
 
-def run(tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
+def run(tasks: Task | Sequence[Task], *, on_progress: OnTaskProgress | None = None) -> Envelope[TaskResult]:
     """Runs tasks of any type; see `Upscaler.run`."""
-    return _upscaler.get().run(tasks)
+    return _upscaler.get().run(tasks, on_progress=on_progress)
 
 
 async def aupscale(task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
@@ -41,9 +44,11 @@ async def arun(tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
     return await _upscaler.get().arun(tasks)
 
 
-def astream(tasks: Task | Sequence[Task]) -> AsyncIterator[Envelope[TaskResult]]:
+def astream(
+    tasks: Task | Sequence[Task], *, on_progress: OnTaskProgress | None = None
+) -> AsyncIterator[Envelope[TaskResult]]:
     """Yields the envelope of each task when it is finished; see `Upscaler.astream`."""
-    return _upscaler.get().astream(tasks)
+    return _upscaler.get().astream(tasks, on_progress=on_progress)
 
 
 def upload(image: object) -> Envelope[UploadResult]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tilewright.literals import Fit, Format
     from tilewright.models.spec import Model
     from tilewright.picture import Animation, Picture, Pixels
+    from tilewright.service.progress import OnTaskProgress
     from tilewright.service.tasks import Envelope, Task, TaskResult, UploadResult, UpscaleResult, UpscaleTask
     from tilewright.store import ImageStore
 
@@ -138,12 +139,18 @@ class Upscaler:
         return self._store.get()
 
     @takes_task
-    def upscale(self, task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
+    def upscale(
+        self, task: UpscaleTask | Sequence[UpscaleTask], *, on_progress: OnTaskProgress | None = None
+    ) -> Envelope[UpscaleResult]:
         """Runs one ``imageUpscale`` (or ``upscale``) task, or several.
 
         Args:
             task: Task dicts in the service's format. ``inputImage`` may also be a `pathlib.Path`,
                 bytes, a file object, a NumPy array or a Pillow image.
+            on_progress: Called with the taskUUID and the `Progress` of a picture before its first
+                tile and after each tile, on the thread that runs the task; several threads may call
+                it at once. An exception that it raises stops that task, which then fails with it.
+                It is not called for tasks with ``deliveryMethod`` ``"async"``.
 
         Returns:
             The envelope: ``{"data": [result, …]}``, with ``"errors"`` if a task failed. A fault of
@@ -152,21 +159,15 @@ class Upscaler:
         Raises:
             TypeError: A task is not a mapping.
         """
-        return cast("Envelope[UpscaleResult]", self._runner.run(task, upscales_only=True))
+        return cast("Envelope[UpscaleResult]", self._runner.run(task, upscales_only=True, on_progress=on_progress))
 
-    def run(self, tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
+    def run(self, tasks: Task | Sequence[Task], *, on_progress: OnTaskProgress | None = None) -> Envelope[TaskResult]:
         """Runs tasks of any type: ``imageUpload`` and ``getResponse``, and those of `upscale`.
 
         Tasks overlap: one picture is decoded while another is in the network and a third is
-        encoded.
-
-        Returns:
-            The envelope, as for `upscale`.
-
-        Raises:
-            TypeError: A task is not a mapping.
+        encoded. Arguments, result and errors are those of `upscale`.
         """
-        return cast("Envelope[TaskResult]", self._runner.run(tasks, upscales_only=False))
+        return cast("Envelope[TaskResult]", self._runner.run(tasks, upscales_only=False, on_progress=on_progress))
 
     async def aupscale(self, task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
         """Runs `upscale` for asyncio. Cancellation stops the work after the current tile."""
@@ -176,16 +177,19 @@ class Upscaler:
         """Runs `run` for asyncio. Cancellation stops the work after the current tile."""
         return cast("Envelope[TaskResult]", await self._runner.arun(tasks, upscales_only=False))
 
-    def astream(self, tasks: Task | Sequence[Task]) -> AsyncIterator[Envelope[TaskResult]]:
+    def astream(
+        self, tasks: Task | Sequence[Task], *, on_progress: OnTaskProgress | None = None
+    ) -> AsyncIterator[Envelope[TaskResult]]:
         """Runs tasks of any type and yields the envelope of each one as soon as it is finished.
 
         Tasks that need no network come first, such as invalid ones and ``getResponse``. Leaving the
-        loop early, or cancellation, stops the others after the current tile.
+        loop early, or cancellation, stops the others after the current tile. For `on_progress` see
+        `upscale`; it is not called on the event loop's thread.
 
         Raises:
             TypeError: A task is not a mapping. Raised when the first envelope is requested.
         """
-        return cast("AsyncIterator[Envelope[TaskResult]]", self._runner.astream(tasks))
+        return cast("AsyncIterator[Envelope[TaskResult]]", self._runner.astream(tasks, on_progress=on_progress))
 
     def upload(self, image: object) -> Envelope[UploadResult]:
         """Stores a picture, so that its ``imageUUID`` can be used as ``inputImage``.
@@ -328,7 +332,7 @@ class Upscaler:
     def estimate(self, width: int, height: int, factor: int, *, model: str | Path | None = None) -> Estimate:
         """Estimates time and memory for upscaling an RGB picture of 8 bits to PNG.
 
-        Runs the network briefly to measure its speed.
+        Runs the network briefly to measure its speed, once for each open network.
 
         Args:
             width: Width of the picture in pixels.

@@ -16,6 +16,7 @@ from tilewright.server.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from tilewright.service.progress import OnTaskProgress
     from tilewright.upscaler import Upscaler
 
 _log = logging.getLogger("tilewright.server")
@@ -25,6 +26,9 @@ T = TypeVar("T")
 # Calls whose tasks run at the same time. An Upscaler holds three pictures at a time for all of them;
 # the others wait for fetches, for getResponse, or are decoded.
 _MOST_RUNNING = 8
+
+# Estimates that wait for another one. They are soon made, unless a network has to be measured first.
+_MOST_ESTIMATES = 100
 
 # Answers that take the event loop about a millisecond.
 _FEW_ANSWERS = 50
@@ -54,6 +58,7 @@ class Calls:
         """
         self.upscaler = upscaler
         self.turns = Turns(_MOST_RUNNING, most_waiting=most_waiting)
+        self._estimates = Turns(1, most_waiting=_MOST_ESTIMATES)
         self.metrics = Metrics()
         self.metrics.watch("tilewright_calls_running", "Calls whose tasks run.", lambda: self.turns.running)
         self.metrics.watch("tilewright_calls_waiting", "Calls that wait for their turn.", lambda: self.turns.waiting)
@@ -78,8 +83,10 @@ class Calls:
         await in_thread_if_large(lambda response: self._record(response, client, seconds), response)
         return response
 
-    async def stream(self, tasks: Sequence[Mapping[str, Any]], client: str) -> AsyncIterator[dict[str, Any]]:
-        """Yields the envelope of each task when it is finished.
+    async def stream(
+        self, tasks: Sequence[Mapping[str, Any]], client: str, on_progress: OnTaskProgress | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yields the envelope of each task when it is finished. For `on_progress` see `Upscaler.upscale`.
 
         Raises:
             TilewrightError: The server is stopping, or too many calls wait.
@@ -87,11 +94,23 @@ class Calls:
         self._check_open()
         began = time.monotonic()
         # The types of tasks are checked when they run.
-        results: Any = self.upscaler.astream(cast("Any", tasks))
+        results: Any = self.upscaler.astream(cast("Any", tasks), on_progress=on_progress)
         async with self._accepted(), self.turns.turn(client), contextlib.aclosing(results) as responses:
             async for response in responses:
                 self._record(response, client, time.monotonic() - began)
                 yield response
+
+    async def estimate(self, client: str, *, width: int, height: int, factor: int, model: str | None) -> float:
+        """Returns the expected seconds of a picture. One call at a time may measure a network.
+
+        Raises:
+            TilewrightError: As for `Upscaler.estimate`; or the server is stopping, or too many calls
+                wait.
+        """
+        self._check_open()
+        async with self._accepted(), self._estimates.turn(client), self.turns.turn(client):
+            found = await asyncio.to_thread(self.upscaler.estimate, width, height, factor, model=model)
+        return found.seconds
 
     def _record(self, response: Mapping[str, Any], client: str, seconds: float) -> None:
         self.metrics.count(response, seconds)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from tilewright.service.handler import RequestHandler
+    from tilewright.service.progress import OnTaskProgress
 
 _log = logging.getLogger("tilewright")
 
@@ -72,13 +73,21 @@ class Runner:
         self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS), per_process=True)
         reset_in_children(self)
 
-    def run(self, tasks: Tasks, *, upscales_only: bool, stop: threading.Event | None = None) -> dict[str, Any]:
+    def run(
+        self,
+        tasks: Tasks,
+        *,
+        upscales_only: bool,
+        stop: threading.Event | None = None,
+        on_progress: OnTaskProgress | None = None,
+    ) -> dict[str, Any]:
         """Runs tasks and returns the envelope, in the order of the tasks.
 
         Args:
             tasks: One task, or several.
             upscales_only: Whether tasks of other types are faults.
             stop: Cancels the work after the current tile once it is set; None if it is never set.
+            on_progress: Called for upscale tasks, except asynchronous ones; None if nobody listens.
 
         Raises:
             TypeError: A task is not a mapping.
@@ -88,13 +97,13 @@ class Runner:
         stop = stop or threading.Event()
         try:
             if len(entries) == 1 or all(entry.fault for entry in entries):
-                return joined([self._finish(entry, stop) for entry in entries])
+                return joined([self._finish(entry, stop, on_progress) for entry in entries])
             # Tasks whose pictures are fetched start last, and have threads of their own.
             fetches = min(MAX_FETCHES, sum(entry.needs_fetch for entry in entries))
             with _new_pool(MAX_PICTURES + fetches) as pool:
                 try:
                     order = sorted(range(len(entries)), key=lambda index: entries[index].needs_fetch)
-                    replies = {index: pool.submit(self._finish, entries[index], stop) for index in order}
+                    replies = {index: pool.submit(self._finish, entries[index], stop, on_progress) for index in order}
                     return joined([replies[index].result() for index in range(len(entries))])
                 except BaseException:  # such as Ctrl-C: leaving the block waits for the threads
                     stop.set()
@@ -113,11 +122,13 @@ class Runner:
         finally:
             stop.set()
 
-    async def astream(self, tasks: Tasks) -> AsyncIterator[dict[str, Any]]:
+    async def astream(
+        self, tasks: Tasks, *, on_progress: OnTaskProgress | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
         """Yields the envelope of each task as soon as it is finished.
 
         Tasks that need no network come first. Leaving the loop early cancels the others. At most a
-        few tasks run before the caller takes their envelopes.
+        few tasks run before the caller takes their envelopes. For `on_progress` see `run`.
         """
         import asyncio
 
@@ -134,7 +145,7 @@ class Runner:
                 for fetch, queue in waiting.items():
                     while queue and sum(entry.needs_fetch == fetch for entry, _ in running.values()) < MAX_PICTURES:
                         entry = queue.popleft()
-                        future = pool.submit(self._finish_and_leave, entry, stop)
+                        future = pool.submit(self._finish_and_leave, entry, stop, on_progress)
                         running[asyncio.wrap_future(future)] = entry, future
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done:
@@ -281,13 +292,13 @@ class Runner:
             return replace(entry, request=None, fault=error)
         return entry
 
-    def _finish_and_leave(self, entry: Entry, stop: threading.Event) -> Reply:
+    def _finish_and_leave(self, entry: Entry, stop: threading.Event, on_progress: OnTaskProgress | None) -> Reply:
         try:
-            return self._finish(entry, stop)
+            return self._finish(entry, stop, on_progress)
         finally:
             self._leave([entry])
 
-    def _finish(self, entry: Entry, stop: threading.Event) -> Reply:
+    def _finish(self, entry: Entry, stop: threading.Event, on_progress: OnTaskProgress | None) -> Reply:
         try:
             if entry.fault is not None:
                 raise entry.fault
@@ -301,8 +312,9 @@ class Runner:
                     with self._places.take(entry.request, stop) as upload:
                         return Reply([self._handler.upload(upload)])
                 case UpscaleRequest():
+                    tell = None if on_progress is None else partial(on_progress, entry.request.task_uuid)
                     with self._places.take(entry.request, stop) as upscale:
-                        return Reply([self._handler.upscale_and_answer(upscale, stop)])
+                        return Reply([self._handler.upscale_and_answer(upscale, stop, tell)])
             raise AssertionError("an entry has a fault or a request")
         except CancelledError:
             raise
