@@ -6,7 +6,7 @@ The first call can also raise what `Upscaler` raises: `SettingsError`, `DeviceEr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from tilewright.lazy import Lazy
 from tilewright.service.advice import takes_task
@@ -15,20 +15,24 @@ from tilewright.upscaler import Upscaler
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from tilewright.engine.progress import OnTaskProgress
+    from tilewright.options import CallOptions
     from tilewright.service.tasks import Envelope, Task, TaskResult, UploadResult, UpscaleResult, UpscaleTask
 
 _upscaler = Lazy(Upscaler)
 
 
 @takes_task
-def upscale(task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
+def upscale(
+    task: UpscaleTask | Sequence[UpscaleTask], *, on_progress: OnTaskProgress | None = None
+) -> Envelope[UpscaleResult]:
     """Runs ``imageUpscale`` tasks; see `Upscaler.upscale`."""
-    return _upscaler.get().upscale(task)
+    return _upscaler.get().upscale(task, on_progress=on_progress)
 
 
-def run(tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
+def run(tasks: Task | Sequence[Task], **options: Unpack[CallOptions]) -> Envelope[TaskResult]:
     """Runs tasks of any type; see `Upscaler.run`."""
-    return _upscaler.get().run(tasks)
+    return _upscaler.get().run(tasks, **options)
 
 
 async def aupscale(task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
@@ -36,14 +40,14 @@ async def aupscale(task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[Upscal
     return await _upscaler.get().aupscale(task)
 
 
-async def arun(tasks: Task | Sequence[Task]) -> Envelope[TaskResult]:
+async def arun(tasks: Task | Sequence[Task], **options: Unpack[CallOptions]) -> Envelope[TaskResult]:
     """Runs tasks of any type without blocking the event loop; see `Upscaler.arun`."""
-    return await _upscaler.get().arun(tasks)
+    return await _upscaler.get().arun(tasks, **options)
 
 
-def astream(tasks: Task | Sequence[Task]) -> AsyncIterator[Envelope[TaskResult]]:
+def astream(tasks: Task | Sequence[Task], **options: Unpack[CallOptions]) -> AsyncIterator[Envelope[TaskResult]]:
     """Yields the envelope of each task when it is finished; see `Upscaler.astream`."""
-    return _upscaler.get().astream(tasks)
+    return _upscaler.get().astream(tasks, **options)
 
 
 def upload(image: object) -> Envelope[UploadResult]:

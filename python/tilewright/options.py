@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tilewright.engine.progress import OnProgress
+    from tilewright.engine.progress import OnProgress, OnTaskProgress
     from tilewright.engine.report import Report
     from tilewright.literals import Compression, Device
     from tilewright.picture import Picture
@@ -92,10 +92,15 @@ class CallOptions(TypedDict, total=False):
             digits and hyphens. Clients take turns, and cannot ask for each other's results.
         keep: Whether ``getResponse`` can ask for the outcomes of all upscale tasks, and not only of
             asynchronous ones.
+        on_progress: Called with the taskUUID and the `Progress` of a picture before its first tile
+            and after each tile, on the thread that runs the task; several threads may call it at
+            once. An exception that it raises stops that task, which then fails with it. It is not
+            called for tasks with ``deliveryMethod`` ``"async"``.
     """
 
     client: str
     keep: bool
+    on_progress: OnTaskProgress | None
 
 
 def refuse_unknown(function: str, options: Mapping[str, object], known: Any) -> None:

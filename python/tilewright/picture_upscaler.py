@@ -56,12 +56,14 @@ class PictureUpscaler:
             precision: ``"auto"``, ``"fp32"`` or ``"fp16"``.
             limits: Limits for tiles.
         """
+        from tilewright.engine.estimate import Speeds
         from tilewright.engine.execute import Executors  # loads the runtimes' modules
 
         self.networks, self._settings = networks, settings
         self.model, self.precision = model, precision
         self._limits = limits
         self._executors = Executors()
+        self._speeds = Speeds()
         self.last_report: Report | None = None
 
     def close(self) -> None:
@@ -269,6 +271,8 @@ class PictureUpscaler:
     ) -> Estimate:
         """Estimates time and memory for upscaling an RGB picture of 8 bits to PNG.
 
+        The network runs briefly if its speed is not known. Otherwise, no picture is waited for.
+
         Args:
             width: Width of the picture in pixels.
             height: Height of the picture in pixels.
@@ -283,9 +287,14 @@ class PictureUpscaler:
 
         name, factor = model or self.model, _checked_factor(factor)
         self.resolve(width, height, factor, model=name)
-        with self.networks.lease(name, factor, self.precision, Report()) as lease:
-            limits = replace(self._limits, tile=None) if without_tile else self._limits
-            return estimate(lease.session, self._executors, width, height, limits)
+        session = self.networks.opened(name, factor, self.precision)
+        seconds = None if session is None else self._speeds.known(session)
+        if session is None or seconds is None:
+            with self.networks.lease(name, factor, self.precision, Report()) as lease:
+                session = lease.session
+                seconds = self._speeds.measured(session)
+        limits = replace(self._limits, tile=None) if without_tile else self._limits
+        return estimate(session, self._executors, width, height, limits, seconds_per_pixel=seconds)
 
     def _stream_png(
         self,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tilewright.codecs.png import Target
     from tilewright.engine.enlargement import Enlargement
     from tilewright.engine.estimate import Estimate
-    from tilewright.engine.progress import OnProgress
+    from tilewright.engine.progress import OnProgress, OnTaskProgress
     from tilewright.engine.report import Report
     from tilewright.engine.sessions.base import Session
     from tilewright.literals import Fit, Format
@@ -139,12 +139,15 @@ class Upscaler:
         return self._store.get()
 
     @takes_task
-    def upscale(self, task: UpscaleTask | Sequence[UpscaleTask]) -> Envelope[UpscaleResult]:
+    def upscale(
+        self, task: UpscaleTask | Sequence[UpscaleTask], *, on_progress: OnTaskProgress | None = None
+    ) -> Envelope[UpscaleResult]:
         """Runs one ``imageUpscale`` (or ``upscale``) task, or several.
 
         Args:
             task: Task dicts in the service's format. ``inputImage`` may also be a `pathlib.Path`,
                 bytes, a file object, a NumPy array or a Pillow image.
+            on_progress: See `CallOptions`.
 
         Returns:
             The envelope: ``{"data": [result, …]}``, with ``"errors"`` if a task failed. A fault of
@@ -153,7 +156,7 @@ class Upscaler:
         Raises:
             TypeError: A task is not a mapping.
         """
-        return cast("Envelope[UpscaleResult]", self._runner.run(task, upscales_only=True))
+        return cast("Envelope[UpscaleResult]", self._runner.run(task, upscales_only=True, on_progress=on_progress))
 
     def run(self, tasks: Task | Sequence[Task], **options: Unpack[CallOptions]) -> Envelope[TaskResult]:
         """Runs tasks of any type: ``imageUpload`` and ``getResponse``, and those of `upscale`.
@@ -163,7 +166,7 @@ class Upscaler:
 
         Args:
             tasks: One task, or several.
-            **options: See `CallOptions`: ``client``, ``keep``.
+            **options: See `CallOptions`: ``client``, ``keep``, ``on_progress``.
 
         Returns:
             The envelope, as for `upscale`.
@@ -191,7 +194,7 @@ class Upscaler:
 
         Tasks that need no network come first, such as invalid ones and ``getResponse``. Leaving the
         loop early, or cancellation, stops the others after the current tile. Arguments are those of
-        `run`.
+        `run`; `on_progress` is not called on the event loop's thread.
 
         Raises:
             TypeError: A task is not a mapping. Raised when the first envelope is requested.
@@ -341,7 +344,7 @@ class Upscaler:
     def estimate(self, width: int, height: int, factor: int, *, model: str | Path | None = None) -> Estimate:
         """Estimates time and memory for upscaling an RGB picture of 8 bits to PNG.
 
-        Runs the network briefly to measure its speed.
+        Runs the network briefly to measure its speed, once for each open network.
 
         Args:
             width: Width of the picture in pixels.

@@ -252,9 +252,11 @@ def test_the_page_loads_nothing_from_elsewhere(server):
         assert b" onclick=" not in body
 
 
-def test_the_page_knows_the_networks_that_can_be_used(server):
-    _, _, body = server.request("/networks")
-    networks = {network["name"]: network for network in json.loads(body)}
+def test_the_page_knows_keys_limits_and_the_networks_that_can_be_used(server, locked):
+    facts, of_locked = (json.loads(each.request("/page.json")[2]) for each in (server, locked))
+    assert (facts["needsKey"], facts["largestFrame"]) == (False, 200_000)
+    assert of_locked["needsKey"]
+    networks = {network["name"]: network for network in facts["networks"]}
     assert next(iter(networks)) == "tilewright-photo"
     assert networks["tilewright-photo"]["scales"] == [2, 3, 4]
     assert set(networks["tilewright-photo"]) == {"name", "summary", "scales", "licence"}
@@ -271,7 +273,7 @@ def test_large_requests_share_a_limit(tmp_path):
 
 def test_a_failure_of_the_server_is_an_answer(tmp_path, monkeypatch):
     with running_server(tmp_path) as server, connect(server.ws) as ws:
-        monkeypatch.setattr(server.upscaler, "astream", lambda _tasks: 1 / 0)
+        monkeypatch.setattr(server.upscaler, "astream", lambda *_, **__: 1 / 0)
         sent = task()
         send(ws, sent)
         error = receive(ws)["errors"][0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from tilewright.engine.job import PictureShape
 from tilewright.models.probe import probe_batch
@@ -41,10 +42,31 @@ class Estimate:
     seconds: float
 
 
-def estimate(session: Session, executors: Executors, width: int, height: int, limits: TileLimits) -> Estimate:
-    """Estimates an RGB picture of 8 bits that is written as PNG.
+class Speeds:
+    """Measured speeds of open networks, so that each one is measured once."""
 
-    Runs the network briefly to measure its speed.
+    def __init__(self) -> None:
+        """Starts without any."""
+        self._seconds: WeakKeyDictionary[Session, float] = WeakKeyDictionary()
+
+    def known(self, session: Session) -> float | None:
+        """Returns the seconds that a network takes per pixel of its input; None before it was measured."""
+        return self._seconds.get(session)
+
+    def measured(self, session: Session) -> float:
+        """Runs a network briefly if its speed is not known. Returns the seconds per pixel of its input.
+
+        Only the thread with exclusive use of the networks may call it.
+        """
+        if session not in self._seconds:
+            self._seconds[session] = _seconds_per_pixel(session)
+        return self._seconds[session]
+
+
+def estimate(
+    session: Session, executors: Executors, width: int, height: int, limits: TileLimits, *, seconds_per_pixel: float
+) -> Estimate:
+    """Estimates an RGB picture of 8 bits that is written as PNG. The network does not run.
 
     Args:
         session: Session that would run the network.
@@ -52,13 +74,12 @@ def estimate(session: Session, executors: Executors, width: int, height: int, li
         width: Width of the picture in pixels.
         height: Height of the picture in pixels.
         limits: Limits for tiles.
+        seconds_per_pixel: Speed of the network, see `Speeds`.
     """
     shape = PictureShape(width, height, pixel_bytes=_RGB_BYTES, band_pixel_bytes=_RGB_BYTES)
     plan = executors.plan(shape, session, limits)
     pixels = plan.redundancy * width * height
-    return Estimate(
-        plan, executors.for_session(session).memory(shape, session, plan), pixels * _seconds_per_pixel(session)
-    )
+    return Estimate(plan, executors.for_session(session).memory(shape, session, plan), pixels * seconds_per_pixel)
 
 
 def _seconds_per_pixel(session: Session) -> float:

@@ -32,7 +32,7 @@ _log = logging.getLogger("tilewright")
 class Executors:
     """One executor for each kind of memory.
 
-    Only the thread with exclusive use of the networks may use them.
+    Only the thread with exclusive use of the networks may use them, except to plan.
     """
 
     def __init__(self) -> None:

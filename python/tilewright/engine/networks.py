@@ -156,6 +156,13 @@ class Networks:
             name, cache_dir=self._cache_dir, models_dir=self._models_dir, overrides=self._overrides.get(name)
         )
 
+    def opened(self, name: str | Path, factor: int, precision: str) -> Session | None:
+        """Returns the session of a network if it is open, without waiting for the pictures that run.
+
+        The session must not run; its other members can be used.
+        """
+        return self._sessions.get((self._resolve(name), factor, precision, self._runtime))
+
     def session(self, name: str | Path, factor: int, precision: str, runtime: Runtime | None = None) -> Session:
         """Returns the open session of a network.
 

@@ -35,6 +35,9 @@ class Progress:
 # raised here stops the work and is passed on to the caller.
 OnProgress = Callable[[Progress], None]
 
+# Called with the taskUUID as well. Tasks that run at the same time call it at the same time.
+OnTaskProgress = Callable[[str, Progress], None]
+
 
 class ProgressTracker:
     """Counts finished tiles, for the report and for the caller's callback."""
@@ -80,10 +83,17 @@ def raise_if_cancelled(stop: threading.Event) -> None:
         raise CancelledError("cancelled before it was finished; no result was stored")
 
 
-def cancel_on(stop: threading.Event) -> OnProgress:
-    """Returns a progress callback that cancels the work after the current tile if `stop` is set."""
+def cancel_on(stop: threading.Event, on_progress: OnProgress | None = None) -> OnProgress:
+    """Returns a progress callback that cancels the work after the current tile if `stop` is set.
 
-    def check(_: Progress) -> None:
+    Args:
+        stop: Cancels the work.
+        on_progress: Called afterwards, if the work goes on; None if nobody listens.
+    """
+
+    def check(progress: Progress) -> None:
         raise_if_cancelled(stop)
+        if on_progress is not None:
+            on_progress(progress)
 
     return check

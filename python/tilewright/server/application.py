@@ -15,9 +15,10 @@ from starlette.routing import Route, WebSocketRoute
 
 from tilewright.errors import TilewrightError
 from tilewright.server.calls import Calls
+from tilewright.server.estimates import serve_estimate
 from tilewright.server.images import serve_image
 from tilewright.server.keys import ApiKeys
-from tilewright.server.pages import serve_networks, serve_page
+from tilewright.server.pages import PAGE_PATHS, serve_facts, serve_page
 from tilewright.server.rest import serve_call
 from tilewright.server.state import ServerOptions, ServerState
 from tilewright.server.websocket import serve_socket
@@ -57,8 +58,9 @@ def create_app(upscaler: Upscaler, options: ServerOptions | None = None) -> Star
             Route("/v1", serve_call, methods=["POST"]),
             WebSocketRoute("/v1", serve_socket),
             Route("/images/{name}", serve_image),
-            *(Route(path, serve_page) for path in ("/", "/page.css", "/page.js")),
-            Route("/networks", serve_networks),
+            Route("/estimate", serve_estimate),
+            *(Route(path, serve_page) for path in PAGE_PATHS),
+            Route("/page.json", serve_facts),
             Route("/healthz", _is_alive),
             Route("/readyz", _is_ready),
             Route("/metrics", _metrics),

@@ -16,6 +16,8 @@ from tilewright.server.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from tilewright.engine.progress import OnTaskProgress
+    from tilewright.options import CallOptions
     from tilewright.server.sessions import Session
     from tilewright.upscaler import Upscaler
 
@@ -27,6 +29,9 @@ T = TypeVar("T")
 # pictures at a time for all of them; the others wait for fetches or getResponse, or are validated.
 _MOST_RUNNING = 32
 _MOST_OF_CLIENT = 8
+
+# Estimates that wait for another one. They are soon made, unless a network has to be measured first.
+_MOST_ESTIMATES = 100
 
 # Answers that take the event loop about a millisecond.
 _FEW_ANSWERS = 50
@@ -56,6 +61,7 @@ class Calls:
         """
         self.upscaler = upscaler
         self.turns = Turns(_MOST_RUNNING, most_of_client=_MOST_OF_CLIENT, most_waiting=most_waiting)
+        self._estimates = Turns(1, most_of_client=1, most_waiting=_MOST_ESTIMATES)
         self.metrics = Metrics()
         self.metrics.watch("tilewright_calls_running", "Calls whose tasks run.", lambda: self.turns.running)
         self.metrics.watch("tilewright_calls_waiting", "Calls that wait for their turn.", lambda: self.turns.waiting)
@@ -80,8 +86,10 @@ class Calls:
         await in_thread_if_large(lambda response: self._record(response, client, seconds), response)
         return response
 
-    async def stream(self, tasks: Sequence[Mapping[str, Any]], session: Session) -> AsyncIterator[dict[str, Any]]:
-        """Yields the envelope of each task when it is finished.
+    async def stream(
+        self, tasks: Sequence[Mapping[str, Any]], session: Session, on_progress: OnTaskProgress | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yields the envelope of each task when it is finished. For `on_progress` see `Upscaler.upscale`.
 
         While the session's client does not take its frames, the call gives up its turn, and only the
         few tasks go on that have been started.
@@ -92,7 +100,8 @@ class Calls:
         self._check_open()
         began = time.monotonic()
         # The types of tasks are checked when they run.
-        results: Any = self.upscaler.astream(cast("Any", tasks), client=session.client, keep=True)
+        options: CallOptions = {"client": session.client, "keep": True, "on_progress": on_progress}
+        results: Any = self.upscaler.astream(cast("Any", tasks), **options)
         async with self._accepted(), contextlib.aclosing(results) as responses:
             is_accepted = is_finished = False
             while not is_finished:
@@ -105,6 +114,18 @@ class Calls:
                         if not session.has_room:
                             is_finished = False
                             break
+
+    async def estimate(self, client: str, *, width: int, height: int, factor: int, model: str | None) -> float:
+        """Returns the expected seconds of a picture. One call at a time may measure a network.
+
+        Raises:
+            TilewrightError: As for `Upscaler.estimate`; or the server is stopping, or too many calls
+                wait.
+        """
+        self._check_open()
+        async with self._accepted(), self._estimates.turn(client), self.turns.turn(client):
+            found = await asyncio.to_thread(self.upscaler.estimate, width, height, factor, model=model)
+        return found.seconds
 
     def _record(self, response: Mapping[str, Any], client: str, seconds: float) -> None:
         self.metrics.count(response, seconds)

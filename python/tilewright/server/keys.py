@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tilewright.service.requests import ANONYMOUS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 def hash_of(key: str) -> str:
@@ -18,6 +18,12 @@ def hash_of(key: str) -> str:
     Keys are random and long, so a hash without salt and repetition cannot be reversed.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def bearer_key(headers: Mapping[str, str]) -> str | None:
+    """Returns the key in the header ``Authorization: Bearer KEY``; None if there is none."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
 
 
 class ApiKeys:

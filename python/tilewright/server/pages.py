@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent / "page"
 
+PAGE_PATHS = ("/", *(f"/{file.name}" for file in sorted(_FOLDER.iterdir()) if file.suffix in {".css", ".js"}))
+"""Paths of the page, its styles and its scripts."""
+
 # Only what this server sends may run or be shown. blob: is for the pictures that were chosen.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -35,13 +38,22 @@ async def serve_page(request: Request) -> Response:
     return FileResponse(_FOLDER / name, headers=_HEADERS)
 
 
-async def serve_networks(request: Request) -> Response:
-    """Returns the networks that can be used: name, summary, factors of tasks, licence."""
+async def serve_facts(request: Request) -> Response:
+    """Returns what the page has to know about the server.
+
+    ``networks`` are those that can be used: name, summary, factors of tasks, licence. ``needsKey``
+    is whether clients need a key, and ``largestFrame`` the most bytes of a WebSocket frame.
+    """
     state: ServerState = request.app.state.server
     models = await asyncio.to_thread(list_models, state.calls.upscaler.settings.models_dir)
-    usable = []
+    networks = []
     for model in models:
         scales = [scale for scale in model["scales"] if scale in TASK_FACTORS]
         if model["installed"] and scales:
-            usable.append({"scales": scales, **{key: model[key] for key in ("name", "summary", "licence")}})
-    return JSONResponse(usable)
+            networks.append({"scales": scales, **{key: model[key] for key in ("name", "summary", "licence")}})
+    facts = {
+        "networks": networks,
+        "needsKey": state.keys.are_needed,
+        "largestFrame": state.options.max_body_bytes,
+    }
+    return JSONResponse(facts, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})

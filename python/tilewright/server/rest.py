@@ -8,6 +8,7 @@ from tilewright.errors import TilewrightError
 from tilewright.server.answers import failed_response, json_response, serialised
 from tilewright.server.body import MAX_UNKNOWN_BYTES, body_of, parse_tasks
 from tilewright.server.calls import in_thread_if_large
+from tilewright.server.keys import bearer_key
 from tilewright.server.origins import check_origin
 from tilewright.server.wire import AUTHENTICATION, invalid_key
 
@@ -23,7 +24,7 @@ async def serve_call(request: Request) -> Response:
     state: ServerState = request.app.state.server
     try:
         check_origin(request.headers, state.options)
-        header_key = _bearer_key(request)
+        header_key = bearer_key(request.headers)
         if header_key is not None and state.keys.client(header_key) is None:
             raise invalid_key()  # before the body is read
         # Whoever has no key in the header is asked for it in the body, but not for long.
@@ -38,11 +39,6 @@ async def serve_call(request: Request) -> Response:
     except TilewrightError as error:
         return failed_response(error)
     return json_response(await in_thread_if_large(serialised, response))
-
-
-def _bearer_key(request: Request) -> str | None:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else None
 
 
 def _without_authentication(tasks: list[dict[str, Any]], key: str | None) -> tuple[str | None, list[dict[str, Any]]]:

@@ -8,13 +8,18 @@ connects again with its ``connectionSessionUUID``, as the service does: for 120 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tilewright.service.responses import envelope
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from tilewright.engine.progress import Progress
 
 KEPT_SECONDS = 120.0
 """How long a session without a connection is kept."""
@@ -39,13 +44,16 @@ class Session:
     Attributes:
         uuid: The ``connectionSessionUUID``.
         client: Name of the client that opened it. Another client cannot take it over.
+        wants_progress: Whether the client is told about the progress of its tasks.
     """
 
     def __init__(self, client: str) -> None:
         """Starts without frames."""
         self.uuid = str(uuid.uuid4())
         self.client = client
+        self.wants_progress = False
         self._frames: deque[str] = deque()
+        self._progress: dict[str, str] = {}  # the newest frame of each running task, sent when no other frame waits
         self._bytes = 0
         self._has_frames = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -89,6 +97,17 @@ class Session:
         else:
             self._has_room.set()
 
+    def show_progress(self, task_uuid: str, progress: Progress) -> None:
+        """Takes the progress of a running task, in place of an earlier one that was not sent yet."""
+        if self.wants_progress:
+            item = {"taskType": "progress", "taskUUID": task_uuid, "done": progress.done, "total": progress.total}
+            self._progress[task_uuid] = json.dumps(envelope([item]))
+            self._has_frames.set()
+
+    def hide_progress(self, task_uuid: str) -> None:
+        """Drops the progress of a task that was not sent yet."""
+        self._progress.pop(task_uuid, None)
+
     async def send_frames(self, send: Callable[[str], Awaitable[None]]) -> None:
         """Sends frames in their order, until it is cancelled or the connection is lost.
 
@@ -98,9 +117,12 @@ class Session:
         self._connections += 1
         try:
             while True:
-                while not self._frames:
+                while not self._frames and not self._progress:
                     self._has_frames.clear()
                     await self._has_frames.wait()
+                if not self._frames:
+                    await send(self._progress.pop(next(iter(self._progress))))
+                    continue
                 frame = self._frames.popleft()
                 self._bytes -= len(frame)
                 self._update()

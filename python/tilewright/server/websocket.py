@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocketDisconnect
 
-from tilewright.errors import TilewrightError
+from tilewright.errors import TilewrightError, short_repr
 from tilewright.server.answers import failed_response, failure, serialised
 from tilewright.server.body import MAX_UNKNOWN_BYTES, parse_tasks
 from tilewright.server.calls import in_thread_if_large
 from tilewright.server.origins import check_origin
+from tilewright.server.progress import ProgressRelay
 from tilewright.server.wire import AUTHENTICATION, PING, invalid_key
 from tilewright.service.requests import ANONYMOUS
 from tilewright.service.responses import envelope, error_items
@@ -126,7 +128,14 @@ class _Connection:
         if client is None:
             await self._answer(failure(invalid_key(), {"taskType": AUTHENTICATION}))
             return
+        wants_progress = task.get("reportProgress")
+        if not isinstance(wants_progress, (bool, NoneType)):
+            message = f"reportProgress must be true or false, not {short_repr(wants_progress)}"
+            error = TilewrightError(message, code="invalidRequest", parameter="reportProgress")
+            await self._answer(failure(error, {"taskType": AUTHENTICATION}))
+            return
         session = self._state.sessions.open(client, task.get("connectionSessionUUID"))
+        session.wants_progress = wants_progress is True
         await self._answer(envelope([{"taskType": AUTHENTICATION, "connectionSessionUUID": session.uuid}]))
         self._join(session)
 
@@ -136,11 +145,18 @@ class _Connection:
 
 async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState) -> None:
     """Runs tasks and delivers each result, to whichever connection the client has by then."""
+    progress = ProgressRelay(session) if session.wants_progress else None
     try:
-        async for response in state.calls.stream(tasks, session):
-            session.deliver((await in_thread_if_large(serialised, response)).decode())
+        async for response in state.calls.stream(tasks, session, progress):
+            frame = (await in_thread_if_large(serialised, response)).decode()
+            if progress is not None:
+                progress.forget(response)
+            session.deliver(frame)
     except Exception as error:  # the call was refused as a whole; nobody may be left without an answer
         if not isinstance(error, TilewrightError):
             _log.exception("a call failed")
         for task in tasks:
             session.deliver(serialised(envelope([], error_items(error, task))).decode())
+    finally:
+        if progress is not None:
+            progress.close()

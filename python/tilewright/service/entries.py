@@ -5,13 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.service.requests import TaskKey, UploadRequest, UpscaleRequest
+from tilewright.service.requests import ANONYMOUS, TaskKey, UploadRequest, UpscaleRequest
 from tilewright.service.responses import envelope
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
 
+    from tilewright.engine.progress import OnTaskProgress
     from tilewright.service.requests import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What the tasks of a call have in common.
+
+    Attributes:
+        upscales_only: Whether tasks of other types are faults.
+        client: See `CallOptions`.
+        keep: See `CallOptions`.
+        on_progress: See `CallOptions`.
+        stop: Cancels the work after the current tile once it is set.
+    """
+
+    upscales_only: bool = False
+    client: str = ANONYMOUS
+    keep: bool = False
+    on_progress: OnTaskProgress | None = None
+    stop: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +43,12 @@ class Entry:
         task: The task as sent.
         request: The valid request; None if the task is invalid.
         fault: Why the task is invalid; None if it is valid.
-        client: Name of the client that sent it.
         reserved: The taskUUID that the task reserves until it is finished; None if it reserves none.
     """
 
     task: Mapping[str, Any]
     request: Request | None
     fault: Exception | None
-    client: str
     reserved: TaskKey | None
 
     @property

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
+    from tilewright.engine.progress import OnProgress
     from tilewright.inputs.resolve import Fetcher
     from tilewright.lazy import Lazy
     from tilewright.literals import ImageParameter
@@ -91,15 +92,22 @@ class RequestHandler:
             with _result_expected():
                 return upload_result(request, image_uuid=image_uuid, image_url=self._store.get().url(image_uuid))
 
-    def upscale_and_answer(self, request: UpscaleRequest, stop: threading.Event) -> tuple[Upscaled, dict[str, Any]]:
+    def upscale_and_answer(
+        self, request: UpscaleRequest, stop: threading.Event, on_progress: OnProgress | None = None
+    ) -> tuple[Upscaled, dict[str, Any]]:
         """Upscales and stores a picture, and returns the finished request and its ``data`` item.
+
+        Args:
+            request: The request.
+            stop: Cancels the work after the current tile once it is set.
+            on_progress: Called before the first tile and after each tile; None if nobody listens.
 
         Raises:
             TilewrightError: The request failed. The store is unchanged.
             CancelledError: `stop` was set. The store is unchanged.
         """
         with self._rollback() as rollback:
-            upscaled = self._upscale(request, stop, rollback)
+            upscaled = self._upscale(request, cancel_on(stop, on_progress), stop, rollback)
             with _result_expected():
                 return upscaled, self.answer(upscaled)
 
@@ -111,7 +119,7 @@ class RequestHandler:
             CancelledError: `stop` was set. The store is unchanged.
         """
         with self._rollback() as rollback:
-            return self._upscale(request, stop, rollback)
+            return self._upscale(request, cancel_on(stop), stop, rollback)
 
     def answer(self, upscaled: Upscaled, *, status: str | None = None) -> dict[str, Any]:
         """Returns the ``data`` item of a finished upscale request.
@@ -132,7 +140,9 @@ class RequestHandler:
             status=status,
         )
 
-    def _upscale(self, request: UpscaleRequest, stop: threading.Event, rollback: contextlib.ExitStack) -> Upscaled:
+    def _upscale(
+        self, request: UpscaleRequest, on_progress: OnProgress, stop: threading.Event, rollback: contextlib.ExitStack
+    ) -> Upscaled:
         pictures, settings, file_format = self._pictures, self._settings, request.output_format
         report = pictures.new_report()
         model = request.model or pictures.model
@@ -153,7 +163,7 @@ class RequestHandler:
                 image,
                 file_format,
                 pictures.encode_options(quality=request.output_quality),
-                on_progress=cancel_on(stop),
+                on_progress=on_progress,
                 check_result=self._classifier.is_nsfw if check_nsfw else None,
                 report=report,
             )

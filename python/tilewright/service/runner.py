@@ -9,19 +9,19 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from tilewright.engine.progress import raise_if_cancelled
 from tilewright.errors import CancelledError, InvalidTaskError, TilewrightError, short_repr
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks
-from tilewright.service.entries import Entry, Reply, joined
+from tilewright.service.entries import Call, Entry, Reply, joined
 from tilewright.service.outcomes import Outcome, Outcomes
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
 from tilewright.service.places import MAX_FETCHES, MAX_PICTURES, Places
 from tilewright.service.polling import Polling
-from tilewright.service.requests import ANONYMOUS, PollRequest, Request, TaskKey, UploadRequest, UpscaleRequest
+from tilewright.service.requests import PollRequest, Request, TaskKey, UploadRequest, UpscaleRequest
 from tilewright.service.reservations import Reservations
 from tilewright.service.responses import acknowledgement, error_items
 from tilewright.store import is_uuid4
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from tilewright.options import CallOptions
     from tilewright.service.handler import RequestHandler
     from tilewright.store import ImageStore
 
@@ -84,72 +85,61 @@ class Runner:
         tasks: Tasks,
         *,
         upscales_only: bool,
-        client: str = ANONYMOUS,
-        keep: bool = False,
         stop: threading.Event | None = None,
+        **options: Unpack[CallOptions],
     ) -> dict[str, Any]:
         """Runs tasks and returns the envelope, in the order of the tasks.
 
         Args:
             tasks: One task, or several.
             upscales_only: Whether tasks of other types are faults.
-            client: Name of the client: letters, digits and hyphens.
-            keep: Whether outcomes of all upscale tasks are kept for ``getResponse``, because the
-                client may be gone when they are finished.
             stop: Cancels the work after the current tile once it is set; None if it is never set.
+            **options: See `CallOptions`.
 
         Raises:
             TypeError: A task is not a mapping.
+            ValueError: The client's name has other characters.
             CancelledError: `stop` was set.
         """
-        entries = self._enter(tasks, client, upscales_only=upscales_only)
-        stop = stop or threading.Event()
+        call = Call(upscales_only=upscales_only, stop=stop or threading.Event(), **options)
+        entries = self._enter(tasks, call)
         try:
             if len(entries) == 1 or all(entry.fault for entry in entries):
-                return joined([self._finish(entry, stop, keep=keep) for entry in entries])
+                return joined([self._finish(entry, call) for entry in entries])
             # Tasks whose pictures are fetched start last, and have threads of their own.
             fetches = min(MAX_FETCHES, sum(entry.needs_fetch for entry in entries))
             with _new_pool(MAX_PICTURES + fetches) as pool:
                 try:
                     order = sorted(range(len(entries)), key=lambda index: entries[index].needs_fetch)
-                    replies = {index: pool.submit(self._finish, entries[index], stop, keep=keep) for index in order}
+                    replies = {index: pool.submit(self._finish, entries[index], call) for index in order}
                     return joined([replies[index].result() for index in range(len(entries))])
                 except BaseException:  # such as Ctrl-C: leaving the block waits for the threads
-                    stop.set()
+                    call.stop.set()
                     raise
         finally:
             self._leave(entries)
 
-    async def arun(
-        self, tasks: Tasks, *, upscales_only: bool, client: str = ANONYMOUS, keep: bool = False
-    ) -> dict[str, Any]:
+    async def arun(self, tasks: Tasks, *, upscales_only: bool, **options: Unpack[CallOptions]) -> dict[str, Any]:
         """Runs `run` outside the event loop. Cancellation stops the work after the current tile."""
         import asyncio
 
         stop = threading.Event()
-        run = partial(self.run, tasks, upscales_only=upscales_only, client=client, keep=keep, stop=stop)
+        run = partial(self.run, tasks, upscales_only=upscales_only, stop=stop, **options)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._asyncio_pool.get(), run)
         finally:
             stop.set()
 
-    async def astream(
-        self, tasks: Tasks, *, client: str = ANONYMOUS, keep: bool = False
-    ) -> AsyncIterator[dict[str, Any]]:
+    async def astream(self, tasks: Tasks, **options: Unpack[CallOptions]) -> AsyncIterator[dict[str, Any]]:
         """Yields the envelope of each task as soon as it is finished.
 
         Tasks that need no network come first. Leaving the loop early cancels the others. At most a
-        few tasks run before the caller takes their envelopes.
-
-        Args:
-            tasks: One task, or several.
-            client: As for `run`.
-            keep: As for `run`.
+        few tasks run before the caller takes their envelopes. For options see `CallOptions`.
         """
         import asyncio
 
-        entries = await self._entered(tasks, client)
-        stop = threading.Event()
+        call = Call(stop=threading.Event(), **options)
+        entries = await self._entered(tasks, call)
         pool = _new_pool(2 * MAX_PICTURES)
         # Tasks whose pictures are fetched do not hold up the others.
         waiting = {fetch: deque(entry for entry in entries if entry.needs_fetch == fetch) for fetch in (False, True)}
@@ -161,7 +151,7 @@ class Runner:
                 for fetch, queue in waiting.items():
                     while queue and sum(entry.needs_fetch == fetch for entry, _ in running.values()) < MAX_PICTURES:
                         entry = queue.popleft()
-                        future = pool.submit(self._finish_and_leave, entry, stop, keep=keep)
+                        future = pool.submit(self._finish_and_leave, entry, call)
                         running[asyncio.wrap_future(future)] = entry, future
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done:
@@ -169,7 +159,7 @@ class Runner:
                 while done:  # pop, so that no reference to a reply remains
                     yield joined([done.pop().result()])
         finally:
-            stop.set()
+            call.stop.set()
             # Running tasks release their taskUUIDs when they have stopped. Those of the other tasks
             # are released here.
             self._leave(
@@ -187,13 +177,13 @@ class Runner:
         """Cancels all asynchronous requests after the current tile."""
         self._background.stop()
 
-    async def _entered(self, tasks: Tasks, client: str) -> list[Entry]:
+    async def _entered(self, tasks: Tasks, call: Call) -> list[Entry]:
         """Runs `_enter` without blocking the event loop for long."""
         import asyncio
 
         if len(tasks) <= _VALIDATED_HERE or isinstance(tasks, Mapping):
-            return self._enter(tasks, client, upscales_only=False)
-        entering = self._asyncio_pool.get().submit(self._enter, tasks, client, upscales_only=False)
+            return self._enter(tasks, call)
+        entering = self._asyncio_pool.get().submit(self._enter, tasks, call)
         try:
             return await asyncio.wrap_future(entering)
         except asyncio.CancelledError:  # the thread may go on, and reserves taskUUIDs for nobody
@@ -204,14 +194,14 @@ class Runner:
         if not entering.cancelled() and entering.exception() is None:
             self._leave(entering.result())
 
-    def _enter(self, tasks: Tasks, client: str, *, upscales_only: bool) -> list[Entry]:
+    def _enter(self, tasks: Tasks, call: Call) -> list[Entry]:
         """Validates tasks, reserves their taskUUIDs, and queues the asynchronous ones.
 
         Too many tasks are refused together, by one entry that stands for all of them: an answer to
         each would be as long as the call.
         """
-        if re.fullmatch("[0-9A-Za-z-]{1,64}", client) is None:  # it becomes part of file names
-            raise ValueError(f"client must be 1 to 64 letters, digits and hyphens, not {short_repr(client)}")
+        if re.fullmatch("[0-9A-Za-z-]{1,64}", call.client) is None:  # it becomes part of file names
+            raise ValueError(f"client must be 1 to 64 letters, digits and hyphens, not {short_repr(call.client)}")
         sent = list(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) else [tasks]
         if len(sent) > self._max_tasks:
             fault = TilewrightError(
@@ -219,14 +209,14 @@ class Runner:
                 "send them in several calls, or raise TILEWRIGHT_MAX_TASKS",
                 code="tooManyTasks",
             )
-            return [Entry({}, None, fault, client, None)]
+            return [Entry({}, None, fault, None)]
         for task in sent:
             require_mapping(task)
         entries: list[Entry] = []
         faults_left = _MAX_FAULTS
         try:
             for task in sent:
-                entry = self._validated(task, client, upscales_only=upscales_only, max_faults=max(1, faults_left))
+                entry = self._validated(task, call, max_faults=max(1, faults_left))
                 if isinstance(entry.fault, InvalidTaskError):
                     faults_left -= len(entry.fault.faults)
                 entries.append(entry)
@@ -234,20 +224,20 @@ class Runner:
             self._reserved.release({entry.reserved for entry in entries if entry.reserved is not None})
             raise
         # Before any task runs, because one may ask about another.
-        return [entry if entry.async_request is None else self._accepted(entry) for entry in entries]
+        return [entry if entry.async_request is None else self._accepted(entry, call) for entry in entries]
 
-    def _validated(self, task: Mapping[str, Any], client: str, *, upscales_only: bool, max_faults: int) -> Entry:
+    def _validated(self, task: Mapping[str, Any], call: Call, *, max_faults: int) -> Entry:
         """Reserves a task's taskUUID and parses the task, without the lock: it may be long."""
-        key = _reservable_key(task, client)
+        key = _reservable_key(task, call.client)
         reserved = key is not None and self._reserved.reserve(key)
         request: Request | None = None
         fault: Exception | None = None
         try:
             taken = () if key is None or reserved else (key.task_uuid,)
-            request = self._parsed(task, taken, upscales_only=upscales_only, max_faults=max_faults)
+            request = self._parsed(task, taken, upscales_only=call.upscales_only, max_faults=max_faults)
         except Exception as error:  # no fault of one task may stop the others
             fault = error
-        return Entry(task, request, fault, client, key if reserved else None)
+        return Entry(task, request, fault, key if reserved else None)
 
     def _parsed(
         self, task: Mapping[str, Any], taken: Sequence[str], *, upscales_only: bool, max_faults: int
@@ -271,7 +261,7 @@ class Runner:
             {each.reserved for each in entries if each.reserved is not None and each.async_request is None}
         )
 
-    def _accepted(self, entry: Entry) -> Entry:
+    def _accepted(self, entry: Entry, call: Call) -> Entry:
         """Queues an asynchronous request. Returns the entry, with a fault if that failed."""
         request, key = entry.async_request, entry.reserved
         assert request is not None
@@ -280,7 +270,7 @@ class Runner:
 
         def work(stop: threading.Event) -> Outcome:
             try:
-                with self._places.take(request, stop, entry.client) as ready:
+                with self._places.take(request, stop, call.client) as ready:
                     return replace(self._handler.upscale(ready, stop), request=kept)
             except BaseException as error:  # there is no caller to raise it to
                 return _error_items(error, entry.task)
@@ -293,47 +283,48 @@ class Runner:
             return replace(entry, request=None, fault=error)
         return entry
 
-    def _finish_and_leave(self, entry: Entry, stop: threading.Event, *, keep: bool) -> Reply:
+    def _finish_and_leave(self, entry: Entry, call: Call) -> Reply:
         try:
-            return self._finish(entry, stop, keep=keep)
+            return self._finish(entry, call)
         finally:
             self._leave([entry])
 
-    def _finish(self, entry: Entry, stop: threading.Event, *, keep: bool) -> Reply:
+    def _finish(self, entry: Entry, call: Call) -> Reply:
         try:
             if entry.fault is not None:
                 raise entry.fault
-            raise_if_cancelled(stop)
+            raise_if_cancelled(call.stop)
             match entry.request:
                 case PollRequest():
-                    return self._polling.reply(entry.request, entry.client)
+                    return self._polling.reply(entry.request, call.client)
                 case UpscaleRequest(is_async=True):
                     assert entry.reserved is not None
                     self._background.record(entry.reserved)
                     return Reply([acknowledgement(entry.request)])
                 case UploadRequest():
-                    with self._places.take(entry.request, stop, entry.client) as upload:
+                    with self._places.take(entry.request, call.stop, call.client) as upload:
                         return Reply([self._handler.upload(upload)])
                 case UpscaleRequest():
-                    return self._upscale(entry, entry.request, stop, keep=keep)
+                    return self._upscale(entry, entry.request, call)
             raise AssertionError("an entry has a fault or a request")
         except CancelledError:
             raise
         except Exception as error:  # no fault of one task may stop the others
             return Reply(errors=_error_items(error, entry.task))
 
-    def _upscale(self, entry: Entry, request: UpscaleRequest, stop: threading.Event, *, keep: bool) -> Reply:
+    def _upscale(self, entry: Entry, request: UpscaleRequest, call: Call) -> Reply:
+        on_progress = None if call.on_progress is None else partial(call.on_progress, request.task_uuid)
         outcome: Outcome
         try:
-            with self._places.take(request, stop, entry.client) as ready:
-                outcome, item = self._handler.upscale_and_answer(ready, stop)
+            with self._places.take(request, call.stop, call.client) as ready:
+                outcome, item = self._handler.upscale_and_answer(ready, call.stop, on_progress)
             reply = Reply([item])
         except CancelledError:
             raise
         except Exception as error:  # as in `_finish`
             outcome = _error_items(error, entry.task)
             reply = Reply(errors=outcome)
-        if keep and entry.reserved is not None:
+        if call.keep and entry.reserved is not None:
             self._outcomes.write_finished(entry.reserved, request, outcome)
         return reply
 

@@ -9,8 +9,8 @@ let networks = [];
 let connection = null; // a promise of an open WebSocket
 
 async function start() {
-  const response = await fetch("networks");
-  networks = await response.json();
+  const response = await fetch("page.json");
+  networks = (await response.json()).networks;
   element("network").replaceChildren(...networks.map(({ name }) => new Option(name)));
   showNetwork();
 }
