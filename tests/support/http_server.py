@@ -18,7 +18,7 @@ from PIL import Image
 
 from tilewright.errors import SourceError
 from tilewright.inputs.fetch import fetch
-from tilewright.inputs.url import redacted_url
+from tilewright.web.url import redacted_url
 
 
 def _png():

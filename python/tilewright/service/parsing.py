@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tilewright.errors import InvalidTaskError, ModelError, ParameterError, short_repr
 from tilewright.inputs.forms import form_problem
-from tilewright.inputs.url import is_remote_url
 from tilewright.literals import FORMATS, TASK_FACTORS, Format, ImageParameter, OutputType
 from tilewright.models.loader import check_name
 from tilewright.service.advice import TASK_ADVICE
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
 from tilewright.service.tasks import IgnoredFields
 from tilewright.store import is_uuid4
+from tilewright.web.url import is_remote_url
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tilewright.inputs.url import is_remote_url
+from tilewright.web.url import is_remote_url
 
 if TYPE_CHECKING:
     from tilewright.literals import Format, ImageParameter, OutputType
