@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tilewright.errors import ImageTooLargeError, SourceError
 from tilewright.limits import UNLIMITED, InputLimits
 from tilewright.web.deadline import Deadline
-from tilewright.web.exchange import FAILURES, ExchangeError, TooLargeError, exchange, failure_reason, status_text
+from tilewright.web.errors import ExchangeError, TooLargeError
+from tilewright.web.exchange import FAILURES, exchange, failure_reason, status_text
 from tilewright.web.url import ParsedUrl, parse_url, redacted_url, resolve_redirect
 
 if TYPE_CHECKING:

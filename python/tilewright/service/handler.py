@@ -38,6 +38,7 @@ class RequestHandler:
     Attributes:
         fetcher: Returns the bytes at a URL; None if URLs are refused.
         models_dir: Folder of imported networks, which requests may name.
+        sends_results: Whether outcomes are sent to URLs that requests name.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class RequestHandler:
         """
         self._pictures, self._store, self._settings, self._classifier = pictures, store, settings, classifier
         self.models_dir = settings.models_dir
+        self.sends_results = settings.send_results == "public"
         self.fetcher: Fetcher | None = None
         if settings.fetch_urls == "public":
             from tilewright.inputs.fetch import fetch
@@ -91,8 +93,8 @@ class RequestHandler:
             with _result_expected():
                 return upload_result(request, image_uuid=image_uuid, image_url=self._store.get().url(image_uuid))
 
-    def upscale_and_answer(self, request: UpscaleRequest, stop: threading.Event) -> dict[str, Any]:
-        """Upscales and stores a picture, and returns the ``data`` item.
+    def upscale_and_answer(self, request: UpscaleRequest, stop: threading.Event) -> tuple[Upscaled, dict[str, Any]]:
+        """Upscales and stores a picture, and returns it with the ``data`` item.
 
         Raises:
             TilewrightError: The request failed. The store is unchanged.
@@ -101,7 +103,7 @@ class RequestHandler:
         with self._rollback() as rollback:
             upscaled = self._upscale(request, stop, rollback)
             with _result_expected():
-                return self.answer(upscaled)
+                return upscaled, self.answer(upscaled)
 
     def upscale(self, request: UpscaleRequest, stop: threading.Event) -> Upscaled:
         """Upscales and stores a picture.
@@ -131,6 +133,10 @@ class RequestHandler:
             data=store.get(image_uuid) if set(wanted) != {"URL"} else b"",
             status=status,
         )
+
+    def stored(self, image_uuid: str) -> bytes:
+        """Returns the file of a result; raises as `answer` does."""
+        return self._store.get().get(image_uuid)
 
     def _upscale(self, request: UpscaleRequest, stop: threading.Event, rollback: contextlib.ExitStack) -> Upscaled:
         pictures, settings, file_format = self._pictures, self._settings, request.output_format

@@ -29,6 +29,8 @@ class UpscaleRequest:
         is_async: Whether the task is only acknowledged and its result is fetched with
             ``getResponse``.
         model: Name of the network; None for the default.
+        webhook_url: http(s) URL that the outcome is sent to; None for none.
+        upload_endpoint: http(s) URL that the result's file is sent to; None for none.
     """
 
     task_type: str
@@ -43,6 +45,13 @@ class UpscaleRequest:
     check_nsfw: bool
     is_async: bool
     model: str | None
+    webhook_url: str | None
+    upload_endpoint: str | None
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether something is sent when the request is finished."""
+        return self.webhook_url is not None or self.upload_endpoint is not None
 
     @property
     def needs_fetch(self) -> bool:

@@ -16,6 +16,7 @@ from tilewright.forks import reset_in_children
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks, Outcome
+from tilewright.service.callbacks import Callbacks
 from tilewright.service.entries import Entry, Reply, joined
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
 from tilewright.service.places import MAX_FETCHES, MAX_PICTURES, Places
@@ -63,6 +64,7 @@ class Runner:
         self._reserved: set[str] = set()
         self._lock = threading.Lock()  # guards the reserved taskUUIDs
         self._places = Places(handler)
+        self._callbacks = Callbacks(handler)  # before the background tasks, so that it ends after them
         self._background = BackgroundTasks(
             partial(_new_pool, name="tilewright-background"),
             partial(_new_pool, MAX_FETCHES, name="tilewright-fetch"),
@@ -153,8 +155,9 @@ class Runner:
             pool.shutdown(wait=False)
 
     def wait(self) -> None:
-        """Returns when all asynchronous requests are finished."""
+        """Returns when all asynchronous requests are finished, and their outcomes sent if possible."""
         self._background.wait()
+        self._callbacks.wait()
 
     def stop(self) -> None:
         """Cancels all asynchronous requests after the current tile."""
@@ -238,6 +241,7 @@ class Runner:
             urls=self._handler.fetcher is not None,
             nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
             models_dir=self._handler.models_dir,
+            callback_problem=self._callbacks.url_problem if self._handler.sends_results else None,
             upscales_only=upscales_only,
             max_faults=max_faults,
         )
@@ -266,7 +270,7 @@ class Runner:
         # The outcome keeps the request, but not the picture, nor fields that may be long.
         kept = replace(request, input_image=None, model=None)
 
-        def work(stop: threading.Event) -> Outcome:
+        def upscale(stop: threading.Event) -> Outcome:
             try:
                 with self._places.take(request, stop) as ready:
                     return replace(self._handler.upscale(ready, stop), request=kept)
@@ -275,10 +279,16 @@ class Runner:
             finally:
                 self._release({reserved})
 
+        def work(stop: threading.Event) -> Outcome:
+            outcome = upscale(stop)
+            self._callbacks.tell(kept, outcome)
+            return outcome
+
         try:
             self._background.accept(kept, work, fetches=request.needs_fetch)
         except Exception as error:  # no thread could be started
             return replace(entry, request=None, fault=error)
+        self._callbacks.expect(kept)
         return entry
 
     def _finish_and_leave(self, entry: Entry, stop: threading.Event) -> Reply:
@@ -302,12 +312,16 @@ class Runner:
                         return Reply([self._handler.upload(upload)])
                 case UpscaleRequest():
                     with self._places.take(entry.request, stop) as upscale:
-                        return Reply([self._handler.upscale_and_answer(upscale, stop)])
+                        upscaled, item = self._handler.upscale_and_answer(upscale, stop)
+                    self._callbacks.tell(entry.request, upscaled)
+                    return Reply([item])
             raise AssertionError("an entry has a fault or a request")
         except CancelledError:
             raise
         except Exception as error:  # no fault of one task may stop the others
-            return Reply(errors=_error_items(error, entry.task))
+            items = _error_items(error, entry.task)
+            self._callbacks.tell(entry.request, items)
+            return Reply(errors=items)
 
     def _poll(self, request: PollRequest) -> Reply:
         found = self._background.find(request.task_uuid)

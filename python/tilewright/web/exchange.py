@@ -21,6 +21,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tilewright.web.errors import ExchangeError, TooLargeError
 from tilewright.web.url import DEFAULT_PORTS, ParsedUrl, UrlNotAllowedError, check_host, is_public_address
 
 if TYPE_CHECKING:
@@ -29,17 +30,6 @@ if TYPE_CHECKING:
     from tilewright.web.deadline import Deadline
 
 _CHUNK = 2**16
-
-
-class ExchangeError(Exception):
-    """An exchange that failed; the message completes a phrase such as "cannot be fetched:"."""
-
-
-class TooLargeError(ExchangeError):
-    """The response has more than `max_bytes` bytes; `announced` is its length if that is known."""
-
-    def __init__(self, max_bytes: int, announced: int | None = None) -> None:
-        super().__init__(f"it is larger than {max_bytes} bytes" + (f" ({announced})" if announced else ""))
 
 
 FAILURES = (UrlNotAllowedError, ExchangeError, OSError, http.client.HTTPException)
