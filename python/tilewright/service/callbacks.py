@@ -67,10 +67,12 @@ class Callbacks:
             return
         # The deliveries keep the request, but not the picture, nor fields that may be long.
         kept = replace(request, input_image=None, model=None)
+        if isinstance(outcome, Upscaled):
+            outcome = replace(outcome, request=kept)
         if (url := kept.webhook_url) is not None:
             self._add("outcome", kept, url, partial(self._post, url, kept, outcome))
         if (url := kept.upload_endpoint) is not None and isinstance(outcome, Upscaled):
-            self._add("result", kept, url, partial(self._put, url, outcome.image_uuid, kept))
+            self._add("result", kept, url, partial(self._put, url, outcome))
         if request.is_async:
             self._deliveries.expect(-1)
 
@@ -88,7 +90,7 @@ class Callbacks:
     def _post(self, url: str, request: UpscaleRequest, outcome: Outcome, stop: threading.Event) -> None:
         if isinstance(outcome, Upscaled):
             try:
-                content = envelope([self._handler.answer(replace(outcome, request=request))])
+                content = envelope([self._handler.answer(outcome)])
             except SourceError as error:
                 content = envelope([], _gone(error, request))
             except TilewrightError as error:
@@ -97,12 +99,12 @@ class Callbacks:
             content = envelope([], [dict(item) for item in outcome])
         self._send("POST", url, serialised(content), "application/json", stop)
 
-    def _put(self, url: str, image_uuid: str, request: UpscaleRequest, stop: threading.Event) -> None:
+    def _put(self, url: str, upscaled: Upscaled, stop: threading.Event) -> None:
         try:
-            content = self._handler.stored(image_uuid)
+            content = self._handler.stored(upscaled.image_uuid)
         except TilewrightError as error:
             raise SendError(error.message, is_final=isinstance(error, SourceError)) from error
-        self._send("PUT", url, content, media_type(request.output_format), stop)
+        self._send("PUT", url, content, media_type(upscaled.request.output_format), stop)
 
     def _send(
         self, method: Literal["POST", "PUT"], url: str, content: bytes, content_type: str, stop: threading.Event

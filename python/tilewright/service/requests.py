@@ -45,8 +45,8 @@ class UpscaleRequest:
     check_nsfw: bool
     is_async: bool
     model: str | None
-    webhook_url: str | None
-    upload_endpoint: str | None
+    webhook_url: str | None = None
+    upload_endpoint: str | None = None
 
     @property
     def has_callbacks(self) -> bool:
