@@ -94,6 +94,11 @@ def use_an_impossible_store(server):
         return storeless.run({**REQUEST, "inputImage": make_picture(4, 4)})
 
 
+def send_results_to(server, **urls):
+    settings = replace(server.settings, send_results="public")
+    return Upscaler(settings=settings, device="cpu", store="memory://errors").run({**REQUEST, **urls})
+
+
 # Requests that the page describes in words.
 def refused_by_a_server(body=b"[]", *, stopping=False, origin=None, **options):
     """Returns the envelope with which a server refuses a request as a whole."""
@@ -125,6 +130,8 @@ DESCRIBED = {
     "conflictTaskUUID": lambda server: server.run([REQUEST, {**REQUEST, "inputImage": make_picture(4, 4)}]),
     "failedToTransferImage": send_a_folder,
     "rateLimitExceeded": send_while_another_task_runs,
+    "invalidWebhookURL": lambda server: send_results_to(server, webhookURL="http://192.168.0.10/hook"),
+    "invalidUploadEndpoint": lambda server: send_results_to(server, uploadEndpoint="files.example.org"),
     "imageTooLarge": lambda server: server.run({**REQUEST, "inputImage": make_picture(51, 100), "upscaleFactor": 4}),
     "tooManyTasks": send_too_many,
     "internalServerError": use_an_impossible_store,
