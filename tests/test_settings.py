@@ -26,7 +26,7 @@ def test_defaults():
     assert (settings.store_ttl, settings.store_public_url) == (None, None)
     assert settings.cache_dir.is_absolute()
     assert Path(settings.store).is_absolute()
-    assert settings.fetch_urls == "off"
+    assert (settings.fetch_urls, settings.send_results) == ("off", "off")
     assert not settings.tta
     assert not settings.true_colour
     assert settings.limits == InputLimits(pixels=200_000_000, file_bytes=2**29, frames=1000, seconds=120)
@@ -67,6 +67,7 @@ def test_every_variable_is_read(tmp_path):
             "TILEWRIGHT_WEBP_LOSSLESS": "on",
             "TILEWRIGHT_KEEP_METADATA": "on",
             "TILEWRIGHT_FETCH_URLS": "public",
+            "TILEWRIGHT_SEND_RESULTS": "Public",
         }
     )
     assert settings == Settings(
@@ -91,6 +92,7 @@ def test_every_variable_is_read(tmp_path):
         webp_lossless=True,
         keep_metadata=True,
         fetch_urls="public",
+        send_results="public",
     )
 
 
@@ -129,6 +131,7 @@ def test_empty_variable_counts_as_unset():
         ("TILEWRIGHT_STORE_PUBLIC_URL", "img.example.org"),
         ("TILEWRIGHT_STORE_PUBLIC_URL", "https://img.example.org/?name="),
         ("TILEWRIGHT_FETCH_URLS", "on"),
+        ("TILEWRIGHT_SEND_RESULTS", "on"),
     ],
 )
 def test_invalid_value_is_an_error_that_names_variable_and_value(name, value):

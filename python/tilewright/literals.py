@@ -10,6 +10,7 @@ Runtime = Literal["auto", "native", "openvino", "onnxruntime"]
 """What runs networks on the CPU."""
 
 FetchUrls = Literal["off", "public"]
+SendResults = Literal["off", "public"]
 
 Format = Literal["PNG", "JPG", "WEBP"]
 FORMATS: tuple[Format, ...] = get_args(Format)

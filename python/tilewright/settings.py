@@ -17,7 +17,7 @@ from tilewright.cgroups import cpu_limit
 from tilewright.errors import SettingsError
 from tilewright.folders import user_folder
 from tilewright.limits import InputLimits
-from tilewright.literals import Compression, Device, FetchUrls, Precision, Runtime
+from tilewright.literals import Compression, Device, FetchUrls, Precision, Runtime, SendResults
 from tilewright.pricing import Price, PriceUnit
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class Settings:
         keep_metadata: Whether results keep the Exif, XMP, IPTC and PNG text of their input.
         fetch_urls: ``"off"``, or ``"public"`` to fetch pictures from http(s) URLs on the public
             internet.
+        send_results: ``"off"``, or ``"public"`` to send outcomes of tasks to the http(s) URLs on the
+            public internet that the tasks name.
         check_nsfw: Whether every result is checked, as if all tasks asked for it.
         price: Pricing rule for ``cost``; None for a cost of 0.
         api_key_hashes: SHA-256 of each API key that the server accepts, in hexadecimal digits; empty
@@ -120,6 +122,7 @@ class Settings:
     webp_lossless: bool = False
     keep_metadata: bool = False
     fetch_urls: FetchUrls = "off"
+    send_results: SendResults = "off"
     check_nsfw: bool = False
     price: Price | None = None
     api_key_hashes: tuple[str, ...] = ()
@@ -168,6 +171,7 @@ class Settings:
             webp_lossless=read.switch("WEBP_LOSSLESS", default.webp_lossless),
             keep_metadata=read.switch("KEEP_METADATA", default.keep_metadata),
             fetch_urls=read.choice("FETCH_URLS", get_args(FetchUrls), default.fetch_urls),
+            send_results=read.choice("SEND_RESULTS", get_args(SendResults), default.send_results),
             check_nsfw=read.switch("CHECK_NSFW", default.check_nsfw),
             price=read.price("PRICE", default.price),
             api_key_hashes=read.items("API_KEY_HASHES", r"[0-9a-f]{64}", "SHA-256 checksums of keys, with commas"),

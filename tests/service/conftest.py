@@ -1,10 +1,13 @@
-"""An Upscaler with small tiles."""
+"""An Upscaler with small tiles, and a web server."""
 
 from __future__ import annotations
 
 import pytest
 
+from support.web_fixtures import connections, names, server
 from tilewright import Upscaler
+
+__all__ = ["connections", "names", "server", "small_tiles"]
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ NOT_CAUSED_BY_REQUESTS = {
     "forbiddenOrigin": "only the server knows origins",
     "invalidApiKey": "only the server has keys",
     "invalidRequest": "only the server gets requests that are not tasks",
+    "invalidUploadEndpoint": "sending results is disabled",
+    "invalidWebhookURL": "sending results is disabled",
     "rateLimitExceeded": "depends on how many earlier tasks are unfinished",
     "requestTooLarge": "only the server limits requests",
     "serverStopping": "only the server stops",

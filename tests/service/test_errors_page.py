@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import re
-import threading
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from support.paths import DOCS
+from support.tasks import held_places
 from tilewright import Settings, Upscaler, schema
 from tilewright.errors import ERROR_CODES
 from tilewright.testing import make_picture
@@ -83,9 +82,7 @@ def send_too_many(server):
 def send_while_another_task_runs(server):
     settings = replace(server.settings, max_waiting_tasks=1)
     first = {**REQUEST, "inputImage": b"", "taskUUID": str(uuid.uuid4()), "deliveryMethod": "async"}
-    with Upscaler(settings=settings, device="cpu", store="memory://errors") as limited, contextlib.ExitStack() as held:
-        for _ in range(3):
-            held.enter_context(limited._runner._places._pictures.held("anonymous", threading.Event()))
+    with Upscaler(settings=settings, device="cpu", store="memory://errors") as limited, held_places(limited):
         limited.run(first)
         return limited.run({**REQUEST, "deliveryMethod": "async"})
 
@@ -93,6 +90,11 @@ def send_while_another_task_runs(server):
 def use_an_impossible_store(server):
     with Upscaler(settings=server.settings, device="cpu", store="/dev/null/images") as storeless:
         return storeless.run({**REQUEST, "inputImage": make_picture(4, 4)})
+
+
+def send_results_to(server, **urls):
+    settings = replace(server.settings, send_results="public")
+    return Upscaler(settings=settings, device="cpu", store="memory://errors").run({**REQUEST, **urls})
 
 
 # Requests that the page describes in words.
@@ -126,6 +128,8 @@ DESCRIBED = {
     "conflictTaskUUID": lambda server: server.run([REQUEST, {**REQUEST, "inputImage": make_picture(4, 4)}]),
     "failedToTransferImage": send_a_folder,
     "rateLimitExceeded": send_while_another_task_runs,
+    "invalidWebhookURL": lambda server: send_results_to(server, webhookURL="http://192.168.0.10/hook"),
+    "invalidUploadEndpoint": lambda server: send_results_to(server, uploadEndpoint="files.example.org"),
     "imageTooLarge": lambda server: server.run({**REQUEST, "inputImage": make_picture(51, 100), "upscaleFactor": 4}),
     "tooManyTasks": send_too_many,
     "internalServerError": use_an_impossible_store,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import threading
 from collections import Counter
@@ -13,10 +12,9 @@ from dataclasses import replace
 import pytest
 
 import tilewright
-from support.tasks import asynchronous, new_tasks, poll_of
+from support.tasks import asynchronous, held_places, new_tasks, poll_of
 from tilewright import Settings, Upscaler
 from tilewright.service.background import BackgroundTasks
-from tilewright.service.places import MAX_PICTURES
 from tilewright.service.requests import ANONYMOUS, TaskKey, UpscaleRequest
 
 
@@ -63,15 +61,6 @@ def test_accepting_a_request_does_not_look_at_all_the_others(monkeypatch):
         request = upscale_request(number)
         tasks.accept(TaskKey(ANONYMOUS, request.task_uuid), request, lambda _: [])
     assert CountedFuture.asked <= 500
-
-
-@contextlib.contextmanager
-def held_places(upscaler):
-    """Lets no picture into memory inside the block."""
-    with contextlib.ExitStack() as held:
-        for _ in range(MAX_PICTURES):
-            held.enter_context(upscaler._runner._places._pictures.held(ANONYMOUS, threading.Event()))
-        yield
 
 
 def test_async_tasks_beyond_the_limit_are_refused_until_others_are_finished(limited):

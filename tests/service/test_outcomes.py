@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from support.tasks import asynchronous, new_tasks, poll_of, wait_for_outcome
-from tilewright import Upscaler
+from tilewright import Settings, Upscaler
 from tilewright.errors import StoreError
 from tilewright.service.heartbeat import Heartbeat
 from tilewright.store import ImageStore
@@ -147,13 +148,18 @@ def test_outcomes_of_other_tasks_are_kept_on_demand(upscaler, other):
     assert upscaler.run(poll_of(third))["errors"][0]["code"] == "taskNotFound"
 
 
-def test_records_are_private_and_hold_no_picture(upscaler, tmp_path):
-    task = asynchronous(new_tasks(1)[0])
+def test_records_are_private_and_hold_neither_pictures_nor_secrets(tmp_path):
+    secret = "https://example.org/?token=secret"
+    task = asynchronous(new_tasks(1)[0], webhookURL=secret, uploadEndpoint=secret)
+    settings = replace(Settings.from_environment(), send_results="public")
+    upscaler = Upscaler(device="cpu", store=tmp_path, settings=settings)
+    upscaler._runner._callbacks.tell = lambda *_: None  # sends nothing
     upscaler.run(task)
     wait_for_outcome(upscaler, task)
     [record] = records_of(tmp_path, f"task-anonymous-{task['taskUUID']}")
     assert record.stat().st_mode & 0o777 == 0o600
     assert record.stat().st_size < 1000
+    assert "token" not in record.read_text()
 
 
 def test_records_are_removed_after_a_week(upscaler, tmp_path):

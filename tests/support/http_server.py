@@ -1,6 +1,6 @@
-"""HTTP servers and DNS answers for tests that fetch pictures; nothing leaves this machine.
+"""HTTP servers and DNS answers for tests that fetch pictures and send results; nothing leaves this machine.
 
-`fetch` refuses loopback addresses, so tests allow these servers by host and port. Names ending in
+`fetch` and `send` refuse loopback addresses, so tests allow these servers by host and port. Names ending in
 ``.test`` are reserved (RFC 6761); tests decide what they resolve to.
 """
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from tilewright.errors import SourceError
 from tilewright.inputs.fetch import fetch
-from tilewright.inputs.url import redacted_url
+from tilewright.web.url import redacted_url
 
 
 def _png():
@@ -37,6 +37,7 @@ class Server(http.server.ThreadingHTTPServer):
     Attributes:
         routes: Chunks of the answer by request path.
         seen: Path and headers of every request.
+        received: Method, path, media type and content of every request that has content.
     """
 
     def __init__(self, address=("127.0.0.1", 0)):
@@ -44,6 +45,9 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.routes = {}
         self.seen = []
+        self.received = []
+        self._first = {}
+        self._held = {}
         self.stop = threading.Event()
 
     @property
@@ -68,6 +72,24 @@ class Server(http.server.ThreadingHTTPServer):
         """Sets the raw bytes of the answer for a path; each chunk after the first follows 50 ms later."""
         self.routes[path] = chunks
 
+    def fail_first(self, path, *statuses, **headers):
+        """Sets the statuses of the first answers for a path, before those of `reply`."""
+        lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self._first[path] = [
+            "\r\n".join([f"HTTP/1.1 {status} X", "Content-Length: 0", *lines, "", ""]).encode() for status in statuses
+        ]
+
+    def hold(self, path):
+        """Returns an event; requests for a path are answered once it is set."""
+        return self._held.setdefault(path, threading.Event())
+
+    def chunks_of(self, path):
+        """Returns the next answer for a path."""
+        if (held := self._held.get(path)) is not None:
+            held.wait(60)
+        first = self._first.get(path)
+        return [first.pop(0)] if first else self.routes[path]
+
     def redirect(self, path, location, status=302):
         """Sets a redirect as the answer for a path."""
         self.reply(path, status=status, Location=location)
@@ -80,11 +102,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.seen.append((self.path, self.headers))
         self.close_connection = True
-        for number, chunk in enumerate(self.server.routes[self.path]):
+        for number, chunk in enumerate(self.server.chunks_of(self.path)):
             if number and self.server.stop.wait(0.05):
                 return
             self.wfile.write(chunk)
             self.wfile.flush()
+
+    def do_POST(self):
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((self.command, self.path, self.headers["Content-Type"], content))
+        self.do_GET()
+
+    def do_PUT(self):
+        self.do_POST()
 
     def log_message(self, *_args):
         pass

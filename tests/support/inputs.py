@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tilewright.inputs.resolve import fetched, read_picture, store_input
-from tilewright.inputs.url import is_remote_url
 from tilewright.limits import UNLIMITED
+from tilewright.web.url import is_remote_url
 
 if TYPE_CHECKING:
     from tilewright.picture import Animation, Picture

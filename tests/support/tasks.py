@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import tilewright
+from tilewright.service.places import MAX_PICTURES
+from tilewright.service.requests import ANONYMOUS
 from tilewright.testing import make_picture
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tilewright import Upscaler
 
 Task = dict[str, Any]
@@ -43,6 +49,15 @@ def wait_for_outcome(upscaler: Upscaler, task: Task) -> dict[str, Any]:
             return response
         time.sleep(0.005)
     raise AssertionError("still processing")
+
+
+@contextlib.contextmanager
+def held_places(upscaler: Upscaler) -> Iterator[None]:
+    """Lets no picture into memory inside the block."""
+    with contextlib.ExitStack() as held:
+        for _ in range(MAX_PICTURES):
+            held.enter_context(upscaler._runner._places._pictures.held(ANONYMOUS, threading.Event()))
+        yield
 
 
 def network_becomes_idle(upscaler: Upscaler) -> bool:

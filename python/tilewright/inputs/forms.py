@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.inputs.url import is_remote_url, redacted_url
 from tilewright.store import is_uuid4
+from tilewright.web.url import is_remote_url, redacted_url
 
 # Advice that is of use only to Python programs begins like this and ends its message.
 _IN_PYTHON = "; in Python "

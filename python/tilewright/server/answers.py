@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from tilewright.inputs.forms import for_json
-from tilewright.service.responses import envelope, error_items
+from tilewright.service.responses import envelope, error_items, serialised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,13 +30,6 @@ _RETRY_SECONDS = {429: 1, 503: 5}
 def failure(error: TilewrightError, task: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Returns the envelope of a call that fails as a whole."""
     return envelope([], error_items(error, task or {}))
-
-
-def serialised(response: Mapping[str, Any]) -> bytes:
-    """Returns an envelope as JSON. Text that is not valid Unicode, such as odd file names, is escaped."""
-    for error in response.get("errors", ()):
-        error["message"] = for_json(error["message"])
-    return json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def failed_response(error: TilewrightError) -> Response:

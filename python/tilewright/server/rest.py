@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import TilewrightError
-from tilewright.server.answers import failed_response, json_response, serialised
+from tilewright.server.answers import failed_response, json_response
 from tilewright.server.body import MAX_UNKNOWN_BYTES, body_of, parse_tasks
 from tilewright.server.calls import in_thread_if_large
 from tilewright.server.keys import bearer_key
 from tilewright.server.origins import check_origin
 from tilewright.server.wire import AUTHENTICATION, invalid_key
+from tilewright.service.responses import serialised
 
 if TYPE_CHECKING:
     from starlette.requests import Request

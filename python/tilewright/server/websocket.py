@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from starlette.websockets import WebSocketDisconnect
 
 from tilewright.errors import TilewrightError, short_repr
-from tilewright.server.answers import failed_response, failure, serialised
+from tilewright.server.answers import failed_response, failure
 from tilewright.server.body import MAX_UNKNOWN_BYTES, parse_tasks
 from tilewright.server.calls import in_thread_if_large
 from tilewright.server.origins import check_origin
 from tilewright.server.progress import ProgressRelay
 from tilewright.server.wire import AUTHENTICATION, PING, invalid_key
 from tilewright.service.requests import ANONYMOUS
-from tilewright.service.responses import envelope, error_items
+from tilewright.service.responses import envelope, error_items, serialised
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket

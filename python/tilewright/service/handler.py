@@ -39,6 +39,7 @@ class RequestHandler:
     Attributes:
         fetcher: Returns the bytes at a URL; None if URLs are refused.
         models_dir: Folder of imported networks, which requests may name.
+        sends_results: Whether outcomes are sent to URLs that requests name.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class RequestHandler:
         """
         self._pictures, self._store, self._settings, self._classifier = pictures, store, settings, classifier
         self.models_dir = settings.models_dir
+        self.sends_results = settings.send_results == "public"
         self.fetcher: Fetcher | None = None
         if settings.fetch_urls == "public":
             from tilewright.inputs.fetch import fetch
@@ -139,6 +141,10 @@ class RequestHandler:
             data=store.get(image_uuid) if set(wanted) != {"URL"} else b"",
             status=status,
         )
+
+    def stored(self, image_uuid: str) -> bytes:
+        """Returns the file of a result; raises as `answer` does."""
+        return self._store.get().get(image_uuid)
 
     def _upscale(
         self, request: UpscaleRequest, on_progress: OnProgress, stop: threading.Event, rollback: contextlib.ExitStack

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import StoreError, TilewrightError
@@ -82,7 +82,7 @@ class Outcomes:
         return request, error_items(ended, {"taskType": request.task_type})
 
     def _write(self, key: TaskKey, request: UpscaleRequest, fields: Mapping[str, Any]) -> None:
-        kept = asdict(request.without_picture())
+        kept = asdict(replace(request.without_picture(), webhook_url=None, upload_endpoint=None))  # may be secrets
         self._store.get().records.write(_name(key), {"request": kept, **fields})
 
 

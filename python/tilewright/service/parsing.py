@@ -7,19 +7,19 @@ import logging
 import math
 import numbers
 import uuid
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tilewright.errors import InvalidTaskError, ModelError, ParameterError, short_repr
 from tilewright.inputs.forms import form_problem
-from tilewright.inputs.url import is_remote_url
 from tilewright.literals import FORMATS, TASK_FACTORS, Format, ImageParameter, OutputType
 from tilewright.models.loader import check_name
 from tilewright.service.advice import TASK_ADVICE
 from tilewright.service.requests import PollRequest, Request, UploadRequest, UpscaleRequest
-from tilewright.service.tasks import IgnoredFields
+from tilewright.service.tasks import CallbackFields, IgnoredFields
 from tilewright.store import is_uuid4
+from tilewright.web.url import is_remote_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,8 @@ _UPSCALE_FIELDS = (
 )  # fmt: skip
 _UPLOAD_FIELDS = (*_COMMON, "image")
 _POLL_FIELDS = _COMMON
-_IGNORED = tuple(IgnoredFields.__annotations__)
+_CALLBACK_FIELDS = tuple(CallbackFields.__annotations__)
+_IGNORED = (*_CALLBACK_FIELDS, *IgnoredFields.__annotations__)
 
 
 def parse_task(
@@ -55,6 +56,7 @@ def parse_task(
     urls: bool = False,
     nsfw_problem: str | None = None,
     models_dir: Path | None = None,
+    callback_problem: Callable[[str], str | None] | None = None,
     upscales_only: bool = False,
     max_faults: int = _MAX_FAULTS,
 ) -> Request:
@@ -69,6 +71,8 @@ def parse_task(
         urls: Whether a picture may be given as an http or https URL.
         nsfw_problem: Why ``checkNSFW`` is not supported; None if it is.
         models_dir: Folder of imported networks, which tasks may name; None for none.
+        callback_problem: Returns why nothing can be sent to a URL, None if something can; None if
+            the fields with such URLs are ignored.
         upscales_only: Whether tasks of other types are faults.
         max_faults: Most faults that are listed, at least 1.
 
@@ -83,6 +87,7 @@ def parse_task(
         urls=urls,
         nsfw_problem=nsfw_problem,
         models_dir=models_dir,
+        callback_problem=callback_problem,
         max_faults=min(max_faults, _MAX_FAULTS),
     )
     task_type = reader.task_type(_UPSCALE_TYPES if upscales_only else _TYPES)
@@ -98,7 +103,8 @@ def parse_task(
         request = reader.poll(task_type, task_uuid)
     if reader.faults or request is None:
         raise InvalidTaskError(reader.faults)
-    if ignored := [name for name in _IGNORED if name in reader.fields]:
+    used = _CALLBACK_FIELDS if callback_problem and isinstance(request, UpscaleRequest) else ()
+    if ignored := [name for name in _IGNORED if name in reader.fields and name not in used]:
         _log.warning("task %s: ignored fields: %s", task_uuid, ", ".join(ignored))
     return request
 
@@ -135,12 +141,14 @@ class _TaskReader:
         urls: bool,
         nsfw_problem: str | None,
         models_dir: Path | None,
+        callback_problem: Callable[[str], str | None] | None,
         max_faults: int,
     ) -> None:
         self.fields = fields
         self._urls = urls
         self._nsfw_problem = nsfw_problem
         self._models_dir = models_dir
+        self._callback_problem = callback_problem
         self._max_faults = max_faults
         self.faults: list[ParameterError] = []
 
@@ -186,9 +194,11 @@ class _TaskReader:
             include_cost=self._flag("includeCost"),
             is_async=self._delivery_method() == "async",
             check_nsfw=self._check_nsfw(),
+            webhook_url=self._callback_url("webhookURL"),
+            upload_endpoint=self._callback_url("uploadEndpoint"),
         )
         self._refuse_unsupported()
-        self._refuse_unknown(self.fields, _UPSCALE_FIELDS)
+        self._refuse_unknown(self.fields, (*_UPSCALE_FIELDS, *(_CALLBACK_FIELDS if self._callback_problem else ())))
         return result
 
     def _input_image(self) -> tuple[ImageParameter, object]:
@@ -312,6 +322,14 @@ class _TaskReader:
         if wanted and self._nsfw_problem is not None:  # ignoring the field would look like a negative result
             self._fault("unsupported", "checkNSFW", f"checkNSFW: {self._nsfw_problem}", allowed_values=[False])
         return wanted
+
+    def _callback_url(self, name: str) -> str | None:
+        if self._callback_problem is None:
+            return None
+        url = self._text(name)
+        if url is not None and (problem := self._callback_problem(url)) is not None:
+            self._fault("invalid", name, f"{name}: {problem}")
+        return url
 
     def _refuse_unsupported(self) -> None:
         """Refuses known fields that would change the result and are not supported."""

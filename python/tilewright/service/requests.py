@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from tilewright.inputs.url import is_remote_url
+from tilewright.web.url import is_remote_url
 
 if TYPE_CHECKING:
     from tilewright.literals import Format, ImageParameter, OutputType
@@ -45,6 +45,8 @@ class UpscaleRequest:
         is_async: Whether the task is only acknowledged and its result is fetched with
             ``getResponse``.
         model: Name of the network; None for the default.
+        webhook_url: http(s) URL that the outcome is sent to; None for none.
+        upload_endpoint: http(s) URL that the result's file is sent to; None for none.
     """
 
     task_type: str
@@ -59,6 +61,13 @@ class UpscaleRequest:
     check_nsfw: bool
     is_async: bool
     model: str | None
+    webhook_url: str | None = None
+    upload_endpoint: str | None = None
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether something is sent when the request is finished."""
+        return self.webhook_url is not None or self.upload_endpoint is not None
 
     @property
     def needs_fetch(self) -> bool:

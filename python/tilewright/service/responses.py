@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tilewright.codecs.formats import media_type
 from tilewright.codecs.messages import error_text
 from tilewright.errors import InvalidTaskError, ParameterError, TaskError, TilewrightError
+from tilewright.inputs.forms import for_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,6 +130,13 @@ def envelope(data: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, An
     if errors:
         response["errors"] = list(errors)
     return response
+
+
+def serialised(response: Mapping[str, Any]) -> bytes:
+    """Returns an envelope as JSON. Text that is not valid Unicode, such as odd file names, is escaped."""
+    for error in response.get("errors", ()):
+        error["message"] = for_json(error["message"])
+    return json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def raise_for_errors(response: Mapping[str, Any]) -> None:

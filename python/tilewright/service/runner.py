@@ -16,6 +16,7 @@ from tilewright.errors import CancelledError, InvalidTaskError, TilewrightError,
 from tilewright.lazy import Lazy
 from tilewright.nsfw import nsfw_problem
 from tilewright.service.background import BackgroundTasks
+from tilewright.service.callbacks import Callbacks
 from tilewright.service.entries import Call, Entry, Reply, joined
 from tilewright.service.outcomes import Outcome, Outcomes
 from tilewright.service.parsing import is_poll, parse_task, require_mapping
@@ -70,6 +71,7 @@ class Runner:
         self._reserved = Reservations()
         self._places = Places(handler)
         self._outcomes = Outcomes(store)
+        self._callbacks = Callbacks(handler)  # before the background tasks, so that it ends after them
         self._background = BackgroundTasks(
             partial(_new_pool, name="tilewright-background"),
             partial(_new_pool, MAX_FETCHES, name="tilewright-fetch"),
@@ -170,8 +172,9 @@ class Runner:
             pool.shutdown(wait=False)
 
     def wait(self) -> None:
-        """Returns when all asynchronous requests are finished."""
+        """Returns when all asynchronous requests are finished, and their outcomes sent if possible."""
         self._background.wait()
+        self._callbacks.wait()
 
     def stop(self) -> None:
         """Cancels all asynchronous requests after the current tile."""
@@ -251,6 +254,7 @@ class Runner:
             urls=self._handler.fetcher is not None,
             nsfw_problem=nsfw_problem() if task.get("checkNSFW") is True else None,
             models_dir=self._handler.models_dir,
+            callback_problem=self._callbacks.url_problem if self._handler.sends_results else None,
             upscales_only=upscales_only,
             max_faults=max_faults,
         )
@@ -268,12 +272,17 @@ class Runner:
         assert key is not None, "a valid task has reserved its taskUUID"
         kept = request.without_picture()
 
-        def work(stop: threading.Event) -> Outcome:
+        def upscale(stop: threading.Event) -> Outcome:
             try:
                 with self._places.take(request, stop, call.client) as ready:
                     return replace(self._handler.upscale(ready, stop), request=kept)
             except BaseException as error:  # there is no caller to raise it to
                 return _error_items(error, entry.task)
+
+        def work(stop: threading.Event) -> Outcome:
+            outcome = upscale(stop)
+            self._callbacks.tell(kept, outcome)
+            return outcome
 
         try:
             self._background.accept(
@@ -281,6 +290,7 @@ class Runner:
             )
         except Exception as error:  # no thread could be started
             return replace(entry, request=None, fault=error)
+        self._callbacks.expect(kept)
         return entry
 
     def _finish_and_leave(self, entry: Entry, call: Call) -> Reply:
@@ -326,6 +336,7 @@ class Runner:
             reply = Reply(errors=outcome)
         if call.keep and entry.reserved is not None:
             self._outcomes.write_finished(entry.reserved, request, outcome)
+        self._callbacks.tell(request, outcome)
         return reply
 
 

@@ -22,8 +22,6 @@ class InputsField(TypedDict, total=False):
 class IgnoredFields(TypedDict, total=False):
     """Fields of the service that have no meaning here and do not affect the picture."""
 
-    webhookURL: object
-    uploadEndpoint: object
     ttl: object
     settings: object
     providerSettings: object
@@ -35,6 +33,13 @@ class IgnoredFields(TypedDict, total=False):
     steps: object
     seed: object
     CFGScale: object
+
+
+class CallbackFields(TypedDict, total=False):
+    """Fields that have a meaning in upscale tasks only, and are ignored in others."""
+
+    webhookURL: object
+    uploadEndpoint: object
 
 
 class UpscaleFields(IgnoredFields, total=False):
@@ -52,6 +57,8 @@ class UpscaleFields(IgnoredFields, total=False):
     includeCost: bool | None
     deliveryMethod: Literal["sync", "async"] | None
     checkNSFW: bool | None
+    webhookURL: str | None
+    uploadEndpoint: str | None
 
 
 class UpscaleTask(UpscaleFields):
@@ -72,7 +79,7 @@ class NewTaskFields(UpscaleFields, total=False):
     taskUUID: str
 
 
-class UploadTask(IgnoredFields):
+class UploadTask(IgnoredFields, CallbackFields):
     """A task that stores a picture. ``image`` takes the same forms as ``inputImage``."""
 
     taskType: Literal["imageUpload"]
@@ -80,7 +87,7 @@ class UploadTask(IgnoredFields):
     image: object
 
 
-class GetResponseTask(IgnoredFields):
+class GetResponseTask(IgnoredFields, CallbackFields):
     """A task that asks for the result of an earlier task with ``deliveryMethod`` ``"async"``.
 
     ``taskUUID`` names the earlier task.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.http_server import refusal
-from tilewright.inputs.url import is_public_address, redacted_url
+from tilewright.web.url import is_public_address, redacted_url
 
 
 @pytest.mark.parametrize(

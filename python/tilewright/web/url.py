@@ -1,4 +1,4 @@
-"""URLs of pictures: parsing, redaction for messages, and the check for public addresses."""
+"""URLs from untrusted users: parsing, redaction for messages, and the check for public addresses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import NamedTuple, TypeGuard
 from urllib.parse import quote, urljoin, urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+# Ports of web servers. Other ports would let untrusted users reach mail servers and databases.
+_PORTS = (80, 443, 8080, 8443)
 _MAX_URL_LENGTH = 8192
 _MAX_REDACTED_LENGTH = 120
 
@@ -38,7 +40,7 @@ _REDACTABLE = re.compile(
 
 
 class UrlNotAllowedError(Exception):
-    """A URL that must not be fetched; the message completes the phrase "cannot be fetched:"."""
+    """A URL that must not be requested; the message completes a phrase such as "cannot be fetched:"."""
 
 
 class ParsedUrl(NamedTuple):
@@ -83,15 +85,38 @@ def parse_url(url: str) -> ParsedUrl:
     except ValueError as error:  # includes UnicodeError
         raise UrlNotAllowedError("the URL is malformed") from error
     if parts.scheme not in DEFAULT_PORTS:
-        raise UrlNotAllowedError("only http and https URLs are fetched")
+        raise UrlNotAllowedError("only http and https URLs are allowed")
     if "@" in parts.netloc:
-        raise UrlNotAllowedError("a URL with a user name or password is not fetched")
+        raise UrlNotAllowedError("a URL with a user name or password is not allowed")
     if not re.fullmatch(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*", host, re.IGNORECASE):
         raise UrlNotAllowedError("the URL has no valid host name")
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return ParsedUrl(
         parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port, quote(resource, safe=_UNESCAPED)
     )
+
+
+def check_host(url: ParsedUrl, allow: tuple[str, ...]) -> None:
+    """Checks host and port of a URL as far as that is possible without resolving the host.
+
+    Args:
+        url: The URL.
+        allow: Hosts with ports, as in `ParsedUrl.authority`, that may have any address and port.
+
+    Raises:
+        UrlNotAllowedError: The port is not one of a web server, or the host is written as an address
+            that is not public.
+    """
+    if url.authority in allow:
+        return
+    if url.port not in _PORTS:
+        raise UrlNotAllowedError(f"port {url.port} is not one of {', '.join(map(str, _PORTS))}")
+    try:
+        is_public = is_public_address(url.host)
+    except ValueError:  # a name
+        return
+    if not is_public:
+        raise UrlNotAllowedError("its host is an address that is not on the public internet")
 
 
 def resolve_redirect(url: str, location: str) -> str:

@@ -1,0 +1,1 @@
+"""HTTP requests to hosts on the public internet, by URLs that may come from untrusted users."""
