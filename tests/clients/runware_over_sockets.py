@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
+from pathlib import Path
 
 from runware import IImageUpscale, Runware, RunwareAPIError
 
 
 async def main(address, key, picture):
+    data = base64.b64encode(Path(picture).read_bytes()).decode()
     client = Runware(api_key=key, url=address)
     await client.connect()
     outcomes = {}
@@ -25,8 +28,18 @@ async def main(address, key, picture):
         )
         outcomes[output_type] = image.imageBase64Data or image.imageDataURI
     uploaded = await client.uploadImage(picture)
-    [image] = await client.imageUpscale(IImageUpscale(inputImage=uploaded.imageUUID, upscaleFactor=2))
-    outcomes["uploaded"] = {"url": image.imageURL}
+    for name, form in {
+        "uploaded": uploaded.imageUUID,
+        "from base64": data,
+        "from data URI": f"data:image/png;base64,{data}",
+    }.items():
+        [image] = await client.imageUpscale(IImageUpscale(inputImage=form, upscaleFactor=2, outputFormat="PNG"))
+        outcomes[name] = {"url": image.imageURL}
+    accepted = await client.imageUpscale(
+        IImageUpscale(inputImage=picture, upscaleFactor=2, outputFormat="PNG", deliveryMethod="async")
+    )
+    [image] = await client.getResponse(accepted.taskUUID)
+    outcomes["async"] = {"accepted": type(accepted).__name__, "url": image.imageURL}
     for fault in ({"upscaleFactor": 9}, {"inputImage": "nope.png"}, {"outputFormat": "TIFF"}, {"model": "none"}):
         try:
             await client.imageUpscale(IImageUpscale(**{"inputImage": picture, "upscaleFactor": 2, **fault}))
