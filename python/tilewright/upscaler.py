@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from tilewright.codecs.samples import checked_array
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from tilewright.codecs.png import Target
     from tilewright.engine.enlargement import Enlargement
@@ -43,6 +43,7 @@ class Upscaler:
 
     Attributes:
         settings: The settings in use.
+        totals: Sums over the pictures of tasks, for monitoring.
     """
 
     def __init__(
@@ -75,17 +76,13 @@ class Upscaler:
         self._pictures = new_picture_upscaler(settings, options)
         self._classifier = classifier_of(settings) or NsfwClassifier()
         self._networks = self._pictures.networks
-        location = store or settings.store
-        self._store = Lazy(
-            lambda: open_store(
-                location,
-                ttl=settings.store_ttl,
-                public_url=settings.store_public_url,
-                shared=settings.store_shared,
-            ),
-            per_process=True,
-        )
+        open_it = partial(
+            open_store, store or settings.store, ttl=settings.store_ttl, public_url=settings.store_public_url,
+            shared=settings.store_shared,
+        )  # fmt: skip
+        self._store = Lazy(open_it, per_process=True)
         handler = RequestHandler(self._pictures, self._store, settings, self._classifier)
+        self.totals = handler.totals
         self._runner = Runner(
             handler, self._store, max_tasks=settings.max_tasks, max_waiting=settings.max_waiting_tasks
         )
@@ -93,10 +90,8 @@ class Upscaler:
     def __enter__(self) -> Upscaler:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
             self._runner.stop()
         self.close()
 
@@ -128,6 +123,11 @@ class Upscaler:
     def last_report(self) -> Report | None:
         """Report of the picture that was started last; None before the first."""
         return self._pictures.last_report
+
+    @property
+    def unfinished(self) -> int:
+        """Asynchronous tasks that wait or run."""
+        return self._runner.unfinished
 
     @property
     def store(self) -> ImageStore:

@@ -54,6 +54,30 @@ def test_key_is_needed_by_header_or_first_task(locked):
     assert locked.call([authentication("wrong"), task()])[0] == 401
 
 
+def test_refusals_are_logged_with_the_address_and_without_the_key(locked, caplog):
+    with caplog.at_level("INFO", "tilewright.server"):
+        locked.call([task()], headers={"Authorization": "Bearer guessed"})
+        locked.call([task()], headers={**BEARER, "Origin": "https://evil.example.org"})
+        with connect(locked.ws) as ws:
+            for tasks in ([authentication("guessed")], [task()], [3]):
+                send(ws, *tasks)
+                receive(ws)
+        with pytest.raises(InvalidStatus):
+            connect(locked.ws, origin="https://evil.example.org")
+    refusals = [json.loads(each.getMessage()) for each in caplog.records if each.name == "tilewright.server"]
+    codes = ["invalidApiKey", "forbiddenOrigin", "invalidApiKey", "invalidApiKey", "invalidRequest", "forbiddenOrigin"]
+    assert refusals == [{"address": "127.0.0.1", "error": code} for code in codes]
+
+
+def test_values_of_clients_cannot_forge_lines_of_the_log(server, caplog):
+    forged = '\n{"client": "forged"}'
+    with caplog.at_level("INFO", "tilewright.server"):
+        server.call([task(taskUUID=forged), {"taskType": forged, "taskUUID": UNKNOWN}])
+    lines = [json.loads(each.getMessage()) for each in caplog.records if each.name == "tilewright.server"]
+    assert len(lines) == 2
+    assert all("forged" not in json.dumps(line) for line in lines)
+
+
 def test_wrong_key_is_refused_before_the_body_is_read(locked):
     with socket.create_connection(("127.0.0.1", locked.port)) as connection:
         head = b"POST /v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\nContent-Length: 100000000\r\n\r\n"
@@ -229,14 +253,23 @@ def test_async_tasks_are_acknowledged_and_asked_for(server):
 def test_metrics_count_answers_by_type_and_code(tmp_path):
     with running_server(tmp_path) as server:
         server.call([task(), task(upscaleFactor=9), {"taskType": "x" * 30, "taskUUID": str(uuid.uuid4())}])
+        later = task(deliveryMethod="async")
+        server.call([later])
+        server.upscaler._runner.wait()
         status, headers, body = server.request("/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain")
     lines = body.decode().splitlines()
-    assert 'tilewright_tasks_total{outcome="ok",type="imageUpscale"} 1.0' in lines
+    assert 'tilewright_tasks_total{outcome="ok",type="imageUpscale"} 2.0' in lines
     assert 'tilewright_tasks_total{outcome="unsupportedUpscaleFactor",type="imageUpscale"} 1.0' in lines
     assert 'tilewright_tasks_total{outcome="unsupportedTaskType",type="other"} 1.0' in lines
-    assert "tilewright_task_seconds_count 3.0" in lines
+    assert "tilewright_task_seconds_count 4.0" in lines
+    assert "tilewright_async_tasks_unfinished 0.0" in lines
+    pixels = 8 * 6 / 1e6
+    assert f'tilewright_megapixels_total{{of="input"}} {2 * pixels}' in lines
+    assert f'tilewright_megapixels_total{{of="result"}} {8 * pixels}' in lines
+    [network] = [line for line in lines if line.startswith('tilewright_stage_seconds_total{stage="network"}')]
+    assert float(network.rpartition(" ")[2]) > 0
     assert "tilewright_calls_waiting 0.0" in lines
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tilewright.errors import TilewrightError
+from tilewright.server.log import log_tasks
 from tilewright.server.metrics import Metrics
 from tilewright.server.turns import Turns
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from tilewright.options import CallOptions
     from tilewright.server.sessions import Session
     from tilewright.upscaler import Upscaler
-
-_log = logging.getLogger("tilewright.server")
 
 T = TypeVar("T")
 
@@ -38,9 +35,6 @@ _FEW_ANSWERS = 50
 
 # Seconds between two looks at what is left when the server stops.
 _GLANCE = 0.05
-
-# A value of a task that is logged. Longer ones, and those with other characters, are not.
-_LONGEST_LOGGED = 64
 
 
 class Calls:
@@ -62,9 +56,12 @@ class Calls:
         self.upscaler = upscaler
         self.turns = Turns(_MOST_RUNNING, most_of_client=_MOST_OF_CLIENT, most_waiting=most_waiting)
         self._estimates = Turns(1, most_of_client=1, most_waiting=_MOST_ESTIMATES)
-        self.metrics = Metrics()
+        self.metrics = Metrics(upscaler.totals)
         self.metrics.watch("tilewright_calls_running", "Calls whose tasks run.", lambda: self.turns.running)
         self.metrics.watch("tilewright_calls_waiting", "Calls that wait for their turn.", lambda: self.turns.waiting)
+        self.metrics.watch(
+            "tilewright_async_tasks_unfinished", "Asynchronous tasks that wait or run.", lambda: upscaler.unfinished
+        )
         self._is_stopping = False
         self._open = 0  # calls that were accepted and are not answered
 
@@ -129,7 +126,7 @@ class Calls:
 
     def _record(self, response: Mapping[str, Any], client: str, seconds: float) -> None:
         self.metrics.count(response, seconds)
-        _log_tasks(response, client, seconds)
+        log_tasks(response, client, seconds)
 
     async def finished(self) -> None:
         """Returns when no accepted call is left."""
@@ -156,23 +153,3 @@ async def in_thread_if_large(function: Callable[[Mapping[str, Any]], T], respons
         key in item for item in answers for key in ("imageBase64Data", "imageDataURI")
     )
     return await asyncio.to_thread(function, response) if is_large else function(response)
-
-
-def _log_tasks(response: Mapping[str, Any], client: str, seconds: float) -> None:
-    """Logs one line of JSON for each finished task. Values that clients sent are checked first."""
-    if not _log.isEnabledFor(logging.INFO):
-        return
-    for item in (*response["data"], *response.get("errors", ())):
-        facts = {
-            "client": client,
-            "taskType": _logged(item.get("taskType")),
-            "taskUUID": _logged(item.get("taskUUID")),
-            "error": item.get("code"),
-            "seconds": round(seconds, 3),
-        }
-        _log.info(json.dumps({name: value for name, value in facts.items() if value is not None}))
-
-
-def _logged(value: object) -> str | None:
-    is_plain = isinstance(value, str) and len(value) <= _LONGEST_LOGGED and value.isascii() and value.isprintable()
-    return value if is_plain and isinstance(value, str) else None

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from tilewright.errors import ERROR_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
+
+    from tilewright.service.totals import Totals
 
 _TASK_TYPES = ("imageUpscale", "upscale", "imageUpload", "getResponse")
 
@@ -26,10 +30,15 @@ class Metrics:
     Label values are chosen from what the server knows, so that clients cannot add any.
     """
 
-    def __init__(self) -> None:
-        """Starts at zero."""
+    def __init__(self, totals: Totals) -> None:
+        """Starts at zero.
+
+        Args:
+            totals: Sums over upscaled pictures, which are exposed too.
+        """
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.registry.register(_TotalsCollector(totals))
         self._tasks = Counter("tilewright_tasks", "Answered tasks.", ["type", "outcome"], registry=self.registry)
         self._seconds = Histogram(
             "tilewright_task_seconds", "Seconds from a call's arrival to an answer.", buckets=_BUCKETS,
@@ -53,3 +62,21 @@ class Metrics:
     def exposed(self) -> Response:
         """Returns all numbers in Prometheus' text format."""
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _TotalsCollector(Collector):
+    """Exposes sums over upscaled pictures."""
+
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        totals = self._totals
+        pixels = CounterMetricFamily("tilewright_megapixels", "Megapixels of pictures and results.", labels=["of"])
+        pixels.add_metric(["input"], totals.input_pixels / 1e6)
+        pixels.add_metric(["result"], totals.output_pixels / 1e6)
+        yield pixels
+        stages = CounterMetricFamily("tilewright_stage_seconds", "Seconds of pictures by stage.", labels=["stage"])
+        for stage, seconds in totals.seconds.items():
+            stages.add_metric([stage], seconds)
+        yield stages

@@ -9,6 +9,7 @@ from tilewright.server.answers import failed_response, json_response
 from tilewright.server.body import MAX_UNKNOWN_BYTES, body_of, parse_tasks
 from tilewright.server.calls import in_thread_if_large
 from tilewright.server.keys import bearer_key
+from tilewright.server.log import log_refusal
 from tilewright.server.origins import check_origin
 from tilewright.server.wire import AUTHENTICATION, invalid_key
 from tilewright.service.responses import serialised
@@ -38,6 +39,7 @@ async def serve_call(request: Request) -> Response:
                 raise invalid_key()
             response = await state.calls.run(tasks, client)
     except TilewrightError as error:
+        log_refusal(error, request)
         return failed_response(error)
     return json_response(await in_thread_if_large(serialised, response))
 

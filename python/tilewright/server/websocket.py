@@ -13,6 +13,7 @@ from tilewright.errors import TilewrightError, short_repr
 from tilewright.server.answers import failed_response, failure
 from tilewright.server.body import MAX_UNKNOWN_BYTES, parse_tasks
 from tilewright.server.calls import in_thread_if_large
+from tilewright.server.log import log_refusal
 from tilewright.server.origins import check_origin
 from tilewright.server.progress import ProgressRelay
 from tilewright.server.wire import AUTHENTICATION, PING, invalid_key
@@ -42,6 +43,7 @@ async def serve_socket(socket: WebSocket) -> None:
         if state.connections >= state.options.max_connections:
             raise TilewrightError("too many connections are open; try again later", code="rateLimitExceeded")
     except TilewrightError as error:
+        log_refusal(error, socket)
         await socket.send_denial_response(failed_response(error))
         return
     await socket.accept()
@@ -105,6 +107,7 @@ class _Connection:
         try:
             tasks = await parse_tasks(frame)
         except TilewrightError as error:
+            log_refusal(error, self._socket)
             await self._answer(failure(error))
             return
         if not tasks:
@@ -118,7 +121,8 @@ class _Connection:
         if not work:
             return
         if self._session is None:  # one answer: before the key is known, little work is done
-            await self._answer(envelope([], error_items(invalid_key(), work[0])))
+            log_refusal(refusal := invalid_key(), self._socket)
+            await self._answer(envelope([], error_items(refusal, work[0])))
             return
         self._state.spawn(_run(work, self._session, self._state))
 
@@ -126,7 +130,8 @@ class _Connection:
         key = task.get("apiKey")
         client = self._state.keys.client(key if isinstance(key, str) else None)
         if client is None:
-            await self._answer(failure(invalid_key(), {"taskType": AUTHENTICATION}))
+            log_refusal(refusal := invalid_key(), self._socket)
+            await self._answer(failure(refusal, {"taskType": AUTHENTICATION}))
             return
         wants_progress = task.get("reportProgress")
         if not isinstance(wants_progress, (bool, NoneType)):

@@ -59,6 +59,9 @@ class BackgroundTasks:
     """Accepted requests and their outcomes. It is thread-safe.
 
     Clients take turns. Every accepted request is finished before the process ends.
+
+    Attributes:
+        unfinished: Number of requests that wait or run.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class BackgroundTasks:
         self._tasks: dict[TaskKey, BackgroundTask] = {}
         self._waiting: FairQueue[BackgroundTask] = FairQueue()
         self._waiting_for_fetch: FairQueue[BackgroundTask] = FairQueue()
-        self._unfinished = 0
+        self.unfinished = 0
         # The finished ones of `_tasks`, oldest first. A search for them at every acceptance would
         # take time that grows with the square of their number.
         self._finished: deque[BackgroundTask] = deque()
@@ -127,9 +130,9 @@ class BackgroundTasks:
         with self._lock:
             if self._ended:
                 raise TilewrightError("no task can be accepted any more, because the program is ending")
-            if self._unfinished >= self._max_waiting:
+            if self.unfinished >= self._max_waiting:
                 raise TilewrightError(
-                    f"{self._unfinished} tasks with deliveryMethod async are not finished yet, which is the limit; "
+                    f"{self.unfinished} tasks with deliveryMethod async are not finished yet, which is the limit; "
                     "send this one again later, or raise TILEWRIGHT_MAX_WAITING_TASKS",
                     code="rateLimitExceeded",
                 )
@@ -137,7 +140,7 @@ class BackgroundTasks:
             task = BackgroundTask(key, request, work, release, self._stop, Future())
             waiting.put(key.client, task)
             self._tasks[key] = task
-            self._unfinished += 1
+            self.unfinished += 1
             while len(self._finished) > _MAX_OUTCOMES:
                 self._forget(self._finished.popleft())
 
@@ -185,9 +188,9 @@ class BackgroundTasks:
             task.is_recorded = True
         task.release()
         with self._lock:
-            self._unfinished -= 1
+            self.unfinished -= 1
             self._finished.append(task)
-            if not self._unfinished:
+            if not self.unfinished:
                 self._outcomes.heartbeat.stop()
         task.future.set_result(outcome)
 

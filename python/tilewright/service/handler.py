@@ -16,6 +16,7 @@ from tilewright.picture import Animation
 from tilewright.pricing import cost
 from tilewright.service.requests import UploadRequest, UpscaleRequest
 from tilewright.service.responses import Upscaled, upload_result, upscale_result
+from tilewright.service.totals import Totals
 
 if TYPE_CHECKING:
     import threading
@@ -55,6 +56,7 @@ class RequestHandler:
         """
         self._pictures, self._store, self._settings, self._classifier = pictures, store, settings, classifier
         self.models_dir = settings.models_dir
+        self.totals = Totals()
         self.sends_results = settings.send_results == "public"
         self.fetcher: Fetcher | None = None
         if settings.fetch_urls == "public":
@@ -178,6 +180,7 @@ class RequestHandler:
         # Last, so that the input of a task that fails is not stored: other tasks may have the same.
         with report.stage("store"):
             input_image_uuid = self._store_input(source, rollback)
+        self.totals.add(report, picture.width * picture.height, enlargement, frame_count(picture))
         return Upscaled(
             request=request,
             image_uuid=image.uuid,

@@ -171,6 +171,11 @@ class Runner:
                 _ignore_outcome(each)
             pool.shutdown(wait=False)
 
+    @property
+    def unfinished(self) -> int:
+        """Asynchronous requests that wait or run."""
+        return self._background.unfinished
+
     def wait(self) -> None:
         """Returns when all asynchronous requests are finished, and their outcomes sent if possible."""
         self._background.wait()

@@ -1,0 +1,47 @@
+"""One line of JSON for each answer. Values that clients sent are checked before they are logged."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import HTTPConnection
+
+    from tilewright.errors import TilewrightError
+
+_log = logging.getLogger("tilewright.server")
+
+# A value of a task that is logged. Longer ones, and those with other characters, are not.
+_LONGEST = 64
+
+
+def log_tasks(response: Mapping[str, Any], client: str, seconds: float) -> None:
+    """Logs one line for each finished task."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    for item in (*response["data"], *response.get("errors", ())):
+        _write(
+            client=client,
+            taskType=_checked(item.get("taskType")),
+            taskUUID=_checked(item.get("taskUUID")),
+            error=item.get("code"),
+            seconds=round(seconds, 3),
+        )
+
+
+def log_refusal(error: TilewrightError, connection: HTTPConnection) -> None:
+    """Logs that a call or a connection was refused, and the address that it came from."""
+    _write(address=None if connection.client is None else _checked(connection.client.host), error=error.code)
+
+
+def _write(**facts: str | float | None) -> None:
+    _log.info(json.dumps({name: value for name, value in facts.items() if value is not None}))
+
+
+def _checked(value: object) -> str | None:
+    is_plain = isinstance(value, str) and len(value) <= _LONGEST and value.isascii() and value.isprintable()
+    return value if is_plain and isinstance(value, str) else None
