@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from support.tasks import asynchronous, new_tasks, poll_of, wait_for_outcome
+from tilewright import Upscaler
 from tilewright.errors import SourceError, StoreError
 from tilewright.store.image_store import ImageStore
 
@@ -91,6 +93,24 @@ def test_bucket_as_store(bucket):
     store = ImageStore(f"s3://{bucket}", ttl=3600)
     assert store.get(store.put(b"x", "png")) == b"x"
     assert store.expire() == 0
+
+
+def test_processes_on_one_bucket_answer_for_each_other(location, upscaler_for):
+    network = upscaler_for(device="cpu").session(factor=2)
+    first, second = (Upscaler(device="cpu", store=location) for _ in range(2))
+    for each in (first, second):
+        each._networks.session = lambda *_: network
+    task = asynchronous(new_tasks(1)[0])
+    first.run(task)
+    expected = wait_for_outcome(first, task)
+    assert expected["data"][0]["status"] == "success"
+    assert second.run(poll_of(task)) == expected
+    heartbeat = first._runner._outcomes.heartbeat
+    heartbeat.start()
+    assert second._runner._outcomes.heartbeat.is_alive(heartbeat.process)
+    heartbeat.stop()
+    heartbeat.end()
+    assert not second._runner._outcomes.heartbeat.is_alive(heartbeat.process)
 
 
 def test_unknown_image_raises_source_error(location):
