@@ -43,6 +43,23 @@ def test_a_client_that_does_not_read_holds_up_nobody(tmp_path):
         assert {receive(lazy)["data"][0]["taskType"] for _ in range(12)} == {"imageUpscale"}
 
 
+def test_calls_of_a_client_that_does_not_read_pause_and_lose_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("tilewright.server.sessions._ENOUGH_BYTES", 1_000_000)
+    monkeypatch.setattr("tilewright.server.sessions._MOST_KEPT_BYTES", 2_000_000)
+    large = {"inputImage": picture(120, 90), "upscaleFactor": 4, "outputType": "base64Data", "outputFormat": "PNG"}
+    with running_server(tmp_path) as server, connect(server.ws, max_queue=1, max_size=None, ping_interval=None) as lazy:
+        tasks = [task(**large) for _ in range(40)]  # more than the buffers of the system hold
+        send(lazy, *tasks)
+        before = -1
+        while before < (upscaled := server.upscaler.totals.pictures) or not upscaled:
+            before = upscaled
+            time.sleep(0.7)
+        assert upscaled < 36, "the call must have paused"
+        assert server.call([task()])[0] == 200, "it must have given up its turn"
+        received = [receive(lazy)["data"][0]["taskUUID"] for _ in tasks]
+        assert sorted(received) == sorted(each["taskUUID"] for each in tasks)
+
+
 def test_results_are_delivered_before_connections_close(tmp_path):
     with contextlib.ExitStack() as later:
         with running_server(tmp_path) as server:
