@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
 import re
 import socket
+import struct
 import time
 import uuid
+import zlib
 
 import pytest
 
@@ -343,6 +346,19 @@ def test_json_of_many_small_values_is_not_parsed(locked):
     error = json.loads(answer)["errors"][0]
     assert (status, error["code"]) == (400, "invalidRequest")
     assert "250,000 values" in error["message"]
+
+
+def test_decompression_bombs_are_refused(server):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    row = zlib.compress(bytes(50_000_001))  # 400 megapixels of one bit, in 50 KB
+    header = struct.pack(">IIBBBBB", 400_000_000, 1, 1, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", row) + chunk(b"IEND", b"")
+    status, response = server.call([task(inputImage=base64.b64encode(bomb).decode())])
+    assert status == 200
+    [error] = response["errors"]
+    assert error["code"] == "imageTooLarge"
 
 
 def test_an_image_has_one_address(server):

@@ -103,3 +103,13 @@ def test_slow_headers_are_cut_off_and_nothing_else(tmp_path, monkeypatch):
             assert receive(ws)["data"][0]["pong"] is True
         slow_body.sendall(b"]")
         assert slow_body.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_slow_bodies_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("tilewright.server.body._PATIENCE", 0.5)
+    with running_server(tmp_path) as server, socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.settimeout(20)
+        slow.sendall(b"POST /v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n[")
+        answer = slow.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"no part of the request came for 0.5 seconds" in answer
