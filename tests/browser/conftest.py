@@ -136,5 +136,5 @@ def picture(tmp_path):
 @pytest.fixture
 def large_picture(tmp_path):
     """A picture of many parts, which takes a while."""
-    Image.fromarray(make_picture(600, 800)).save(tmp_path / "large.png")
+    Image.fromarray(make_picture(300, 400)).save(tmp_path / "large.png")
     return tmp_path / "large.png"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,10 @@ pytest.importorskip("selenium", reason="needs selenium, which .ci/run browser in
 from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
+
+from support.running_server import running_server
+from tilewright import Settings
+from tilewright.testing import make_picture
 
 # Makes files, from lists of a name, a type and a number of bytes.
 FILES = """
@@ -26,7 +31,7 @@ def shown_share(page):
     """Returns the share of the frame's width that shows the input."""
     return page.run("""
         const [before, frame] = [".before", ".frame"].map((name) => document.querySelector(name));
-        const hidden = parseFloat(getComputedStyle(before).clipPath.split(" ")[1]);
+        const hidden = parseFloat(getComputedStyle(before).clipPath.split(" ")[1] ?? 0);
         const end = before.getBoundingClientRect().right - hidden;
         const { left, width } = frame.getBoundingClientRect();
         return (end - left) / width;
@@ -84,9 +89,9 @@ def test_the_slider_follows_mouse_and_touch(page, server, picture, kind):
 def test_the_zoom_shows_the_pixels_of_the_result(page, server, large_picture):
     finished(page, server, large_picture, size=2)
     after = page.find(".after")
-    assert after.size["width"] < 1600
+    assert after.size["width"] < 800
     page.find(".zoom").click()
-    assert after.size["width"] == 1600
+    assert after.size["width"] == 800
     assert shown_share(page) == pytest.approx(0.5, abs=0.02), "the split stays in the middle of what is seen"
     view = page.find(".view")
     before = view.get_property("scrollLeft")
@@ -101,12 +106,28 @@ def test_the_zoom_shows_the_pixels_of_the_result(page, server, large_picture):
     ActionChains(page.driver).release().perform()
     assert view.get_property("scrollLeft") > before
     page.find(".zoom").click()
-    assert after.size["width"] < 1600
+    assert after.size["width"] < 800
 
 
-def test_progress_is_shown_by_part(page, server, large_picture):
-    page.open(server)
-    page.choose(large_picture)
+def test_progress_is_shown_by_part(page, tmp_path):
+    Image.fromarray(make_picture(600, 800)).save(tmp_path / "large.png")
+    settings = replace(Settings.from_environment(), threads=1)  # slow enough for several reports on any machine
+    with running_server(tmp_path / "store", settings=settings) as server:
+        page.open(server)
+        page.choose(tmp_path / "large.png")
+        seen = progress_seen(page)
+    shares = [position for _, position in seen]
+    assert len(set(shares)) > 2
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 1
+    for text, position in seen:
+        done, total = (int(word) for word in text.split(", ")[1].split() if word.isdigit())
+        assert done / total == pytest.approx(position)
+    assert not page.find("progress").is_displayed()
+
+
+def progress_seen(page):
+    """Enlarges the chosen picture. Returns what was said meanwhile about its parts, and where the bar was."""
     page.run("""
         window.seen = [];
         const item = document.querySelector("#pictures li");
@@ -117,15 +138,7 @@ def test_progress_is_shown_by_part(page, server, large_picture):
     """)
     page.enlarge()
     page.wait_until("finished")
-    seen = [(text, position) for text, position in page.run("return window.seen") if " parts" in text]
-    shares = [position for _, position in seen]
-    assert len(set(shares)) > 2
-    assert shares == sorted(shares)
-    assert 0 <= shares[0] < 1
-    for text, position in seen:
-        done, total = (int(word) for word in text.split(", ")[1].split() if word.isdigit())
-        assert done / total == pytest.approx(position)
-    assert not page.find("progress").is_displayed()
+    return [(text, position) for text, position in page.run("return window.seen") if " parts" in text]
 
 
 def test_several_pictures_can_be_dropped_and_removed(page, server):
@@ -162,17 +175,17 @@ def test_expected_seconds_and_sizes_follow_the_choice(page, server, picture, lar
     page.choose_network("tilewright-photo")
     page.wait_for(lambda: (found := all_known()) and found != slow)
     page.choose_size(2)
-    assert page.texts("#pictures .sizes") == ["60 × 40 → 120 × 80", "800 × 600 → 1600 × 1200"]
+    assert page.texts("#pictures .sizes") == ["60 × 40 → 120 × 80", "400 × 300 → 800 × 600"]
 
 
 def test_a_longer_side_chooses_the_smallest_factor(page, server, picture, large_picture):
     page.open(server)
     page.choose(picture, large_picture)
     page.wait_for(lambda: "→" in page.texts("#pictures .sizes")[1])
-    page.choose_side(2000)
+    page.choose_side(1000)
     assert page.texts("#pictures .sizes") == [
-        "60 × 40 → 240 × 160, 4 times; the network cannot reach 2000 px",
-        "800 × 600 → 2400 × 1800, 3 times",
+        "60 × 40 → 240 × 160, 4 times; the network cannot reach 1000 px",
+        "400 × 300 → 1200 × 900, 3 times",
     ]
     page.find("#pictures li:nth-child(2) .remove").click()
     page.choose_side(180)

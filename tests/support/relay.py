@@ -20,7 +20,7 @@ class Relay:
         self._listener, self.server_port = listener, server_port
         self.port = listener.getsockname()[1]
         self.is_open = True
-        self._sockets = []
+        self._sockets, self._threads = [], []
 
     @property
     def http(self):
@@ -32,6 +32,8 @@ class Relay:
         self.is_open = False
         while self._sockets:
             end(self._sockets.pop())
+        while self._threads:
+            self._threads.pop().join()
 
     def serve(self):
         """Takes connections until the listener is closed."""
@@ -44,11 +46,12 @@ class Relay:
                 server = socket.create_connection(("127.0.0.1", self.server_port))
                 self._sockets += [client, server]
                 for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=pass_on, args=(source, target), daemon=True).start()
+                    self._threads.append(threading.Thread(target=pass_on, args=(source, target)))
+                    self._threads[-1].start()
 
 
 def pass_on(source, target):
-    with contextlib.suppress(OSError):
+    with source, contextlib.suppress(OSError):
         while data := source.recv(2**16):
             target.sendall(data)
     end(target)
