@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent / "page"
 
-PAGE_PATHS = ("/", *(f"/{file.name}" for file in sorted(_FOLDER.iterdir()) if file.suffix in {".css", ".js"}))
-"""Paths of the page, its styles and its scripts."""
+PAGE_PATHS = ("/", *(f"/{file.name}" for file in sorted(_FOLDER.iterdir()) if file.suffix in {".css", ".js", ".svg"}))
+"""Paths of the page, its styles, scripts and icon."""
 
 # Only what this server sends may run or be shown. blob: is for the pictures that were chosen.
 _HEADERS = {

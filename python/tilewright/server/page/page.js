@@ -1,191 +1,234 @@
-// The page at "/": it enlarges pictures by the WebSocket API, as every other client does.
+// The page at "/": pictures are chosen, sent, and shown beside their results.
 
-"use strict";
+import { Estimates } from "./estimates.js";
+import { Options } from "./options.js";
+import { Picture } from "./picture.js";
+import { KeyNeeded, Service } from "./service.js";
+import { about, count, dataUri, sentence, uuid } from "./text.js";
+
+const MOST_RUNNING = 3; // as many as the server has in memory at a time
+const OTHER_FIELDS = 2000; // bytes of a task besides its picture, with room to spare
+const MEGABYTE = 1e6;
+const PAUSE = 200; // milliseconds without a change after which seconds are asked for
 
 const element = (id) => document.getElementById(id);
-const pictures = new Map(); // items of the list, by the taskUUID of their task
-const waiting = []; // pictures that were chosen and not sent yet
-let networks = [];
-let connection = null; // a promise of an open WebSocket
+const key = () => element("key").value;
+const pictures = []; // newest first, as in the list
+const queue = []; // those that are sent when others are finished
+const running = new Map(); // by taskUUID
+const seconds = new Map(); // of chosen pictures, as far as they are known
+const options = new Options(showPlans);
+const estimates = new Estimates(key);
+let largestFrame = Infinity;
+let plans = 0; // how often options or pictures have changed
+let pause;
+
+const service = new Service(
+  {
+    sending: (taskUUID, share) => running.get(taskUUID)?.showSending(share),
+    accepted: (taskUUID) => running.get(taskUUID)?.showWaiting(),
+    progressed: (item) => running.get(item.taskUUID)?.showProgress(item),
+    finished,
+    failed,
+    disconnected() {
+      complain("The connection to the server was lost. It is being opened again.");
+      for (const picture of running.values()) picture.showDisconnected();
+    },
+    reconnected() {
+      complain("");
+      for (const picture of running.values()) picture.showWaiting();
+    },
+  },
+  key,
+);
 
 async function start() {
-  const response = await fetch("page.json");
-  networks = (await response.json()).networks;
-  element("network").replaceChildren(...networks.map(({ name }) => new Option(name)));
-  showNetwork();
-}
-
-function showNetwork() {
-  const network = networks.find(({ name }) => name === element("network").value);
-  const before = element("factor").value;
-  element("summary").textContent = `${network.summary}; licence ${network.licence || "unknown"}`;
-  element("factor").replaceChildren(...network.scales.map((scale) => new Option(`${scale} times`, scale)));
-  element("factor").value = network.scales.includes(Number(before)) ? before : Math.max(...network.scales);
+  let facts;
+  try {
+    const response = await fetch("page.json");
+    facts = await response.json();
+  } catch {
+    complain("The server does not answer. Is it still running? Load this page again when it is.");
+    return;
+  }
+  options.networks = facts.networks;
+  largestFrame = facts.largestFrame;
+  element("key-field").hidden = !facts.needsKey;
+  showPlans();
 }
 
 function choose(files) {
-  const chosen = [...files].filter((file) => file.type.startsWith("image/"));
-  fail(chosen.length < files.length ? "Some files are not pictures; they are left out." : "");
-  const items = chosen.map((file) => {
-    const item = element("picture").content.cloneNode(true).firstElementChild;
-    item.querySelector("h2").textContent = file.name || "pasted picture";
-    item.querySelector(".state").textContent = "chosen";
-    waiting.push({ file, item });
-    return item;
-  });
-  element("pictures").prepend(...items);
-  element("start").disabled = waiting.length === 0;
+  const chosen = [...files].filter(isPicture);
+  const others = files.length - chosen.length;
+  complain(others ? `${count(others, "file")} left out, because only pictures can be enlarged.` : "");
+  const added = chosen.map((file) => new Picture(file, { remove, retry }));
+  pictures.unshift(...added);
+  element("pictures").prepend(...added.map(({ item }) => item));
+  for (const picture of added) {
+    if (!isTooLarge(picture)) picture.measure().then(showPlans);
+  }
+  showPlans();
 }
 
-async function enlarge() {
-  fail("");
-  element("start").disabled = true;
-  let socket;
-  try {
-    socket = await connected();
-  } catch (error) {
-    fail(error.message);
-    element("start").disabled = false;
-    return;
+function isPicture({ type, name }) {
+  return type.startsWith("image/") || /\.(avif|heic|heif|tiff?)$/i.test(name);
+}
+
+// Files are sent as base64 text. A frame that is too large would end the connection.
+function isTooLarge(picture) {
+  const most = Math.floor((largestFrame - OTHER_FIELDS) / 4) * 3;
+  if (picture.file.size <= most) return false;
+  const [has, takes] = [picture.file.size, most].map((bytes) => (bytes / MEGABYTE).toPrecision(3));
+  picture.fail(`The file has ${has} MB. This server takes up to ${takes} MB.`, { canBeRepeated: false });
+  return true;
+}
+
+function remove(picture) {
+  const next = picture.item.nextElementSibling ?? picture.item.previousElementSibling;
+  pictures.splice(pictures.indexOf(picture), 1);
+  picture.item.remove();
+  (next?.querySelector("button:not([hidden])") ?? element("files")).focus(); // the keyboard would start at the top
+  showPlans();
+}
+
+function retry(picture) {
+  complain("");
+  picture.queue(options.fields(picture));
+  queue.push(picture);
+  showPlans();
+  send();
+}
+
+function enlarge() {
+  complain("");
+  for (const picture of pictures) {
+    if (picture.state !== "chosen") continue;
+    picture.queue(options.fields(picture));
+    queue.push(picture);
   }
-  for (const picture of waiting.splice(0)) {
+  showPlans();
+  send();
+}
+
+async function send() {
+  while (queue.length > 0 && running.size < MOST_RUNNING) {
+    const picture = queue.shift();
     const taskUUID = uuid();
-    pictures.set(taskUUID, { ...picture, began: performance.now() });
-    picture.item.querySelector(".state").textContent = "waiting for its turn, or being enlarged …";
-    const format = element("format").value;
-    socket.send(JSON.stringify([{
-      taskType: "imageUpscale",
-      taskUUID,
-      inputImage: await dataUri(picture.file),
-      upscaleFactor: Number(element("factor").value),
-      model: element("network").value,
-      outputFormat: format,
-      ...(format === "PNG" ? {} : { outputQuality: Number(element("quality").value) }),
-    }]));
+    running.set(taskUUID, picture);
+    picture.showSending(0);
+    try {
+      await service.run(taskUUID, async () => ({
+        taskType: "imageUpscale",
+        taskUUID,
+        inputImage: await dataUri(picture.file),
+        ...picture.task,
+      }));
+    } catch (error) {
+      running.delete(taskUUID);
+      for (const each of [picture, ...queue.splice(0)]) each.choose();
+      refuse(error);
+    }
   }
-  showCount();
 }
 
-function connected() {
-  connection ??= new Promise((resolve, reject) => {
-    const socket = new WebSocket(new URL("v1", location.href).href.replace(/^http/, "ws"));
-    socket.onopen = () => socket.send(JSON.stringify([{ taskType: "authentication", apiKey: element("key").value }]));
-    socket.onmessage = ({ data }) => {
-      for (const item of JSON.parse(data).data) {
-        if (item.taskType === "authentication") resolve(socket);
-        else finish(item);
-      }
-      for (const error of JSON.parse(data).errors ?? []) {
-        if (error.taskType === "authentication") {
-          element("key-field").hidden = false;
-          element("key").focus();
-          connection = null;
-          socket.close();
-          reject(new Error("This server needs an API key. Enter it, and press Enlarge again."));
-        } else failPicture(error);
-      }
-    };
-    socket.onclose = () => {
-      connection = null;
-      reject(new Error("The server does not answer. Is it still running?"));
-      for (const taskUUID of [...pictures.keys()]) {
-        failPicture({ taskUUID, message: "The connection to the server was lost. Choose the picture again." });
-      }
-    };
-  });
-  return connection;
+function refuse(error) {
+  complain(error.message);
+  if (error instanceof KeyNeeded) {
+    element("key-field").hidden = false;
+    element("key").focus();
+  }
+  showPlans();
 }
 
-function finish({ taskUUID, imageURL }) {
-  const picture = pictures.get(taskUUID);
-  if (picture === undefined) return;
-  pictures.delete(taskUUID);
-  const seconds = (performance.now() - picture.began) / 1000;
-  const path = `images/${imageURL.split("/").pop()}`; // this server's own address, whatever its public one is
-  const item = picture.item;
-  const [after, before] = [item.querySelector(".after"), item.querySelector(".before")];
-  after.onload = () => {
-    item.querySelector(".state").textContent =
-      `${after.naturalWidth} × ${after.naturalHeight} pixels, in ${seconds.toFixed(1)} s`;
-  };
-  after.src = path;
-  after.alt = `${item.querySelector("h2").textContent}, enlarged`;
-  before.src = URL.createObjectURL(picture.file);
-  const slider = item.querySelector("input[type=range]");
-  slider.oninput = () => {
-    before.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`;
-    item.querySelector(".pair").style.setProperty("--split", `${slider.value}%`);
-  };
-  slider.oninput();
-  const zoom = item.querySelector(".zoom");
-  zoom.onclick = () => {
-    const isLarge = zoom.getAttribute("aria-pressed") !== "true";
-    zoom.setAttribute("aria-pressed", isLarge);
-    item.querySelector(".pair").style.width = isLarge ? `${after.naturalWidth / devicePixelRatio}px` : "";
-  };
-  const download = item.querySelector(".download");
-  download.href = path;
-  download.download = `${item.querySelector("h2").textContent.replace(/\.[^.]*$/, "")}-large.${path.split(".").pop()}`;
-  item.querySelector("figure").hidden = false;
-  showCount();
+async function finished({ taskUUID, imageURL }) {
+  const picture = running.get(taskUUID);
+  running.delete(taskUUID);
+  send();
+  // This server's own address, whatever its public one is.
+  await picture.finish(`images/${imageURL.split("/").pop()}`);
+  announce(`${picture.name} is finished`);
 }
 
-function failPicture({ taskUUID, message }) {
-  const picture = pictures.get(taskUUID);
+function failed({ taskUUID, message }) {
+  const picture = running.get(taskUUID);
   if (picture === undefined) {
-    fail(message);
+    complain(sentence(message));
     return;
   }
-  pictures.delete(taskUUID);
-  picture.item.querySelector(".state").textContent = `not enlarged: ${message}`;
-  fail(message);
-  showCount();
+  running.delete(taskUUID);
+  picture.fail(message);
+  announce(`${picture.name}: ${message}`);
+  if (running.size === 0 && queue.length === 0) complain("");
+  send();
 }
 
-function showCount() {
-  element("status").textContent = pictures.size === 0 ? "" : `${pictures.size} under way`;
+// Shows what comes out of the chosen pictures, and asks for their seconds.
+function showPlans() {
+  plans++;
+  document.body.classList.toggle("empty", pictures.length === 0);
+  const chosen = pictures.filter(({ state }) => state === "chosen");
+  element("start").disabled = chosen.length === 0;
+  element("start").textContent = chosen.length > 1 ? `Enlarge ${count(chosen.length, "picture")}` : "Enlarge";
+  if (options.model === "") return;
+  for (const picture of [...chosen, ...pictures.filter(({ state }) => state === "failed")]) {
+    picture.showSizes(options.result(picture));
+  }
+  seconds.clear();
+  showTotal(chosen);
+  clearTimeout(pause);
+  pause = setTimeout(() => askForSeconds(chosen, plans), PAUSE);
 }
 
-function fail(message) {
+async function askForSeconds(chosen, plan) {
+  const isWanted = () => plan === plans;
+  for (const picture of chosen) {
+    const { width, height } = picture;
+    if (width === null) continue;
+    const query = { model: options.model, factor: options.factor(picture), width, height };
+    const found = await estimates.seconds(query, isWanted);
+    if (!isWanted()) return;
+    picture.showSeconds(found);
+    if (found !== null) seconds.set(picture, found);
+    showTotal(chosen);
+  }
+}
+
+function showTotal(chosen) {
+  const total = chosen.reduce((sum, picture) => sum + (seconds.get(picture) ?? NaN), 0);
+  element("total").textContent = chosen.length > 1 && total > 0 ? `All together ${about(total)}` : "";
+}
+
+function announce(text) {
+  const left = running.size + queue.length;
+  element("status").textContent = left > 0 ? `${text}; ${count(left, "picture")} under way` : text;
+}
+
+function complain(message) {
   element("error").textContent = message;
 }
 
-function dataUri(file) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(file);
-  });
-}
-
-// crypto.randomUUID exists on encrypted pages and on this machine only.
-function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
-
-element("network").onchange = showNetwork;
 element("files").onchange = ({ target }) => {
   choose(target.files);
   target.value = ""; // so that the same file can be chosen again
 };
+element("key").onchange = showPlans; // seconds need the key too
 element("options").onsubmit = (event) => {
   event.preventDefault();
   enlarge();
 };
-document.onpaste = ({ clipboardData }) => choose(clipboardData.files);
+document.onpaste = ({ clipboardData }) => {
+  if (clipboardData.files.length > 0) choose(clipboardData.files);
+};
 document.ondragover = (event) => {
   event.preventDefault();
-  element("drop").classList.add("over");
+  document.body.classList.add("over");
 };
-document.ondragleave = () => element("drop").classList.remove("over");
+document.ondragleave = ({ relatedTarget }) => {
+  if (relatedTarget === null) document.body.classList.remove("over");
+};
 document.ondrop = (event) => {
   event.preventDefault();
-  element("drop").classList.remove("over");
-  choose(event.dataTransfer.files);
+  document.body.classList.remove("over");
+  if (event.dataTransfer.files.length > 0) choose(event.dataTransfer.files);
 };
-start().catch(() => fail("The server does not answer. Is it still running?"));
+start();
