@@ -168,7 +168,7 @@ def test_expected_seconds_and_sizes_follow_the_choice(page, server, picture, lar
         states = page.texts("#pictures .state")
         return states if all(text.startswith("Takes about ") for text in states) else None
 
-    page.choose_network("realesr-animevideov3")
+    page.choose_network("realesrgan-x4plus-anime")
     page.choose_size(4)
     slow = page.wait_for(all_known)
     assert page.text("#total").startswith("All together about ")

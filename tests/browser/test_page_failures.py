@@ -48,7 +48,7 @@ def test_a_server_that_is_not_there_is_reported(page, tmp_path, picture):
         server = stack.enter_context(running_server(tmp_path / "store"))
         relay = stack.enter_context(relay_to(server.port))
         page.open(relay)
-        relay.cut()
+        relay.refuse()
         page.choose(picture)
         page.enlarge()
         page.wait_for(lambda: "does not answer" in page.text("#error"))
@@ -70,7 +70,7 @@ def test_results_of_a_lost_connection_arrive_when_it_is_back(page, server, pictu
         with server.upscaler._networks.exclusive():  # it waits until the connection is lost
             page.enlarge()
             page.wait_for(lambda: "on the server" in page.text("#pictures .state"))
-            relay.cut()
+            relay.refuse()
             page.wait_for(lambda: "was lost" in page.text("#error"))
             assert page.text("#pictures .state") == "Waits for the connection"
         page.wait_for(lambda: answers_of(server) == before + 1)  # it is finished while nobody is connected
@@ -95,7 +95,7 @@ def test_pictures_are_sent_again_to_a_server_that_was_started_again(page, tmp_pa
         with first.upscaler._networks.exclusive():
             page.enlarge()
             page.wait_for(lambda: "on the server" in page.text("#pictures .state"))
-            relay.cut()
+            relay.refuse()
             relay.server_port = second.port
             relay.is_open = True
             page.wait_until("finished")
@@ -110,7 +110,7 @@ def test_pictures_fail_if_the_connection_stays_lost_and_can_be_tried_again(page,
             page.enlarge()
             page.wait_for(lambda: "on the server" in page.text("#pictures .state"))
             page.run("const now = Date.now; Date.now = () => now() + (window.later ?? 0)")
-            relay.cut()
+            relay.refuse()
             page.wait_for(lambda: "was lost" in page.text("#error"))
             page.run("window.later = 60_000")  # milliseconds, which nobody wants to wait for
             page.wait_until("failed")

@@ -19,8 +19,8 @@ pytest.importorskip("starlette", reason="needs the extra server")
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.cut_connections import cut_proxy
 from support.paths import ROOT
+from support.relay import relay_to
 from support.running_server import running_server
 from support.served_client import TIMEOUTS
 from tilewright.server.keys import hash_of
@@ -161,19 +161,19 @@ def outcome_after_cut(server, held_back, delivery, start):
         start: Starts the client, for the host and port of a server.
     """
     answered = metric(server, "tilewright_tasks_total")
-    with cut_proxy(server.port) as proxy, start(proxy.authority) as client:
+    with relay_to(server.port) as relay, start(relay.authority) as client:
         try:
             if delivery == "sync":
                 wait_until(lambda: metric(server, "tilewright_calls_running"))
             else:
                 wait_until(lambda: metric(server, "tilewright_tasks_total") >= answered + 2)
-            before = proxy.connections
-            proxy.cut()
+            before = relay.connections
+            assert relay.cut(), "there was no connection to cut"
             held_back.set()
             outcome = outcome_of(client)
         finally:
             client.kill()
-        assert proxy.connections > before
+        assert relay.connections > before
     return outcome
 
 
