@@ -10,6 +10,7 @@ Linux.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import functools
 import json
 import os
@@ -28,57 +29,85 @@ _SLEEP, _RECORDED = 0.005, 0.010
 class LoopWatch:
     """Records callbacks that take long, and wake-ups that come late.
 
-    Each record holds when it ended, its seconds, the seconds in which the loop's thread ran and in which it was ready
-    but both cores were busy. What is left of a callback's seconds it waited: for the interpreter's lock, as our code
-    waits for nothing else on the loop.
+    Times are seconds. ``running`` is that in which the loop's thread ran, ``ready`` that in which it could have run but
+    both cores were busy. The rest of the time of a callback it waited for the interpreter's lock: callbacks wait for
+    nothing else.
 
     Attributes:
         callbacks: ``[ended, seconds, running, ready, name]`` of long callbacks.
-        delays: ``[ended, seconds late, running, ready]`` of late wake-ups.
+        delays: ``[ended, seconds late, running, ready, parts]`` of late wake-ups. ``parts`` has
+            ``[seconds, running, calls, name]`` of the callbacks in between, by name, for the three longest.
     """
 
     def __init__(self) -> None:
         """Starts without records."""
         self.callbacks: list[tuple[float, float, float, float, str]] = []
-        self.delays: list[tuple[float, float, float, float]] = []
-        self._schedule = -1
+        self.delays: list[tuple[float, float, float, float, list[tuple[float, float, int, str]]]] = []
+        self._since: list[tuple[Any, float, float]] = []
+        self._clock = ThreadClock()
 
     async def run(self) -> None:
         """Watches the running loop until it is cancelled. It must be started on the loop's thread."""
-        # Nanoseconds of the thread on a core and ready for one (Linux, Documentation/scheduler/sched-stats).
-        self._schedule = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        self._clock = ThreadClock()
         self._time_callbacks()
         while True:
-            began, running, ready = self._now()
+            began, running, ready = self._clock.now()
+            self._since.clear()
             await asyncio.sleep(_SLEEP)
-            ended, running_then, ready_then = self._now()
+            ended, running_then, ready_then = self._clock.now()
             if (late := ended - began - _SLEEP) > _RECORDED:
-                self.delays.append((ended, late, running_then - running, ready_then - ready))
-
-    def _now(self) -> tuple[float, float, float]:
-        ready = int(os.pread(self._schedule, 64, 0).split()[1]) / 1e9
-        return time.perf_counter(), time.thread_time(), ready
+                self.delays.append((ended, late, running_then - running, ready_then - ready, self._parts()))
 
     def _time_callbacks(self) -> None:
         run = asyncio.Handle._run  # type: ignore[attr-defined]  # each callback of a loop runs in it
 
         @functools.wraps(run)
         def timed(handle: asyncio.Handle) -> None:
-            began, running, ready = self._now()
+            callback = handle._callback  # type: ignore[attr-defined]  # gone if it cancels its own handle
+            began, running, ready = self._clock.now()
             run(handle)
-            ended, running_then, ready_then = self._now()
-            if ended - began > _RECORDED:
-                name = _name_of(handle)
-                self.callbacks.append((ended, ended - began, running_then - running, ready_then - ready, name))
+            ended, running_then, ready_then = self._clock.now()
+            seconds, running = ended - began, running_then - running
+            self._since.append((callback, seconds, running))
+            if seconds > _RECORDED:
+                self.callbacks.append((ended, seconds, running, ready_then - ready, _name_of(callback)))
 
         asyncio.Handle._run = timed  # type: ignore[attr-defined]
 
+    def _parts(self) -> list[tuple[float, float, int, str]]:
+        parts: dict[str, tuple[float, float, int]] = {}
+        for callback, seconds, running in self._since:
+            name = _name_of(callback)
+            total = parts.get(name, (0.0, 0.0, 0))
+            parts[name] = total[0] + seconds, total[1] + running, total[2] + 1
+        return sorted(((*part, name) for name, part in parts.items()), reverse=True)[:3]
 
-def _name_of(handle: Any) -> str:
-    owner = getattr(handle._callback, "__self__", None)
+
+class ThreadClock:
+    """Clocks of the thread that makes it.
+
+    Reading a file in Python gives up the interpreter's lock, and another thread may keep it for milliseconds. Here, the
+    C library is called with the lock held.
+    """
+
+    def __init__(self) -> None:
+        """Opens the times of this thread (Linux, Documentation/scheduler/sched-stats)."""
+        self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        self._buffer = ctypes.create_string_buffer(64)
+        self._read = ctypes.PyDLL(None).pread
+
+    def now(self) -> tuple[float, float, float]:
+        """Returns the time, the seconds that the thread has run, and those that it was ready to."""
+        self._read(self._file, self._buffer, 64, 0)
+        return time.perf_counter(), time.thread_time(), int(self._buffer.value.split()[1]) / 1e9
+
+
+def _name_of(callback: Any) -> str:
+    owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         return str(getattr(owner.get_coro(), "__qualname__", owner))
-    return str(getattr(handle._callback, "__qualname__", handle._callback))
+    kind = "" if owner is None else f" of {type(getattr(owner, '_protocol', owner)).__name__}"
+    return f"{getattr(callback, '__name__', callback)}{kind}"
 
 
 def main() -> int:
