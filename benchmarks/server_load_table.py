@@ -29,7 +29,9 @@ def _figures(tasks: int) -> list[tuple[str, str, Callable[[Round], float], str]]
     """Returns name, goal, value in a round, and format of each figure that both kinds of rounds have."""
     return [
         ("throughput relative to `Upscaler.run`", "≥ 0.9", lambda one: one["relative_throughput"], ".2f"),
+        ("CPU time of `Upscaler.run` relative to the server's", "", _relative_cpu, ".2f"),
         ("tasks per second", "", lambda one: tasks / one["seconds"], ".1f"),
+        ("tasks told to come again", "", _refused, ".0f"),
         ("seconds from sending to answer, median", "", lambda one: one["p50"], ".2f"),
         ("seconds from sending to answer, 99th percentile", "", lambda one: one["p99"], ".2f"),
         ("CPU seconds in process", "", lambda one: one["in_process"]["cpu_seconds"], ".1f"),
@@ -40,6 +42,14 @@ def _figures(tasks: int) -> list[tuple[str, str, Callable[[Round], float], str]]
         ("memory, peak, MB", "", lambda one: one["memory"]["peak"] / 1e6, ".0f"),
         ("memory after, MB", "flat", lambda one: one["memory"]["after"] / 1e6, ".0f"),
     ]
+
+
+def _relative_cpu(one: Round) -> float:
+    return float(one["in_process"]["cpu_seconds"] / one["cpu_seconds"])
+
+
+def _refused(one: Round) -> float:
+    return float(sum(count for code, count in one["outcomes"].items() if code != "done"))
 
 
 def _hostile_cpu(one: Round) -> float:

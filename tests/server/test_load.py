@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import logging
 
 import pytest
 
@@ -53,10 +54,11 @@ def file_of(server, answer):
     return content
 
 
-def test_every_task_is_answered_once_with_its_own_result(tmp_path):
+def test_every_task_is_answered_once_with_its_own_result(tmp_path, caplog):
     with running_server(tmp_path / "server") as server:
         clients, hostile = run_load(server)
         assert server.request("/healthz")[0] == 200
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
         tasks = [task for each in clients.tasks for task in each]
         assert problems(tasks, clients.answers.by_task) == []
         assert problems(hostile.slow, hostile.answers.by_task) == []
