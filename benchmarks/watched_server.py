@@ -59,11 +59,11 @@ class LoopWatch:
                 self.delays.append((ended, late, running_then - running, ready_then - ready, self._parts()))
 
     def _time_callbacks(self) -> None:
-        run = asyncio.Handle._run  # type: ignore[attr-defined]  # each callback of a loop runs in it
+        run = asyncio.Handle._run  # each callback of a loop runs in it
 
         @functools.wraps(run)
         def timed(handle: asyncio.Handle) -> None:
-            callback = handle._callback  # type: ignore[attr-defined]  # gone if it cancels its own handle
+            callback = handle._callback  # gone if it cancels its own handle
             began, running, ready = self._clock.now()
             run(handle)
             ended, running_then, ready_then = self._clock.now()
@@ -72,7 +72,7 @@ class LoopWatch:
             if seconds > _RECORDED:
                 self.callbacks.append((ended, seconds, running, ready_then - ready, _name_of(callback)))
 
-        asyncio.Handle._run = timed  # type: ignore[attr-defined]
+        asyncio.Handle._run = timed
 
     def _parts(self) -> list[tuple[float, float, int, str]]:
         parts: dict[str, tuple[float, float, int]] = {}
