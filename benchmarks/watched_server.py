@@ -40,15 +40,14 @@ class LoopWatch:
     """
 
     def __init__(self) -> None:
-        """Starts without records."""
+        """Starts without records. It must be made on the thread of the loop."""
         self.callbacks: list[tuple[float, float, float, float, str]] = []
         self.delays: list[tuple[float, float, float, float, list[tuple[float, float, int, str]]]] = []
         self._since: list[tuple[Any, float, float]] = []
         self._clock = ThreadClock()
 
     async def run(self) -> None:
-        """Watches the running loop until it is cancelled. It must be started on the loop's thread."""
-        self._clock = ThreadClock()
+        """Watches the running loop until it is cancelled."""
         self._time_callbacks()
         while True:
             began, running, ready = self._clock.now()
