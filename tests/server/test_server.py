@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import io
 import json
 import re
@@ -376,3 +377,12 @@ def test_a_server_without_keys_answers_to_its_own_names_only(tmp_path):
         name = f"rebound.example.org:{server.port}"
         status, response = server.call([task()], headers={"Host": name, "Origin": f"http://{name}"})
         assert (status, response["errors"][0]["code"]) == (403, "forbiddenOrigin")
+
+
+def test_the_garbage_collector_leaves_what_is_loaded_alone(tmp_path):
+    """It would stop the event loop while it looks at hundreds of thousands of objects."""
+    with running_server(tmp_path) as server:
+        while server.request("/readyz")[0] != 200:
+            time.sleep(0.01)
+        assert gc.get_freeze_count() > 10_000
+    assert gc.get_freeze_count() < 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -79,6 +80,16 @@ def test_a_client_that_sends_half_a_request_does_not_hold_up_the_stop(tmp_path):
             time.sleep(0.1)
         with contextlib.suppress(ConnectionResetError):
             assert half.recv(1000) == b""
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_request_is_no_failure_of_the_server(tmp_path, caplog):
+    with running_server(tmp_path) as server:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(b"POST /v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n[{}")
+                time.sleep(0.1)
+        assert server.request("/healthz")[0] == 200
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_slow_headers_are_cut_off_and_nothing_else(tmp_path, monkeypatch):

@@ -13,9 +13,9 @@ from PIL import Image
 KEY = "k" * 32
 
 
-def picture(width=8, height=6):
+def picture(width=8, height=6, *, seed=1):
     buffer = io.BytesIO()
-    noise = random.Random(1).randbytes(3 * width * height)  # results of noise are large files
+    noise = random.Random(seed).randbytes(3 * width * height)  # results of noise are large files
     Image.frombytes("RGB", (width, height), noise).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     finally:
         opening.cancel()
         await state.close()
+        gc.unfreeze()
 
 
 async def _open_network(state: ServerState) -> None:
@@ -91,6 +93,9 @@ async def _open_network(state: ServerState) -> None:
     except TilewrightError as error:
         _log.error("the default network cannot be opened: %s", error)
     else:
+        # What has been imported by now is no garbage. To find that out, the collector would stop the
+        # event loop for tens of milliseconds again and again.
+        gc.freeze()
         state.is_ready = True
 
 

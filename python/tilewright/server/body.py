@@ -7,6 +7,8 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from starlette.requests import ClientDisconnect
+
 from tilewright.errors import TilewrightError
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ async def body_of(request: Request, state: ServerState, limit: int) -> AsyncIter
 
     Raises:
         TilewrightError: It is too large (code ``requestTooLarge``), or the bodies of all requests
-            together are (``rateLimitExceeded``), or it comes too slowly (``invalidRequest``). No
-            more of it is read.
+            together are (``rateLimitExceeded``), or it comes too slowly or not to its end
+            (``invalidRequest``). No more of it is read.
     """
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
@@ -72,6 +74,8 @@ async def _next_part(stream: AsyncIterator[bytes]) -> bytes | None:
             return await anext(stream, None)
     except TimeoutError as error:
         raise _invalid(f"no part of the request came for {_PATIENCE:g} seconds") from error
+    except ClientDisconnect as error:
+        raise _invalid("the connection was closed before the request was complete") from error
 
 
 async def parse_tasks(data: bytes | str) -> list[dict[str, Any]]:
