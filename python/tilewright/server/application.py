@@ -77,10 +77,12 @@ def create_app(upscaler: Upscaler, options: ServerOptions | None = None) -> Star
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     state: ServerState = app.state.server
     opening = asyncio.create_task(_open_network(state))
+    pruning = asyncio.create_task(state.sessions.prune())
     try:
         yield
     finally:
         opening.cancel()
+        pruning.cancel()
         await state.close()
         gc.unfreeze()
 

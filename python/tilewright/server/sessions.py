@@ -31,6 +31,12 @@ _MOST_KEPT_BYTES = 64 * 2**20
 # Calls of a client that does not take its frames go on up to this many bytes.
 _ENOUGH_BYTES = 16 * 2**20
 
+# Frames of all sessions without a connection. Beyond, those of the sessions that lost theirs first are dropped.
+_MOST_KEPT_IN_ALL = 256 * 2**20
+
+# Seconds between two searches for sessions that have expired.
+_PRUNING_SECONDS = 5.0
+
 # Seconds between two looks at what is left to deliver.
 _GLANCE = 0.05
 
@@ -66,6 +72,21 @@ class Session:
     def is_expired(self) -> bool:
         """Whether it has been without a connection for too long."""
         return not self._connections and time.monotonic() - self._left > KEPT_SECONDS
+
+    @property
+    def lost(self) -> float | None:
+        """When it lost its last connection, in seconds (monotonic); None if it has one."""
+        return None if self._connections else self._left
+
+    @property
+    def kept_bytes(self) -> int:
+        """Characters of the frames that wait."""
+        return self._bytes
+
+    def drop_frames(self) -> None:
+        """Drops all frames that wait. `getResponse` still answers for their tasks."""
+        self._frames.clear()
+        self._bytes = 0
 
     @property
     def is_delivering(self) -> bool:
@@ -151,8 +172,7 @@ class Sessions:
 
     def open(self, client: str, session_uuid: object = None) -> Session:
         """Returns the client's session of a UUID if it still exists, else a new one."""
-        for key in [key for key, session in self._sessions.items() if session.is_expired]:
-            del self._sessions[key]
+        self._prune()
         found = self._sessions.get(session_uuid) if isinstance(session_uuid, str) else None
         if found is not None and found.client == client:
             return found
@@ -161,6 +181,23 @@ class Sessions:
         session = Session(client)
         self._sessions[session.uuid] = session
         return session
+
+    async def prune(self) -> None:
+        """Drops what is kept for too long, or too much, until it is cancelled."""
+        while True:
+            await asyncio.sleep(_PRUNING_SECONDS)
+            self._prune()
+
+    def _prune(self) -> None:
+        for key in [key for key, session in self._sessions.items() if session.is_expired]:
+            del self._sessions[key]
+        lost = [(session.lost, session) for session in self._sessions.values() if session.lost is not None]
+        in_all = sum(session.kept_bytes for _, session in lost)
+        for _, session in sorted(lost, key=lambda each: each[0]):
+            if in_all <= _MOST_KEPT_IN_ALL:
+                break
+            in_all -= session.kept_bytes
+            session.drop_frames()
 
     async def delivered(self) -> None:
         """Returns when no session has frames for a connection."""

@@ -81,6 +81,12 @@ class Runner:
         self._polling = Polling(self._background, self._outcomes, handler)
         # Not asyncio's default executor: pictures would delay the program's own uses of it.
         self._asyncio_pool = Lazy(partial(_new_pool, _MAX_ASYNCIO_CALLS), per_process=True)
+        # Tasks of streams, those whose pictures are fetched and the others. One pool for all calls: an event
+        # loop waits for each thread that it starts.
+        self._stream_pools = {
+            fetches: Lazy(partial(_new_pool, MAX_PICTURES * _MAX_ASYNCIO_CALLS), per_process=True)
+            for fetches in (False, True)
+        }
 
     def run(
         self,
@@ -142,7 +148,6 @@ class Runner:
 
         call = Call(stop=threading.Event(), **options)
         entries = await self._entered(tasks, call)
-        pool = _new_pool(2 * MAX_PICTURES)
         # Tasks whose pictures are fetched do not hold up the others.
         waiting = {fetch: deque(entry for entry in entries if entry.needs_fetch == fetch) for fetch in (False, True)}
         waiting[False] = deque(sorted(waiting[False], key=lambda entry: entry.needs_network))
@@ -153,7 +158,7 @@ class Runner:
                 for fetch, queue in waiting.items():
                     while queue and sum(entry.needs_fetch == fetch for entry, _ in running.values()) < MAX_PICTURES:
                         entry = queue.popleft()
-                        future = pool.submit(self._finish_and_leave, entry, call)
+                        future = self._stream_pools[fetch].get().submit(self._finish_and_leave, entry, call)
                         running[asyncio.wrap_future(future)] = entry, future
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done:
@@ -169,7 +174,6 @@ class Runner:
             )
             for each in (*done, *running):  # nobody waits for them, perhaps not even the event loop
                 _ignore_outcome(each)
-            pool.shutdown(wait=False)
 
     @property
     def unfinished(self) -> int:
