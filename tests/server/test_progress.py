@@ -84,7 +84,8 @@ def test_tasks_that_fail_or_need_no_network_have_no_progress(server):
         assert nothing_else_comes(ws)
 
 
-def test_a_client_that_connects_again_can_ask_for_progress(server):
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_a_client_that_connects_again_can_ask_for_progress(server, is_wanted):
     with contextlib.ExitStack() as stack, contextlib.ExitStack() as is_busy:
         is_busy.enter_context(server.upscaler._networks.exclusive())
         with connect(server.ws) as ws:
@@ -93,10 +94,10 @@ def test_a_client_that_connects_again_can_ask_for_progress(server):
             send(ws, sent)
             assert nothing_else_comes(ws), "the network is busy"
         again = stack.enter_context(connect(server.ws))
-        assert open_session(again, connectionSessionUUID=session, reportProgress=True) == session
+        assert open_session(again, connectionSessionUUID=session, reportProgress=is_wanted) == session
         is_busy.close()
         items, result = frames_until_result(again, sent["taskUUID"])
-    assert items
+    assert bool(items) == is_wanted
     assert "imageURL" in result
 
 
@@ -134,7 +135,7 @@ def test_a_slow_reader_gets_only_the_newest_progress_of_each_task():
         sending.cancel()
         return sent
 
-    result, *progress = asyncio.run(main())
+    result, *progress = asyncio.run(asyncio.wait_for(main(), 20))
     assert result == "a result", "results come first"
     assert [progress_of(frame) for frame in progress] == [("first", 99), ("second", 99)]
 
@@ -155,10 +156,12 @@ def test_threads_that_call_often_are_reported_a_few_times_a_second():
 
         thread = threading.Thread(target=work)
         thread.start()
-        while len(shown) < 4:
-            await asyncio.sleep(0.01)
-        stop.set()
-        thread.join()
+        try:
+            while len(shown) < 4:
+                await asyncio.sleep(0.01)
+        finally:
+            stop.set()
+            thread.join()
         relay("task", Progress(10**9, 10**9, 0, 0))
         while shown[-1][2] != 10**9:  # the last one is not lost
             await asyncio.sleep(0.01)
@@ -170,7 +173,7 @@ def test_threads_that_call_often_are_reported_a_few_times_a_second():
         await asyncio.sleep(0.3)  # for reports that must not come
         return shown
 
-    shown = asyncio.run(main())
+    shown = asyncio.run(asyncio.wait_for(main(), 20))
     times = [time for time, _, _ in shown]
     assert min(after - before for before, after in itertools.pairwise(times)) >= 0.19
     assert [done for _, _, done in shown] == sorted(done for _, _, done in shown)
