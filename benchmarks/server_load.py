@@ -178,19 +178,18 @@ def measure(load: Load, rounds: int, folder: Path) -> list[dict[str, Any]]:
                 found.append({"name": name, "is_loaded": is_loaded, "is_warm_up": number == 0, **one})
                 print(f"{name}: {one['seconds']:.1f} s, in process {alone['seconds']:.1f} s", flush=True)
         assert (quiet.stop(), loaded.stop()) == (0, 0), "the servers did not stop with status 0"
-    add_loop(found, json.loads(watch.read_text()))
+    add_delays(found, json.loads(watch.read_text()))
     return found
 
 
-def add_loop(rounds: list[dict[str, Any]], watch: dict[str, Any]) -> None:
-    """Adds the longest callbacks and delays to the rounds in which they were."""
+def add_delays(rounds: list[dict[str, Any]], delays: list[list[float]]) -> None:
+    """Adds the longest delays of the event loop to the rounds in which they were."""
     for one in rounds:
         began, ended = one.pop("from_to")
         if one["is_loaded"]:
-            for kind, records in watch.items():
-                inside = [record[1:] for record in records if began <= record[0] <= ended]
-                one[kind] = sorted(inside, reverse=True)[:5]
-                one[f"{kind}_above_50_ms"] = sum(record[0] > 0.05 for record in inside)
+            inside = [delay[1:] for delay in delays if began <= delay[0] <= ended]
+            one["delays"] = sorted(inside, reverse=True)[:5]
+            one["delays_above_50_ms"] = sum(delay[0] > 0.05 for delay in inside)
 
 
 def _all_of(tasks_of_clients: Sequence[Sequence[Task]]) -> list[Task]:

@@ -56,15 +56,15 @@ def _hostile_cpu(one: Round) -> float:
     return float(one.get("hostile_cpu_seconds", 0))
 
 
-def _loop_figures(kind: str, what: str) -> list[tuple[str, str, Callable[[Round], float], str]]:
+def _delay_figures() -> list[tuple[str, str, Callable[[Round], float], str]]:
     def longest(field: int) -> Callable[[Round], float]:
-        return lambda one: 1000 * one[kind][0][field] if one[kind] else 0.0
+        return lambda one: 1000 * one["delays"][0][field] if one["delays"] else 0.0
 
     return [
-        (f"longest {what}, ms", "≤ 50", longest(0), ".0f"),
+        ("longest delay of the event loop, ms", "≤ 50", longest(0), ".0f"),
         ("of which the loop ran", "", longest(1), ".0f"),
         ("of which the cores were busy", "", longest(2), ".0f"),
-        (f"{what}s above 50 ms", "", lambda one: one[f"{kind}_above_50_ms"], ".0f"),
+        ("delays above 50 ms", "", lambda one: one["delays_above_50_ms"], ".0f"),
     ]
 
 
@@ -75,7 +75,6 @@ def lines(results: dict[str, Any]) -> list[str]:
     rounds = [one for one in results["rounds"] if not one["is_warm_up"]]
     quiet, loaded = ([one for one in rounds if one["is_loaded"] == is_loaded] for is_loaded in (False, True))
     both = _figures(load["clients"] * load["tasks_each"])
-    of_loop = _loop_figures("callbacks", "callback") + _loop_figures("delays", "delay")
     return [
         caption(results).replace("Medians, with the first and third quartile", "Medians, with lowest and highest"),
         "",
@@ -91,7 +90,7 @@ def lines(results: dict[str, Any]) -> list[str]:
         ),
         *(
             f"| {name} | {goal} | | {_spread([value(one) for one in loaded], form)} |"
-            for name, goal, value, form in of_loop
+            for name, goal, value, form in _delay_figures()
         ),
     ]
 
