@@ -24,11 +24,13 @@ def takes_task(function: Callable[_Parameters, _Result]) -> Callable[_Parameters
 
     The `TypeError` for other arguments than the function has then says how a task is made.
     """
-    names = list(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters.values()
+    positional = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in parameters)
+    names = {parameter.name for parameter in parameters}
 
     @functools.wraps(function)
     def checked(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
-        if len(arguments) > len(names) or not options.keys() <= set(names):
+        if len(arguments) > positional or not options.keys() <= names:
             raise TypeError(f"{function.__name__}() takes only tasks; {TASK_ADVICE}")
         return function(*arguments, **options)
 

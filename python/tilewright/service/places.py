@@ -26,8 +26,9 @@ encoded. More would only take memory.
 MAX_FETCHES = 8
 """Pictures that are fetched at the same time."""
 
-# Longest wait in seconds for another picture or fetch before cancellation is noticed.
-_PATIENCE = 0.2
+# Longest wait in seconds for another picture or fetch before cancellation is noticed. Under load, a hundred threads
+# wait, and each that wakes holds up the others.
+_PATIENCE = 1.0
 
 
 class Places:

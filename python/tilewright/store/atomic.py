@@ -30,7 +30,9 @@ _UNLOCKED_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path, *, private: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: Path, *, private: bool = False, private_folder: bool | None = None, durable: bool = True
+) -> Iterator[BinaryIO]:
     """Opens a file for writing that appears under its name only when all of it is written.
 
     The data goes to a hidden file of a unique name in the same folder, which is locked meanwhile.
@@ -40,7 +42,8 @@ def atomic_write(path: Path, *, private: bool = False, durable: bool = True) -> 
 
     Args:
         path: File to write. Its folder is created if it is missing.
-        private: Whether only the user may read the file, and the folder if it is created.
+        private: Whether only the user may read the file.
+        private_folder: Whether only the user may read the folder if it is created; None: as the file.
         durable: Whether the file is flushed to disk, so that it also survives a failure of the
             machine.
 
@@ -50,13 +53,15 @@ def atomic_write(path: Path, *, private: bool = False, durable: bool = True) -> 
     Raises:
         OSError: The file could not be written. Nothing is left behind, unless removing it fails too.
     """
-    path.parent.mkdir(folder_mode(private=private), parents=True, exist_ok=True)
-    # Not the tempfile module: it creates files with mode 0600, whether they are private or not.
     partial = path.parent / f".{uuid.uuid4().hex}.partial"
-    mode = 0o600 if private else 0o666
     unfinished.add(partial)
     try:
-        file = open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
+        try:
+            file = _new_file(partial, private=private)
+        except OSError:  # perhaps the folder is missing; otherwise its own error is clearer
+            is_private = private if private_folder is None else private_folder
+            path.parent.mkdir(0o700 if is_private else 0o777, parents=True, exist_ok=True)
+            file = _new_file(partial, private=private)
         lock(file.fileno())  # shows that the file is in use, see `remove_partial_files`
     except BaseException:
         unfinished.discard(partial)
@@ -82,9 +87,10 @@ def atomic_write(path: Path, *, private: bool = False, durable: bool = True) -> 
         unfinished.discard(partial)
 
 
-def folder_mode(*, private: bool) -> int:
-    """Returns the mode of a new folder, as far as the process's umask allows it."""
-    return 0o700 if private else 0o777
+def _new_file(path: Path, *, private: bool) -> BinaryIO:
+    # Not the tempfile module: it creates files with mode 0600, whether they are private or not.
+    mode = 0o600 if private else 0o666
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
 
 
 def remove_partial_files(folder: Path, *, older_than: float) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
-from tilewright.store.atomic import atomic_write, folder_mode, remove_partial_files
+from tilewright.store.atomic import atomic_write, remove_partial_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,8 +120,7 @@ class LocalFolder:
 
     def write_record(self, name: str, data: bytes) -> None:
         """Writes a file of mode 0600, without waiting for the disk."""
-        self._path.mkdir(folder_mode(private=self._private), parents=True, exist_ok=True)
-        with atomic_write(self._path / name, private=True, durable=False) as file:
+        with atomic_write(self._path / name, private=True, private_folder=self._private, durable=False) as file:
             file.write(data)
 
     def read(self, name: str) -> bytes:
