@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tilewright.cli import main as command
-from tilewright.server import stopping
+from tilewright.server import uvicorn_server
 
 # Seconds that the watching task sleeps, and seconds by which it may be late without a record.
 _SLEEP, _RECORDED = 0.005, 0.010
@@ -74,13 +74,13 @@ def main() -> int:
     target, *arguments = sys.argv[1:]
     watch = LoopWatch()
 
-    class WatchedServer(stopping.PatientServer):
+    class WatchedServer(uvicorn_server.TilewrightServer):
         async def serve(self, sockets: Any = None) -> None:
             watching = asyncio.create_task(watch.run())
             await super().serve(sockets)
             watching.cancel()
 
-    stopping.PatientServer = WatchedServer  # type: ignore[misc]
+    uvicorn_server.TilewrightServer = WatchedServer  # type: ignore[misc]
     try:
         return command(["serve", *arguments])
     finally:

@@ -10,11 +10,9 @@ import urllib.error
 import urllib.request
 from dataclasses import replace
 
-import uvicorn
-
 from tilewright import Settings, Upscaler
 from tilewright.server.application import create_app
-from tilewright.server.stopping import PatientServer
+from tilewright.server.uvicorn_server import TilewrightServer
 
 
 class RunningServer:
@@ -66,14 +64,7 @@ def running_server(folder, *, options=None, settings=None):
         given = replace(settings or Settings.from_environment(), store_public_url=public_url, store=str(folder))
         upscaler = Upscaler(settings=given, device="cpu")
         app = create_app(upscaler, options)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,
-            lifespan="on",
-        )
-        server = PatientServer(config, app.state.server)
+        server = TilewrightServer(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

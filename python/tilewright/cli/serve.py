@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-_PACKAGES = ("starlette", "uvicorn", "websockets", "prometheus_client")
-
-# Seconds between two calls over one connection.
-_KEEP_ALIVE_SECONDS = 15
-
-# Seconds for a pong. It cannot come while the client sends a large frame over a slow line.
-_PONG_SECONDS = 120
+_PACKAGES = ("starlette", "uvicorn", "httptools", "websockets", "prometheus_client")
 
 # Connections that the system accepts before the server does.
 _BACKLOG = 2048
@@ -79,11 +73,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _serve(arguments: argparse.Namespace, settings: Settings, listener: socket.socket) -> None:
-    import uvicorn
-
     from tilewright.server.application import create_app
     from tilewright.server.state import ServerOptions
-    from tilewright.server.stopping import PatientServer
+    from tilewright.server.uvicorn_server import TilewrightServer
     from tilewright.upscaler import Upscaler
 
     _log_tasks()
@@ -93,25 +85,13 @@ def _serve(arguments: argparse.Namespace, settings: Settings, listener: socket.s
         allowed_hosts=_own_names(arguments, settings),
     )
     app = create_app(Upscaler(settings=settings, model=arguments.model, device=arguments.device), options)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ws="websockets-sansio",
-        ws_max_size=options.max_body_bytes,
-        ws_per_message_deflate=False,  # pictures are compressed, and the event loop would wait for it
-        ws_ping_timeout=_PONG_SECONDS,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        lifespan="on",
-    )
     # uvicorn stops at SIGINT and SIGTERM, and repeats them when it has stopped. By then there is
     # nothing left to do.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: None)
     if hasattr(signal, "SIGHUP"):  # sent when the terminal is closed; there is nothing to read again
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    PatientServer(config, app.state.server).run(sockets=[listener])
+    TilewrightServer(app).run(sockets=[listener])
 
 
 def _own_names(arguments: argparse.Namespace, settings: Settings) -> tuple[str, ...]:

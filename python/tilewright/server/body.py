@@ -28,24 +28,25 @@ MAX_UNKNOWN_BYTES = 2**16
 # times its own length as a Python object, and the parser holds up all threads.
 _MOST_VALUES = 250_000
 
-# Seconds without any part of a body.
+# Seconds without any part of a body, and for the whole body of a client whose key is not known.
 _PATIENCE = 30.0
 
 
 @contextlib.asynccontextmanager
-async def body_of(request: Request, state: ServerState, limit: int) -> AsyncIterator[bytes]:
+async def body_of(request: Request, state: ServerState, *, is_known: bool) -> AsyncIterator[bytes]:
     """Reads the body of a request, and counts it as memory inside the block.
 
     Args:
         request: The request.
         state: Counts the bytes of all bodies.
-        limit: Most bytes of this one.
+        is_known: Whether the client's key is known. Others may send less, in less time.
 
     Raises:
         TilewrightError: It is too large (code ``requestTooLarge``), or the bodies of all requests
             together are (``rateLimitExceeded``), or it comes too slowly or not to its end
             (``invalidRequest``). No more of it is read.
     """
+    limit = state.options.max_body_bytes if is_known else MAX_UNKNOWN_BYTES
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
@@ -53,27 +54,27 @@ async def body_of(request: Request, state: ServerState, limit: int) -> AsyncIter
     length = 0
     try:
         stream = request.stream()
-        while (part := await _next_part(stream)) is not None:
+        deadline = None if is_known else asyncio.get_running_loop().time() + _PATIENCE
+        while (part := await _next_part(stream, deadline)) is not None:
             length += len(part)
             state.body_bytes += len(part)
             if length > limit:
                 raise _too_large(limit)
-            if state.body_bytes > state.options.max_memory_bytes:
-                raise TilewrightError(
-                    "too many large requests are being read; send this one again later", code="rateLimitExceeded"
-                )
+            if not state.has_memory:
+                raise too_much_in_memory()
             parts.append(part)
         yield b"".join(parts)
     finally:
         state.body_bytes -= length
 
 
-async def _next_part(stream: AsyncIterator[bytes]) -> bytes | None:
+async def _next_part(stream: AsyncIterator[bytes], deadline: float | None) -> bytes | None:
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_PATIENCE), asyncio.timeout_at(deadline):
             return await anext(stream, None)
     except TimeoutError as error:
-        raise _invalid(f"no part of the request came for {_PATIENCE:g} seconds") from error
+        problem = "no part of the request came for" if deadline is None else "without a key, a call may not take"
+        raise _invalid(f"{problem} {_PATIENCE:g} seconds") from error
     except ClientDisconnect as error:
         raise _invalid("the connection was closed before the request was complete") from error
 
@@ -100,6 +101,13 @@ def _parsed(data: bytes | str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:  # ValueError: invalid JSON or encoding
         raise _invalid(f"the request is not JSON: {error}") from error
+
+
+def too_much_in_memory() -> TilewrightError:
+    """Returns the error for a call while the bodies of others take all the memory that they may."""
+    return TilewrightError(
+        "too many large requests are being read or run; send this one again later", code="rateLimitExceeded"
+    )
 
 
 def _too_large(limit: int) -> TilewrightError:

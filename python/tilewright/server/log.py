@@ -35,7 +35,17 @@ def log_tasks(response: Mapping[str, Any], client: str, seconds: float) -> None:
 
 def log_refusal(error: TilewrightError, connection: HTTPConnection) -> None:
     """Logs that a call or a connection was refused, and the address that it came from."""
-    _write(address=None if connection.client is None else _checked(connection.client.host), error=error.code)
+    log_refusal_of(None if connection.client is None else connection.client.host, error.code)
+
+
+def log_refusal_of(address: str | None, code: str) -> None:
+    """Logs that a call or a connection was refused.
+
+    Args:
+        address: Address of the client; None if it is not known.
+        code: Code of the error.
+    """
+    _write(address=_checked(address), error=code)
 
 
 def _write(**facts: str | float | None) -> None:

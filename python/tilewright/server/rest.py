@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import TilewrightError
 from tilewright.server.answers import failed_response, json_response
-from tilewright.server.body import MAX_UNKNOWN_BYTES, body_of, parse_tasks
+from tilewright.server.body import body_of, parse_tasks
 from tilewright.server.calls import in_thread_if_large
 from tilewright.server.keys import bearer_key
 from tilewright.server.log import log_refusal
@@ -31,8 +31,7 @@ async def serve_call(request: Request) -> Response:
             raise invalid_key()  # before the body is read
         # Whoever has no key in the header is asked for it in the body, but not for long.
         is_known = header_key is not None or not state.keys.are_needed
-        limit = state.options.max_body_bytes if is_known else MAX_UNKNOWN_BYTES
-        async with body_of(request, state, limit) as body:
+        async with body_of(request, state, is_known=is_known) as body:
             key, tasks = _without_authentication(await parse_tasks(body), header_key)
             client = state.keys.client(key)
             if client is None:

@@ -2,7 +2,8 @@
 
 Frames wait in their session until they are sent, so that a client that reads slowly holds up nobody
 else. Those that could not be sent are kept when the connection is lost, and sent when the client
-connects again with its ``connectionSessionUUID``, as the service does: for 120 seconds.
+connects again with its ``connectionSessionUUID``, as the service does: for 120 seconds. Frames that
+were on their way then are sent again; clients know results by their taskUUID.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ _MOST_KEPT_BYTES = 64 * 2**20
 
 # Calls of a client that does not take its frames go on up to this many bytes.
 _ENOUGH_BYTES = 16 * 2**20
+
+# Frames that were sent so many seconds ago may not have arrived when a client connects again. They are kept up to so
+# many characters for each session.
+_RECENT_SECONDS, _MOST_RECENT = 30.0, 2**18
 
 # Frames of all sessions without a connection. Beyond, those of the sessions that lost theirs first are dropped.
 _MOST_KEPT_IN_ALL = 256 * 2**20
@@ -59,6 +64,8 @@ class Session:
         self.client = client
         self.wants_progress = False
         self._frames: deque[str] = deque()
+        self._recent: deque[tuple[float, str]] = deque()  # when they were sent
+        self._recent_bytes = 0
         self._progress: dict[str, str] = {}  # the newest frame of each running task, sent when no other frame waits
         self._bytes = 0
         self._has_frames = asyncio.Event()
@@ -66,6 +73,7 @@ class Session:
         self._has_room.set()
         self._connections = 0
         self._is_sending = False
+        self._sender: asyncio.Task[None] | None = None
         self._left = time.monotonic()
 
     @property
@@ -129,12 +137,36 @@ class Session:
         """Drops the progress of a task that was not sent yet."""
         self._progress.pop(task_uuid, None)
 
-    async def send_frames(self, send: Callable[[str], Awaitable[None]]) -> None:
-        """Sends frames in their order, until it is cancelled or the connection is lost.
+    def start_sending(self, send: Callable[[str], Awaitable[None]]) -> asyncio.Task[None]:
+        """Sends frames in their order over a new connection, instead of an earlier one.
 
         Args:
             send: Sends one text frame. It raises if the connection is lost.
+
+        Returns:
+            What sends them, until it is cancelled or the connection is lost.
         """
+        if self._sender is not None:
+            self._sender.cancel()  # the earlier connection may only look alive
+        for _, frame in reversed(self._recent_frames()):
+            self._frames.appendleft(frame)
+            self._bytes += len(frame)
+        self._recent.clear()
+        self._recent_bytes = 0
+        self._sender = asyncio.create_task(self._send_frames(send))
+        # Its exception, for a lost connection, is of no interest.
+        self._sender.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._sender
+
+    def _recent_frames(self) -> deque[tuple[float, str]]:
+        """Forgets what was sent long ago, or is too much, and returns the rest."""
+        while self._recent and (
+            self._recent_bytes > _MOST_RECENT or time.monotonic() - self._recent[0][0] > _RECENT_SECONDS
+        ):
+            self._recent_bytes -= len(self._recent.popleft()[1])
+        return self._recent
+
+    async def _send_frames(self, send: Callable[[str], Awaitable[None]]) -> None:
         self._connections += 1
         try:
             while True:
@@ -156,6 +188,9 @@ class Session:
                     raise
                 finally:
                     self._is_sending = False
+                self._recent.append((time.monotonic(), frame))
+                self._recent_bytes += len(frame)
+                self._recent_frames()
                 await asyncio.sleep(0)  # sending waits for nothing while the system takes all
         finally:
             self._connections -= 1
@@ -172,9 +207,8 @@ class Sessions:
 
     def open(self, client: str, session_uuid: object = None) -> Session:
         """Returns the client's session of a UUID if it still exists, else a new one."""
-        self._prune()
         found = self._sessions.get(session_uuid) if isinstance(session_uuid, str) else None
-        if found is not None and found.client == client:
+        if found is not None and found.client == client and not found.is_expired:
             return found
         while len(self._sessions) >= _MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]

@@ -69,6 +69,11 @@ class ServerState:
     is_ready: bool = False
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether the bodies in memory are within their limit."""
+        return self.body_bytes <= self.options.max_memory_bytes
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs work that outlives its connection."""
         task = asyncio.get_running_loop().create_task(work)

@@ -29,7 +29,7 @@ class Turns:
         Args:
             most_running: Calls that run at the same time.
             most_of_client: Calls of one client that run at the same time.
-            most_waiting: Calls that may wait, of all clients together.
+            most_waiting: Calls that may wait, shared by the clients.
         """
         self.running = 0
         self._most_running, self._most_of_client, self._most_waiting = most_running, most_of_client, most_waiting
@@ -62,7 +62,7 @@ class Turns:
             self._end(client)
 
     async def _wait(self, client: str, *, is_accepted: bool) -> None:
-        if self.waiting >= self._most_waiting and not is_accepted:
+        if self._queue.share_is_used(client, self._most_waiting) and not is_accepted:
             raise TilewrightError(
                 f"{self.waiting} calls wait already, which is the limit; send this one again later",
                 code="rateLimitExceeded",

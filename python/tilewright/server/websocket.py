@@ -11,11 +11,12 @@ from starlette.websockets import WebSocketDisconnect
 
 from tilewright.errors import TilewrightError, short_repr
 from tilewright.server.answers import failed_response, failure
-from tilewright.server.body import MAX_UNKNOWN_BYTES, parse_tasks
+from tilewright.server.body import parse_tasks, too_much_in_memory
 from tilewright.server.calls import in_thread_if_large
 from tilewright.server.log import log_refusal
 from tilewright.server.origins import check_origin
 from tilewright.server.progress import ProgressRelay
+from tilewright.server.protocols import LARGE_FRAMES
 from tilewright.server.wire import AUTHENTICATION, PING, invalid_key
 from tilewright.service.requests import ANONYMOUS
 from tilewright.service.responses import envelope, error_items, serialised
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("tilewright")
 
 # Close codes of RFC 6455, section 7.4.1.
-_UNSUPPORTED_DATA, _POLICY_VIOLATION, _TOO_BIG = 1003, 1008, 1009
+_UNSUPPORTED_DATA, _POLICY_VIOLATION = 1003, 1008
 
-# Seconds for authentication, and for a frame to be taken.
-_PATIENCE = 60.0
+# Seconds for authentication, and wrong keys until the connection is closed.
+_PATIENCE, _MOST_WRONG_KEYS = 60.0, 5
 
 
 async def serve_socket(socket: WebSocket) -> None:
@@ -62,13 +63,15 @@ class _Connection:
         self._sending = asyncio.Lock()
         self._session: Session | None = None
         self._sender: asyncio.Task[None] | None = None
+        self._wrong_keys = 0
 
     async def serve(self) -> None:
         if not self._state.keys.are_needed:
             self._join(self._state.sessions.open(ANONYMOUS))
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
         try:
-            while True:
-                async with asyncio.timeout(None if self._session is not None else _PATIENCE):
+            while self._wrong_keys < _MOST_WRONG_KEYS:
+                async with asyncio.timeout_at(None if self._session is not None else deadline):
                     message = await self._socket.receive()
                 if message["type"] == "websocket.disconnect":
                     break
@@ -76,10 +79,13 @@ class _Connection:
                 if frame is None:
                     await self._socket.close(_UNSUPPORTED_DATA)
                     break
-                if self._session is None and len(frame) > MAX_UNKNOWN_BYTES:
-                    await self._socket.close(_TOO_BIG)
-                    break
-                await self._receive(frame)
+                self._state.body_bytes += len(frame)
+                try:
+                    await self._receive(frame)
+                finally:
+                    self._state.body_bytes -= len(frame)
+            else:
+                await self._socket.close(_POLICY_VIOLATION, "wrong keys")
         except TimeoutError:
             await self._socket.close(_POLICY_VIOLATION, "no authentication")
         except (WebSocketDisconnect, RuntimeError):  # it was closed while a frame was sent
@@ -90,17 +96,16 @@ class _Connection:
     def _join(self, session: Session) -> None:
         self._leave()
         self._session = session
-        self._sender = asyncio.create_task(session.send_frames(self._send))
-        # Its exception, for a lost connection, is of no interest.
-        self._sender.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._sender = session.start_sending(self._send)
+        if (allow := self._socket.scope.get("extensions", {}).get(LARGE_FRAMES)) is not None:
+            allow()
 
     def _leave(self) -> None:
         if self._sender is not None:
             self._sender.cancel()
 
     async def _send(self, frame: str) -> None:
-        # A client that takes nothing for so long counts as gone.
-        async with asyncio.timeout(_PATIENCE), self._sending:
+        async with self._sending:
             await self._socket.send_text(frame)
 
     async def _receive(self, frame: str) -> None:
@@ -124,12 +129,17 @@ class _Connection:
             log_refusal(refusal := invalid_key(), self._socket)
             await self._answer(envelope([], error_items(refusal, work[0])))
             return
-        self._state.spawn(_run(work, self._session, self._state))
+        if self._state.has_memory:
+            self._state.spawn(_run(work, self._session, self._state, size=len(frame)))
+        else:
+            log_refusal(refusal := too_much_in_memory(), self._socket)
+            _refuse(work, self._session, refusal)
 
     async def _authenticate(self, task: dict[str, Any]) -> None:
         key = task.get("apiKey")
         client = self._state.keys.client(key if isinstance(key, str) else None)
         if client is None:
+            self._wrong_keys += 1
             log_refusal(refusal := invalid_key(), self._socket)
             await self._answer(failure(refusal, {"taskType": AUTHENTICATION}))
             return
@@ -139,17 +149,28 @@ class _Connection:
             error = TilewrightError(message, code="invalidRequest", parameter="reportProgress")
             await self._answer(failure(error, {"taskType": AUTHENTICATION}))
             return
-        session = self._state.sessions.open(client, task.get("connectionSessionUUID"))
+        session, wanted = self._session, task.get("connectionSessionUUID")
+        if session is None or session.client != client or wanted not in (None, session.uuid):
+            session = self._state.sessions.open(client, wanted)
         session.wants_progress = wants_progress is True
         await self._answer(envelope([{"taskType": AUTHENTICATION, "connectionSessionUUID": session.uuid}]))
-        self._join(session)
+        if session is not self._session:
+            self._join(session)
 
     async def _answer(self, response: dict[str, Any]) -> None:
         await self._send(serialised(response).decode())
 
 
-async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState) -> None:
-    """Runs tasks and delivers each result, to whichever connection the client has by then."""
+async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState, *, size: int) -> None:
+    """Runs tasks and delivers each result, to whichever connection the client has by then.
+
+    Args:
+        tasks: The tasks.
+        session: The session that they came in.
+        state: The server's state.
+        size: Length of their JSON, which counts as memory until they are finished.
+    """
+    state.body_bytes += size
     progress = ProgressRelay(session) if session.wants_progress else None
     try:
         async for response in state.calls.stream(tasks, session, progress):
@@ -160,8 +181,13 @@ async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState
     except Exception as error:  # the call was refused as a whole; nobody may be left without an answer
         if not isinstance(error, TilewrightError):
             _log.exception("a call failed")
-        for task in tasks:
-            session.deliver(serialised(envelope([], error_items(error, task))).decode())
+        _refuse(tasks, session, error)
     finally:
+        state.body_bytes -= size
         if progress is not None:
             progress.close()
+
+
+def _refuse(tasks: list[dict[str, Any]], session: Session, error: Exception) -> None:
+    for task in tasks:
+        session.deliver(serialised(envelope([], error_items(error, task))).decode())

@@ -31,6 +31,14 @@ class FairQueue(Generic[_Item]):
         self._queues.setdefault(client, deque()).append(item)
         self._length += 1
 
+    def share_is_used(self, client: str, most: int) -> bool:
+        """Returns whether a client has its share of the items that may wait, or more.
+
+        Clients that wait have equal shares. One that comes late gets its own beyond `most`.
+        """
+        queue = self._queues.get(client, ())
+        return len(queue) >= most / (len(self._queues) + (not queue))
+
     def take(self, may_take: Callable[[str], bool] = lambda _client: True) -> tuple[str, _Item] | None:
         """Removes the oldest item of the client that has waited longest since its last turn.
 
