@@ -124,6 +124,14 @@ def test_health_and_readiness(server):
         time.sleep(0.05)
 
 
+def test_a_server_that_is_being_stopped_is_not_ready(tmp_path):
+    with running_server(tmp_path) as server:
+        while server.request("/readyz")[0] != 200:
+            time.sleep(0.01)
+        server._server._state.calls.stop_accepting()
+        assert (server.request("/readyz")[0], server.request("/healthz")[0]) == (503, 200)
+
+
 def test_websocket_answers_ping_and_authentication(locked):
     with connect(locked.ws) as ws:
         send(ws, {"taskType": "ping", "ping": True})
