@@ -68,6 +68,10 @@ def test_every_variable_is_read(tmp_path):
             "TILEWRIGHT_KEEP_METADATA": "on",
             "TILEWRIGHT_FETCH_URLS": "public",
             "TILEWRIGHT_SEND_RESULTS": "Public",
+            "TILEWRIGHT_MAX_BODY_BYTES": "64M",
+            "TILEWRIGHT_MAX_BODIES_BYTES": "2G",
+            "TILEWRIGHT_MAX_WAITING_CALLS": "50",
+            "TILEWRIGHT_MAX_CONNECTIONS": "60",
         }
     )
     assert settings == Settings(
@@ -93,6 +97,10 @@ def test_every_variable_is_read(tmp_path):
         keep_metadata=True,
         fetch_urls="public",
         send_results="public",
+        max_body_bytes=2**26,
+        max_bodies_bytes=2**31,
+        max_waiting_calls=50,
+        max_connections=60,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
 from tilewright.errors import TilewrightError
@@ -9,7 +10,6 @@ from tilewright.literals import Precision
 from tilewright.picture_upscaler import PictureUpscaler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tilewright.engine.progress import OnProgress, OnTaskProgress
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tilewright.literals import Compression, Device
     from tilewright.picture import Picture
     from tilewright.settings import Settings
+
+
+OnOutcome = Callable[[Mapping[str, Any], str], None]
+"""Called with a task and its outcome, see `CallOptions`."""
 
 
 class NetworkOptions(TypedDict, total=False):
@@ -96,11 +100,19 @@ class CallOptions(TypedDict, total=False):
             and after each tile, on the thread that runs the task; several threads may call it at
             once. An exception that it raises stops that task, which then fails with it. It is not
             called for tasks with ``deliveryMethod`` ``"async"``.
+        on_outcome: Called with each task, as it was sent, when it ends, and ``"ok"`` or the code of its
+            first error; and with ``"accepted"`` when a task with ``deliveryMethod`` ``"async"`` is
+            accepted, which ends later. It is called on the threads that run tasks. An exception that it
+            raises is logged.
+        remote: Whether the tasks come from another machine. Messages of errors then do not say where
+            this machine keeps images and networks; the log does.
     """
 
     client: str
     keep: bool
     on_progress: OnTaskProgress | None
+    on_outcome: OnOutcome | None
+    remote: bool
 
 
 def refuse_unknown(function: str, options: Mapping[str, object], known: Any) -> None:

@@ -94,6 +94,10 @@ class Settings:
             if it needs none.
         allowed_origins: Origins of pages on other servers that may call the server, such as
             ``https://app.example.org``; ``"*"`` for all.
+        max_body_bytes: Largest call that the server accepts, and largest WebSocket frame.
+        max_bodies_bytes: Calls that the server holds in memory, together.
+        max_waiting_calls: Most calls that wait for their turn in the server.
+        max_connections: Most WebSocket connections of the server.
     """
 
     cache_dir: Path = field(default_factory=lambda: user_folder("cache"))
@@ -127,6 +131,10 @@ class Settings:
     price: Price | None = None
     api_key_hashes: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    max_body_bytes: int = 2**28
+    max_bodies_bytes: int = 2**30
+    max_waiting_calls: int = 1000
+    max_connections: int = 1000
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -178,6 +186,10 @@ class Settings:
             allowed_origins=read.items(
                 "ALLOWED_ORIGINS", r"\*|https?://[^\s/?#]+", "origins such as https://app.example.org, with commas"
             ),
+            max_body_bytes=read.size("MAX_BODY_BYTES", default.max_body_bytes),
+            max_bodies_bytes=read.size("MAX_BODIES_BYTES", default.max_bodies_bytes),
+            max_waiting_calls=read.count("MAX_WAITING_CALLS", default.max_waiting_calls),
+            max_connections=read.count("MAX_CONNECTIONS", default.max_connections),
         )
 
     @property

@@ -166,7 +166,7 @@ class Upscaler:
 
         Args:
             tasks: One task, or several.
-            **options: See `CallOptions`: ``client``, ``keep``, ``on_progress``.
+            **options: See `CallOptions`: ``client``, ``keep``, ``on_progress``, ``on_outcome``, ``remote``.
 
         Returns:
             The envelope, as for `upscale`.

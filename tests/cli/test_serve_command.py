@@ -16,6 +16,7 @@ pytest.importorskip("starlette", reason="needs the extra server")
 
 from support.processes import subprocess_environment
 from tilewright.cli import main
+from tilewright.server.keys import hash_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,8 @@ from tilewright.cli import main
         (["--public-url", "not a url"], "--public-url must be an address such as"),
         (["--host", "no.such.host.invalid", "--without-key"], "cannot listen on no.such.host.invalid"),
         (["--port", "99999"], "is not a port"),
+        (["--api-key", ""], "an API key is empty"),
+        (["--api-key", "secret", "--api-key", " "], "an API key is empty"),
         (["--model", "none"], "there is no network named 'none'"),
     ],
 )
@@ -34,6 +37,12 @@ def test_mistakes_are_one_line(capsys, arguments, message):
     errors = [line for line in capsys.readouterr().err.splitlines() if "serving on" not in line]
     assert len(errors) == 1
     assert message in errors[0]
+
+
+def test_the_checksum_of_an_empty_key_is_a_mistake(capsys, monkeypatch):
+    monkeypatch.setenv("TILEWRIGHT_API_KEY_HASHES", hash_of(""))
+    assert main(["serve", "--port", "0"]) == 2
+    assert "an API key is empty" in capsys.readouterr().err
 
 
 @contextlib.contextmanager

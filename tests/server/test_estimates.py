@@ -93,6 +93,15 @@ def test_a_key_is_needed_if_the_server_has_any(tmp_path):
         assert ask(server, headers={"Authorization": f"Bearer {KEY}"}, **query)[0] == 200
 
 
+def test_refusals_are_logged(tmp_path, caplog):
+    options = ServerOptions(key_hashes=(hash_of(KEY),))
+    with running_server(tmp_path, options=options) as server, caplog.at_level("INFO", "tilewright.server"):
+        ask(server, headers={"Authorization": "Bearer guessed"}, width=10, height=10, factor=2)
+        ask(server, headers={"Authorization": f"Bearer {KEY}"}, width=0, height=10, factor=2)
+    refusals = [json.loads(each.getMessage()) for each in caplog.records if each.name == "tilewright.server"]
+    assert refusals == [{"address": "127.0.0.1", "error": code} for code in ("invalidApiKey", "invalidRequest")]
+
+
 def test_pages_of_other_servers_cannot_ask(server):
     headers = {"Origin": "https://evil.example.org"}
     assert ask(server, headers=headers, width=10, height=10, factor=2)[0] == 403

@@ -76,7 +76,7 @@ def test_a_client_that_sends_half_a_request_does_not_hold_up_the_stop(tmp_path):
     with contextlib.ExitStack() as stack:
         with running_server(tmp_path) as server:
             half = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-            half.sendall(b"POST /v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n[{}")
+            half.sendall(b"POST /v1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n[{}")
             time.sleep(0.1)
         with contextlib.suppress(ConnectionResetError):
             assert half.recv(1000) == b""
@@ -86,7 +86,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_request_is_no_failure_of_the_se
     with running_server(tmp_path) as server:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", server.port)) as client:
-                client.sendall(b"POST /v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n[{}")
+                client.sendall(b"POST /v1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n[{}")
                 time.sleep(0.1)
         assert server.request("/healthz")[0] == 200
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

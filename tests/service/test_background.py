@@ -28,6 +28,32 @@ def test_async_task_is_acknowledged_then_processing_then_success(upscaler, held_
     assert upscaler.run(poll_of(task))["data"] == [item], "polling again gives the same item"
 
 
+def test_outcomes_are_told_when_tasks_end(upscaler, held_back, caplog):
+    told = []
+
+    def tell(task, outcome):
+        told.append((task["taskUUID"], outcome))
+        raise RuntimeError("nobody listens")
+
+    later, failing, now = new_tasks(3)
+    later, failing = asynchronous(later), asynchronous(failing, inputImage=b"no picture")
+    upscaler.run([later, failing, {**now, "upscaleFactor": 7}, poll_of(later)], on_outcome=tell)
+    assert told.count((later["taskUUID"], "ok")) == 1, "that is getResponse"
+    held_back.set()
+    for task in (later, failing):
+        assert wait_for_outcome(upscaler, task)
+    expected = [
+        (later["taskUUID"], "accepted"),
+        (failing["taskUUID"], "accepted"),
+        (now["taskUUID"], "unsupportedUpscaleFactor"),
+        (later["taskUUID"], "ok"),
+        (later["taskUUID"], "ok"),
+        (failing["taskUUID"], "invalidInputImage"),
+    ]
+    assert sorted(told) == sorted(expected)
+    assert caplog.text.count("on_outcome failed") == len(expected)
+
+
 def test_async_task_reserves_its_uuid_until_it_is_finished(upscaler, held_back):
     task = asynchronous(new_tasks(1)[0])
     upscaler.run(task)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import ipaddress
 import logging
 import re
 import signal
@@ -11,7 +10,6 @@ import socket
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tilewright.cli.terminal import print_line
 from tilewright.errors import TilewrightError, short_repr
@@ -39,8 +37,10 @@ def run(arguments: argparse.Namespace, console: Console, _signals: Any) -> int:
         raise TilewrightError(
             f"the server needs {' and '.join(missing)}; run: pip install {' '.join(_PACKAGES).replace('_', '-')}"
         )
+    from tilewright.server.names import is_loopback
+
     settings = _settings(arguments)
-    if not (_is_loopback(arguments.host) or settings.api_key_hashes or arguments.without_key):
+    if not (is_loopback(arguments.host) or settings.api_key_hashes or arguments.without_key):
         raise TilewrightError(
             f"--host {arguments.host} can be reached from other machines; give --api-key KEY, or --without-key to let "
             "everybody in"
@@ -67,9 +67,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     from tilewright.server.keys import hash_of
 
     settings = Settings.from_environment()
-    if not arguments.api_key:
-        return settings
-    return replace(settings, api_key_hashes=tuple(map(hash_of, arguments.api_key)))
+    if arguments.api_key:
+        settings = replace(settings, api_key_hashes=tuple(hash_of(key.strip()) for key in arguments.api_key))
+    if hash_of("") in settings.api_key_hashes:  # such as that of an unset variable
+        raise TilewrightError("an API key is empty; check --api-key or TILEWRIGHT_API_KEY_HASHES")
+    return settings
 
 
 def _serve(arguments: argparse.Namespace, settings: Settings, listener: socket.socket) -> None:
@@ -79,11 +81,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings, listener: socket.s
     from tilewright.upscaler import Upscaler
 
     _log_tasks()
-    options = ServerOptions(
-        key_hashes=settings.api_key_hashes,
-        allowed_origins=settings.allowed_origins,
-        allowed_hosts=_own_names(arguments, settings),
-    )
+    options = ServerOptions.from_settings(settings, host=arguments.host)
     app = create_app(Upscaler(settings=settings, model=arguments.model, device=arguments.device), options)
     # uvicorn stops at SIGINT and SIGTERM, and repeats them when it has stopped. By then there is
     # nothing left to do.
@@ -92,14 +90,6 @@ def _serve(arguments: argparse.Namespace, settings: Settings, listener: socket.s
     if hasattr(signal, "SIGHUP"):  # sent when the terminal is closed; there is nothing to read again
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     TilewrightServer(app).run(sockets=[listener])
-
-
-def _own_names(arguments: argparse.Namespace, settings: Settings) -> tuple[str, ...]:
-    """Returns the names of a server for this machine that needs no key; none for any other server."""
-    if settings.api_key_hashes or not _is_loopback(arguments.host):
-        return ()
-    public = urlsplit(settings.store_public_url or "").hostname
-    return ("localhost", "127.0.0.1", "::1", arguments.host, *([public] if public else []))
 
 
 def _log_tasks() -> None:
@@ -135,10 +125,3 @@ def _listener(host: str, port: int) -> socket.socket:
 
 def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -29,7 +29,7 @@ _RETRY_SECONDS = {429: 1, 503: 5}
 
 def failure(error: TilewrightError, task: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Returns the envelope of a call that fails as a whole."""
-    return envelope([], error_items(error, task or {}))
+    return envelope([], error_items(error, task or {}, remote=True))
 
 
 def failed_response(error: TilewrightError) -> Response:

@@ -19,6 +19,7 @@ from tilewright.server.calls import Calls
 from tilewright.server.estimates import serve_estimate
 from tilewright.server.images import serve_image
 from tilewright.server.keys import ApiKeys
+from tilewright.server.origins import with_origin_checked
 from tilewright.server.pages import PAGE_PATHS, serve_facts, serve_page
 from tilewright.server.rest import serve_call
 from tilewright.server.state import ServerOptions, ServerState
@@ -41,10 +42,11 @@ def create_app(upscaler: Upscaler, options: ServerOptions | None = None) -> Star
     Args:
         upscaler: Runs the tasks. Its settings decide where images are kept and under which address
             they are served (``store_public_url``, which must lead to ``/images`` of this server).
-        options: Keys and limits; None for those of the Upscaler's settings.
+        options: Keys and limits; None for those of the Upscaler's settings, and for a server that only
+            this machine can reach.
     """
     settings = upscaler.settings
-    options = options or ServerOptions(key_hashes=settings.api_key_hashes, allowed_origins=settings.allowed_origins)
+    options = options or ServerOptions.from_settings(settings)
     calls = Calls(upscaler, most_waiting=options.max_waiting_calls)
     state = ServerState(options, ApiKeys(options.key_hashes), calls)
     calls.metrics.watch("tilewright_connections", "Open WebSocket connections.", lambda: state.connections)
@@ -58,13 +60,13 @@ def create_app(upscaler: Upscaler, options: ServerOptions | None = None) -> Star
         routes=[
             Route("/v1", serve_call, methods=["POST"]),
             WebSocketRoute("/v1", serve_socket),
-            Route("/images/{name}", serve_image),
-            Route("/estimate", serve_estimate),
-            *(Route(path, serve_page) for path in PAGE_PATHS),
-            Route("/page.json", serve_facts),
-            Route("/healthz", _is_alive),
+            Route("/images/{name}", with_origin_checked(serve_image)),
+            Route("/estimate", with_origin_checked(serve_estimate)),
+            *(Route(path, with_origin_checked(serve_page)) for path in PAGE_PATHS),
+            Route("/page.json", with_origin_checked(serve_facts)),
+            Route("/metrics", with_origin_checked(_metrics)),
+            Route("/healthz", _is_alive),  # checks of health call the server by any name
             Route("/readyz", _is_ready),
-            Route("/metrics", _metrics),
         ],
         middleware=[cross_origin] if options.allowed_origins else [],
         lifespan=_lifespan,
@@ -112,4 +114,6 @@ async def _metrics(request: Request) -> Response:
 
 async def _is_ready(request: Request) -> Response:
     state: ServerState = request.app.state.server
+    if state.calls.is_stopping:
+        return PlainTextResponse("the server is stopping\n", 503)
     return PlainTextResponse("ready\n") if state.is_ready else PlainTextResponse("the network is not open yet\n", 503)

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tilewright.errors import TilewrightError
-from tilewright.server.log import log_tasks
+from tilewright.server.log import log_task
 from tilewright.server.metrics import Metrics
 from tilewright.server.turns import Turns
 
@@ -43,7 +43,8 @@ class Calls:
     Attributes:
         upscaler: Runs the tasks.
         turns: Limits the calls that run at the same time.
-        metrics: Counts answers.
+        metrics: Counts tasks.
+        is_stopping: Whether further calls are refused.
     """
 
     def __init__(self, upscaler: Upscaler, *, most_waiting: int) -> None:
@@ -62,12 +63,12 @@ class Calls:
         self.metrics.watch(
             "tilewright_async_tasks_unfinished", "Asynchronous tasks that wait or run.", lambda: upscaler.unfinished
         )
-        self._is_stopping = False
+        self.is_stopping = False
         self._open = 0  # calls that were accepted and are not answered
 
     def stop_accepting(self) -> None:
         """Refuses further calls. Those that were accepted are finished."""
-        self._is_stopping = True
+        self.is_stopping = True
 
     async def run(self, tasks: Sequence[Mapping[str, Any]], client: str) -> dict[str, Any]:
         """Runs tasks and returns their envelope.
@@ -76,12 +77,10 @@ class Calls:
             TilewrightError: The server is stopping, or too many calls wait.
         """
         self._check_open()
-        began = time.monotonic()
+        options = self._options(client)
         async with self._accepted(), self.turns.turn(client):
-            response = dict(await self.upscaler.arun(cast("Any", tasks), client=client, keep=True))
-        seconds = time.monotonic() - began
-        await in_thread_if_large(lambda response: self._record(response, client, seconds), response)
-        return response
+            # The types of tasks are checked when they run.
+            return dict(await self.upscaler.arun(cast("Any", tasks), **options))
 
     async def stream(
         self, tasks: Sequence[Mapping[str, Any]], session: Session, on_progress: OnTaskProgress | None = None
@@ -95,9 +94,7 @@ class Calls:
             TilewrightError: The server is stopping, or too many calls wait.
         """
         self._check_open()
-        began = time.monotonic()
-        # The types of tasks are checked when they run.
-        options: CallOptions = {"client": session.client, "keep": True, "on_progress": on_progress}
+        options = self._options(session.client, on_progress)
         results: Any = self.upscaler.astream(cast("Any", tasks), **options)
         async with self._accepted(), contextlib.aclosing(results) as responses:
             is_accepted = is_finished = False
@@ -106,7 +103,6 @@ class Calls:
                 async with self.turns.turn(session.client, is_accepted=is_accepted):
                     is_accepted = is_finished = True
                     async for response in responses:
-                        self._record(response, session.client, time.monotonic() - began)
                         yield response
                         if not session.has_room:
                             is_finished = False
@@ -124,9 +120,16 @@ class Calls:
             found = await asyncio.to_thread(self.upscaler.estimate, width, height, factor, model=model)
         return found.seconds
 
-    def _record(self, response: Mapping[str, Any], client: str, seconds: float) -> None:
-        self.metrics.count(response, seconds)
-        log_tasks(response, client, seconds)
+    def _options(self, client: str, on_progress: OnTaskProgress | None = None) -> CallOptions:
+        """Returns the options of a call that arrives now."""
+        began = time.monotonic()
+
+        def record(task: Mapping[str, Any], outcome: str) -> None:
+            seconds = time.monotonic() - began
+            self.metrics.count(task, outcome, seconds)
+            log_task(task, outcome, client, seconds)
+
+        return {"client": client, "keep": True, "on_progress": on_progress, "on_outcome": record, "remote": True}
 
     async def finished(self) -> None:
         """Returns when no accepted call is left."""
@@ -142,7 +145,7 @@ class Calls:
             self._open -= 1
 
     def _check_open(self) -> None:
-        if self._is_stopping:
+        if self.is_stopping:
             raise TilewrightError("the server is stopping; send this again later", code="serverStopping")
 
 

@@ -10,7 +10,7 @@ from tilewright.literals import TASK_FACTORS
 from tilewright.models.loader import check_name
 from tilewright.server.answers import failed_response, json_response
 from tilewright.server.keys import bearer_key
-from tilewright.server.origins import check_origin
+from tilewright.server.log import log_refusal
 from tilewright.server.wire import invalid_key
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ async def serve_estimate(request: Request) -> Response:
     """
     state: ServerState = request.app.state.server
     try:
-        check_origin(request.headers, state.options)
         client = state.keys.client(bearer_key(request.headers))
         if client is None:
             raise invalid_key()
@@ -45,6 +44,7 @@ async def serve_estimate(request: Request) -> Response:
             check_name(model, factor, models_dir=settings.models_dir)
         seconds = await state.calls.estimate(client, width=width, height=height, factor=factor, model=model)
     except TilewrightError as error:
+        log_refusal(error, request)
         return failed_response(error)
     return json_response(json.dumps({"seconds": seconds}).encode())
 

@@ -1,4 +1,4 @@
-"""One line of JSON for each answer. Values that clients sent are checked before they are logged."""
+"""One line of JSON for each task. Values that clients sent are checked before they are logged."""
 
 from __future__ import annotations
 
@@ -19,18 +19,15 @@ _log = logging.getLogger("tilewright.server")
 _LONGEST = 64
 
 
-def log_tasks(response: Mapping[str, Any], client: str, seconds: float) -> None:
-    """Logs one line for each finished task."""
-    if not _log.isEnabledFor(logging.INFO):
-        return
-    for item in (*response["data"], *response.get("errors", ())):
-        _write(
-            client=client,
-            taskType=_checked(item.get("taskType")),
-            taskUUID=_checked(item.get("taskUUID")),
-            error=item.get("code"),
-            seconds=round(seconds, 3),
-        )
+def log_task(task: Mapping[str, Any], outcome: str, client: str, seconds: float) -> None:
+    """Logs a task that ended, or an asynchronous one that was accepted; for the values see `Metrics.count`."""
+    _write(
+        client=client,
+        taskType=_checked(task.get("taskType")),
+        taskUUID=_checked(task.get("taskUUID")),
+        outcome=outcome,
+        seconds=round(seconds, 3),
+    )
 
 
 def log_refusal(error: TilewrightError, connection: HTTPConnection) -> None:

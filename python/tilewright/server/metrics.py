@@ -10,8 +10,6 @@ from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from tilewright.errors import ERROR_CODES
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
@@ -39,25 +37,32 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(_TotalsCollector(totals))
-        self._tasks = Counter("tilewright_tasks", "Answered tasks.", ["type", "outcome"], registry=self.registry)
-        self._seconds = Histogram(
-            "tilewright_task_seconds", "Seconds from a call's arrival to an answer.", buckets=_BUCKETS,
+        self._tasks = Counter(
+            "tilewright_tasks", "Tasks that ended, and asynchronous ones that were accepted.", ["type", "outcome"],
             registry=self.registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "tilewright_task_seconds", "Seconds from a call's arrival to the end of a task.", ["type"],
+            buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Adds a number that is asked for whenever metrics are read."""
         Gauge(name, text, registry=self.registry).set_function(value)
 
-    def count(self, response: Mapping[str, Any], seconds: float) -> None:
-        """Counts the answers of an envelope."""
-        for item in (*response["data"], *response.get("errors", ())):
-            task_type = item.get("taskType")
-            code = item.get("code", "ok")
-            self._tasks.labels(
-                task_type if task_type in _TASK_TYPES else "other", code if code in ERROR_CODES else "ok"
-            ).inc()
-            self._seconds.observe(seconds)
+    def count(self, task: Mapping[str, Any], outcome: str, seconds: float) -> None:
+        """Counts a task that ended, or an asynchronous one that was accepted. It is thread-safe.
+
+        Args:
+            task: The task, as it was sent.
+            outcome: ``"ok"``, ``"accepted"`` or the code of an error.
+            seconds: Seconds since the call arrived.
+        """
+        sent = task.get("taskType")
+        task_type = sent if sent in _TASK_TYPES else "other"
+        self._tasks.labels(task_type, outcome).inc()
+        if outcome != "accepted":
+            self._seconds.labels(task_type).observe(seconds)
 
     def exposed(self) -> Response:
         """Returns all numbers in Prometheus' text format."""

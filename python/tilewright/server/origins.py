@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tilewright.errors import TilewrightError
+from tilewright.server.answers import failed_response
+from tilewright.server.log import log_refusal
+from tilewright.server.names import authority_of, name_in
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.datastructures import Headers
+    from starlette.requests import Request
+    from starlette.responses import Response
 
     from tilewright.server.state import ServerOptions
+
+    Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def check_origin(headers: Headers, options: ServerOptions) -> None:
@@ -22,8 +31,9 @@ def check_origin(headers: Headers, options: ServerOptions) -> None:
     """
     origin, host = headers.get("origin"), headers.get("host", "")
     allowed = options.allowed_origins
-    is_own_name = not options.allowed_hosts or _name_in(f"//{host}") in options.allowed_hosts
-    is_own_page = origin is None or _authority_of(origin) == host
+    is_own_name = not options.allowed_hosts or name_in(f"//{host}") in options.allowed_hosts
+    # A web server in front may have replaced the host.
+    is_own_page = origin is None or origin == options.public_origin or authority_of(origin) == host
     if not (is_own_name and is_own_page) and not ("*" in allowed or origin in allowed):
         raise TilewrightError(
             "pages of other servers may not call this one, unless TILEWRIGHT_ALLOWED_ORIGINS names them",
@@ -31,17 +41,16 @@ def check_origin(headers: Headers, options: ServerOptions) -> None:
         )
 
 
-def _name_in(address: str) -> str | None:
-    """Returns the host name of an address without its port; None if it has none."""
-    try:
-        return urlsplit(address).hostname
-    except ValueError:
-        return None
+def with_origin_checked(endpoint: Endpoint) -> Endpoint:
+    """Returns an endpoint that refuses pages of other servers, see `check_origin`."""
 
+    @functools.wraps(endpoint)
+    async def checked(request: Request) -> Response:
+        try:
+            check_origin(request.headers, request.app.state.server.options)
+        except TilewrightError as error:
+            log_refusal(error, request)
+            return failed_response(error)
+        return await endpoint(request)
 
-def _authority_of(address: str) -> str | None:
-    """Returns host name and port of an address; None if it has none."""
-    try:
-        return urlsplit(address).netloc or None
-    except ValueError:
-        return None
+    return checked

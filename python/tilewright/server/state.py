@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tilewright.server.names import is_loopback, names_of_this_machine, origin_of
 from tilewright.server.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tilewright.server.calls import Calls
     from tilewright.server.keys import ApiKeys
+    from tilewright.settings import Settings
 
 
 # Seconds for clients to take their results when the server stops.
@@ -35,6 +37,8 @@ class ServerOptions:
         allowed_hosts: Names by which clients may call the server; empty for any. Without keys, a page
             whose name leads to this machine could call it otherwise.
         allowed_origins: Origins of pages on other servers that may call this one; ``"*"`` for all.
+        public_origin: Origin of the server's own page, where clients reach it by another name than the
+            one that it is called by; None if they do not.
     """
 
     key_hashes: tuple[str, ...] = ()
@@ -44,6 +48,30 @@ class ServerOptions:
     max_connections: int = 1000
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    public_origin: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, host: str = "localhost") -> ServerOptions:
+        """Returns the options that the settings give.
+
+        Args:
+            settings: The settings. Without keys, the server answers to names of this machine and of its
+                public URL only.
+            host: The address that the server listens on. If others than this machine can reach it, it
+                answers to any name.
+        """
+        public_url = settings.store_public_url
+        is_private = not settings.api_key_hashes and is_loopback(host)
+        return cls(
+            key_hashes=settings.api_key_hashes,
+            max_body_bytes=settings.max_body_bytes,
+            max_memory_bytes=settings.max_bodies_bytes,
+            max_waiting_calls=settings.max_waiting_calls,
+            max_connections=settings.max_connections,
+            allowed_hosts=names_of_this_machine(host, public_url) if is_private else (),
+            allowed_origins=settings.allowed_origins,
+            public_origin=origin_of(public_url or ""),
+        )
 
 
 @dataclass(slots=True)

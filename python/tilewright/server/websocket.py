@@ -190,4 +190,4 @@ async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState
 
 def _refuse(tasks: list[dict[str, Any]], session: Session, error: Exception) -> None:
     for task in tasks:
-        session.deliver(serialised(envelope([], error_items(error, task))).decode())
+        session.deliver(serialised(envelope([], error_items(error, task, remote=True))).decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tilewright.engine.progress import OnTaskProgress
+    from tilewright.options import OnOutcome
     from tilewright.service.requests import Request
+
+
+_log = logging.getLogger("tilewright")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,8 @@ class Call:
         client: See `CallOptions`.
         keep: See `CallOptions`.
         on_progress: See `CallOptions`.
+        on_outcome: See `CallOptions`.
+        remote: See `CallOptions`.
         stop: Cancels the work after the current tile once it is set.
     """
 
@@ -32,7 +39,17 @@ class Call:
     client: str = ANONYMOUS
     keep: bool = False
     on_progress: OnTaskProgress | None = None
+    on_outcome: OnOutcome | None = None
+    remote: bool = False
     stop: threading.Event
+
+    def tell(self, task: Mapping[str, Any], outcome: str) -> None:
+        """Tells the caller the outcome of a task, see `CallOptions`. It never raises."""
+        if self.on_outcome is not None:
+            try:
+                self.on_outcome(task, outcome)
+            except Exception:
+                _log.exception("on_outcome failed")
 
 
 @dataclass(frozen=True, slots=True)

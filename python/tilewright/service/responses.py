@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tilewright.codecs.formats import media_type
 from tilewright.codecs.messages import error_text
-from tilewright.errors import InvalidTaskError, ParameterError, TaskError, TilewrightError
+from tilewright.errors import InvalidTaskError, ParameterError, StoreError, TaskError, TilewrightError, short_repr
 from tilewright.inputs.forms import for_json
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from tilewright.service.requests import UploadRequest, UpscaleRequest
 
+
+_log = logging.getLogger("tilewright")
 
 # Longest value of a task that an error item repeats. A task may have a hundred faults, each of which
 # would repeat it. Valid values have at most 36 characters.
@@ -91,17 +94,28 @@ def upload_result(request: UploadRequest, *, image_uuid: str, image_url: str) ->
     }
 
 
-def error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str, Any]]:
+def error_items(error: BaseException, task: Mapping[str, Any], *, remote: bool = False) -> list[dict[str, Any]]:
     """Returns the ``errors`` items of a failed task.
 
     Args:
         error: The failure. An invalid task gives one item per fault, anything else one item. An
             exception that is not a `TilewrightError` becomes ``internalServerError``.
         task: The task as sent, valid or not.
+        remote: See `CallOptions`.
     """
     if isinstance(error, InvalidTaskError):
         return [_error_item(fault, task) for fault in error.faults]
-    return [_error_item(error, task)]
+    return [_error_item(_for_remote(error, task) if remote else error, task)]
+
+
+def _for_remote(error: BaseException, task: Mapping[str, Any]) -> BaseException:
+    """Returns an error whose message says nothing about this machine. What it leaves out is logged."""
+    if isinstance(error, StoreError):
+        _log.error("task %s failed: %s", short_repr(task.get("taskUUID")), error.message)
+        return TilewrightError("the image store or the cache of networks failed; the server's log has the reason")
+    if not isinstance(error, (TilewrightError, MemoryError)):  # it has been logged
+        return TilewrightError(f"unexpected failure: {type(error).__name__}; the server's log has the reason")
+    return error
 
 
 def _error_item(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]:

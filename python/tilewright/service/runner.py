@@ -286,11 +286,12 @@ class Runner:
                 with self._places.take(request, stop, call.client) as ready:
                     return replace(self._handler.upscale(ready, stop), request=kept)
             except BaseException as error:  # there is no caller to raise it to
-                return _error_items(error, entry.task)
+                return _error_items(error, entry.task, call)
 
         def work(stop: threading.Event) -> Outcome:
             outcome = upscale(stop)
             self._callbacks.tell(kept, outcome)
+            call.tell(entry.task, outcome[0]["code"] if isinstance(outcome, list) else "ok")
             return outcome
 
         try:
@@ -309,6 +310,11 @@ class Runner:
             self._leave([entry])
 
     def _finish(self, entry: Entry, call: Call) -> Reply:
+        reply = self._reply(entry, call)
+        call.tell(entry.task, _outcome(entry, reply))
+        return reply
+
+    def _reply(self, entry: Entry, call: Call) -> Reply:
         try:
             if entry.fault is not None:
                 raise entry.fault
@@ -329,7 +335,7 @@ class Runner:
         except CancelledError:
             raise
         except Exception as error:  # no fault of one task may stop the others
-            return Reply(errors=_error_items(error, entry.task))
+            return Reply(errors=_error_items(error, entry.task, call))
 
     def _upscale(self, entry: Entry, request: UpscaleRequest, call: Call) -> Reply:
         on_progress = None if call.on_progress is None else partial(call.on_progress, request.task_uuid)
@@ -340,8 +346,8 @@ class Runner:
             reply = Reply([item])
         except CancelledError:
             raise
-        except Exception as error:  # as in `_finish`
-            outcome = _error_items(error, entry.task)
+        except Exception as error:  # as in `_reply`
+            outcome = _error_items(error, entry.task, call)
             reply = Reply(errors=outcome)
         if call.keep and entry.reserved is not None:
             self._outcomes.write_finished(entry.reserved, request, outcome)
@@ -364,10 +370,17 @@ def _ignore_outcome(future: asyncio.Future[Reply]) -> None:
         future.exception()
 
 
-def _error_items(error: BaseException, task: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _outcome(entry: Entry, reply: Reply) -> str:
+    """Returns the outcome of a task, see `CallOptions`."""
+    if reply.errors and "status" not in reply.errors[0]:  # errors with a status are of the task that was asked about
+        return str(reply.errors[0]["code"])
+    return "ok" if entry.async_request is None else "accepted"
+
+
+def _error_items(error: BaseException, task: Mapping[str, Any], call: Call) -> list[dict[str, Any]]:
     if not isinstance(error, TilewrightError):
         _log.error("task %s failed", short_repr(task.get("taskUUID")), exc_info=error)
-    return error_items(error, task)
+    return error_items(error, task, remote=call.remote)
 
 
 def _new_pool(threads: int = MAX_PICTURES, *, name: str = "tilewright") -> ThreadPoolExecutor:

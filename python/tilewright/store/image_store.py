@@ -199,18 +199,31 @@ class ImageStore:
                         return self._backend.get().read(name)
         raise self._unknown(image_uuid)
 
-    def find_file(self, image_uuid: str) -> Path | None:
-        """Returns the file of an image in a local folder; None if the store is no local folder.
+    def find_file(self, name: str) -> Path | None:
+        """Looks for the file of an image, which then counts as used now.
 
         Args:
-            image_uuid: The image's UUID, in any letter case.
+            name: Name of the file, as at the end of `url`.
+
+        Returns:
+            Its path in a local folder; None if the store is no local folder.
 
         Raises:
-            SourceError: There is no such image (code ``invalidInputImage``).
+            SourceError: There is no such file (code ``invalidInputImage``).
             StoreError: The store cannot be read.
         """
-        folder = self._backend.get().folder
-        return None if folder is None else folder / self._fresh_name(image_uuid)
+        with self._mapped_errors("read"), contextlib.suppress(FileNotFoundError):
+            if is_image(name) and self._touch_unexpired(name):
+                folder = self._backend.get().folder
+                return None if folder is None else folder / name
+        raise self._unknown(name)
+
+    def read_file(self, name: str) -> bytes:
+        """Returns the content of the file of an image. Name and errors are those of `find_file`."""
+        with self._mapped_errors("read"), contextlib.suppress(FileNotFoundError):
+            if is_image(name):
+                return self._backend.get().read(name)
+        raise self._unknown(name)
 
     def url(self, image_uuid: str) -> str:
         """Returns a URL at which the image can be opened.
@@ -358,8 +371,7 @@ class ImageStore:
 
     def _unknown(self, image_uuid: str) -> SourceError:
         return SourceError(
-            f"there is no image {image_uuid!r} in the store {self.public_location!r}; "
-            "upload it, or pass the picture itself",
+            f"there is no image {image_uuid!r} in the store; upload it, or pass the picture itself",
             code="invalidInputImage",
         )
 
