@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tilewright.engine.progress import OnProgress, OnTaskProgress
     from tilewright.engine.report import Report
     from tilewright.engine.sessions.base import Session
-    from tilewright.literals import Fit, Format
+    from tilewright.literals import FileFormat, Fit
     from tilewright.models.spec import Model
     from tilewright.picture import Animation, Picture, Pixels
     from tilewright.service.tasks import Envelope, Task, TaskResult, UploadResult, UpscaleResult, UpscaleTask
@@ -292,7 +292,7 @@ class Upscaler:
         picture: Picture | Animation,
         factor: int | None,
         file: Target,
-        file_format: Format,
+        file_format: FileFormat,
         *,
         size: tuple[int, int] | None = None,
         fit: Fit = "inside",

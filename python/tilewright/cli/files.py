@@ -22,14 +22,12 @@ from tilewright.cli.targets import (
     target_problem,
 )
 from tilewright.codecs.decode import SNIFF_BYTES, sniff
-from tilewright.codecs.formats import INPUT_SUFFIXES, extension
+from tilewright.codecs.formats import INPUT_SUFFIXES, extension, format_of_name
 from tilewright.errors import TilewrightError
-from tilewright.literals import FORMATS, Format
+from tilewright.literals import FILE_FORMATS, FileFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-_FORMAT_OF_SUFFIX: dict[str, Format] = {".png": "PNG", ".jpg": "JPG", ".jpeg": "JPG", ".webp": "WEBP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class BatchPlan:
 
 
 def plan_jobs(
-    inputs: Sequence[str], out: str, *, file_format: Format | None, recursive: bool, overwrite: bool
+    inputs: Sequence[str], out: str, *, file_format: FileFormat | None, recursive: bool, overwrite: bool
 ) -> BatchPlan:
     """Finds the pictures and chooses the names of their results.
 
@@ -120,26 +118,26 @@ def existing_problem(name: str) -> str:
     return f"{name} already exists; use --overwrite to replace it"
 
 
-def own_format(head: bytes) -> Format:
+def own_format(head: bytes) -> FileFormat:
     """Returns the format of a picture if it can be written, else PNG.
 
     Args:
         head: The first bytes of the picture's file, or all of it.
     """
     kind = sniff(head[:SNIFF_BYTES])
-    return next((name for name in FORMATS if name == kind), "PNG")
+    return next((name for name in FILE_FORMATS if name == kind), "PNG")
 
 
-def _job_in_folder(source: Path | None, folder: Path, requested: Format | None) -> FileJob:
+def _job_in_folder(source: Path | None, folder: Path, requested: FileFormat | None) -> FileJob:
     assert source is not None, "stdin has no name for its result"
     chosen = requested or _format_of_file(source) or "PNG"
     target = folder / f"{source.stem}.{extension(chosen)}"
     return FileJob(source, target, chosen, skip_existing=True)
 
 
-def _single_job(source: Path | None, out: str, requested: Format | None) -> FileJob:
+def _single_job(source: Path | None, out: str, requested: FileFormat | None) -> FileJob:
     target = None if out == STANDARD_STREAM else Path(out)
-    if target is None or (is_stream(target) and target.suffix.lower() not in _FORMAT_OF_SUFFIX):
+    if target is None or (is_stream(target) and format_of_name(target) is None):
         chosen = requested or (None if source is None else _format_of_file(source))
     else:
         chosen = _file_format(out, requested)
@@ -154,26 +152,22 @@ def _without_repetitions(jobs: Iterable[FileJob]) -> list[FileJob]:
     return list(first.values())
 
 
-def _file_format(out: str, requested: Format | None) -> Format:
+def _file_format(out: str, requested: FileFormat | None) -> FileFormat:
     """Returns the format of a single result; raises if extension and requested format differ."""
-    named = _FORMAT_OF_SUFFIX.get(Path(out).suffix.lower())
+    named = format_of_name(out)
     if requested is not None and named is not None and requested != named:
         raise TilewrightError(f"{out} names a {named} file, but --format is {requested}; change one of them")
-    return requested or _format_of_name(out)
-
-
-def _format_of_name(out: str) -> Format:
-    suffix = Path(out).suffix
-    if suffix.lower() not in _FORMAT_OF_SUFFIX:
+    if (chosen := requested or named) is None:
+        suffix = Path(out).suffix
         problem = f"cannot write {suffix}" if suffix else "the name has no extension"
         raise TilewrightError(
-            f"{out}: {problem}; use .png, .jpg or .webp, choose a format with --format, "
+            f"{out}: {problem}; use .png, .jpg, .webp or .tif, choose a format with --format, "
             f"or end the name with {os.sep} for a folder"
         )
-    return _FORMAT_OF_SUFFIX[suffix.lower()]
+    return chosen
 
 
-def _format_of_file(source: Path) -> Format | None:
+def _format_of_file(source: Path) -> FileFormat | None:
     """Returns the format for the result of a file; None if the file can be read only once."""
     if not source.is_file():  # bytes read from a pipe here would be lost
         return None
@@ -201,7 +195,7 @@ def _is_folder(out: str, inputs: Sequence[str]) -> bool:
         return True
     if not ends_with_separator and not several:
         return False
-    if status is not None or (not ends_with_separator and Path(out).suffix.lower() in _FORMAT_OF_SUFFIX):
+    if status is not None or (not ends_with_separator and format_of_name(out) is not None):
         raise TilewrightError(f"{out} is a file name; several pictures need a folder, such as -o large{os.sep}")
     return True
 

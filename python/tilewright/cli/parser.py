@@ -182,7 +182,7 @@ def _add_format(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--format",
         type=_format,
-        choices=("png", "jpg", "webp"),
+        choices=("png", "jpg", "webp", "tiff"),
         help="output format (default: from the extension of OUT; in a folder or to stdout, each input's own, else PNG)",
     )
     command.add_argument(
@@ -343,7 +343,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _format(text: str) -> str:
-    return {"jpeg": "jpg"}.get(text.lower(), text.lower())
+    return {"jpeg": "jpg", "tif": "tiff"}.get(text.lower(), text.lower())
 
 
 def _quality(text: str) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tilewright.literals import FORMATS, Format
+from tilewright.literals import FILE_FORMATS, FileFormat
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
 # Formats that each encoder option applies to.
-_APPLIES_TO: dict[str, tuple[Format, ...]] = {
+_APPLIES_TO: dict[str, tuple[FileFormat, ...]] = {
     "quality": ("JPG", "WEBP"),
     "compression": ("PNG",),
     "progressive": ("JPG",),
@@ -24,7 +24,7 @@ _OF_PLANS = ("model", "pre", "denoise", "tile")
 _DEFAULT_FACTOR = 4
 
 
-def of_upscale(arguments: argparse.Namespace, formats: Iterable[Format | None]) -> list[str]:
+def of_upscale(arguments: argparse.Namespace, formats: Iterable[FileFormat | None]) -> list[str]:
     """Returns a line for each option of ``upscale`` that is given and changes no result.
 
     Args:
@@ -35,7 +35,7 @@ def of_upscale(arguments: argparse.Namespace, formats: Iterable[Format | None]) 
     lines = []
     for option, applies_to in _APPLIES_TO.items():
         if getattr(arguments, option) is not None and written and written.isdisjoint({None, *applies_to}):
-            names = " and ".join(name for name in FORMATS if name in written)
+            names = " and ".join(name for name in FILE_FORMATS if name in written)
             lines.append(f"--{option} has no effect on {names}")
     if arguments.quality is not None and arguments.lossless and written == {"WEBP"}:
         lines.append("--quality has no effect with --lossless")
