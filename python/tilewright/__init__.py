@@ -1,12 +1,11 @@
 """Image super-resolution in process: tile, feed an ONNX network, blend.
 
     import tilewright
-    from pathlib import Path
 
-    uploaded = tilewright.upload(Path("photo.jpg"))["data"][0]
-    tilewright.upscale(tilewright.new_task(uploaded["imageUUID"], 2))
+    tilewright.upscale_file("photo.jpg", "large.png", 4)
 
-`upscale` and the other functions share one `Upscaler`, made at first use from the environment's
+`upscale_image` takes Pillow images, `upscale_array` arrays, and `upscale` tasks in the service's
+format. These and the other functions share one `Upscaler`, made at first use from the environment's
 settings. Make your own to choose network, device or store. Runtimes, codecs and the names below are
 loaded at first use, so importing this module alone costs almost nothing.
 """
@@ -15,7 +14,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tilewright.default import arun, astream, aupscale, run, upload, upscale
+    from tilewright.default import (
+        arun,
+        astream,
+        aupscale,
+        run,
+        upload,
+        upscale,
+        upscale_array,
+        upscale_file,
+        upscale_image,
+    )
+    from tilewright.engine.progress import Progress
+    from tilewright.engine.report import Report
     from tilewright.errors import TaskError, TilewrightError
     from tilewright.models.listing import list_models
     from tilewright.picture import Picture
@@ -43,6 +54,8 @@ __all__ = [
     "ImageStore",
     "Picture",
     "Price",
+    "Progress",
+    "Report",
     "Settings",
     "TaskError",
     "TaskResult",
@@ -61,18 +74,24 @@ __all__ = [
     "run",
     "upload",
     "upscale",
+    "upscale_array",
+    "upscale_file",
+    "upscale_image",
 ]
 
 
 # The module of each name.
 _MODULES = {
     **dict.fromkeys(("arun", "astream", "aupscale", "run", "upload", "upscale"), "default"),
+    **dict.fromkeys(("upscale_array", "upscale_file", "upscale_image"), "default"),
     **dict.fromkeys(("TaskError", "TilewrightError"), "errors"),
     **dict.fromkeys(("Envelope", "ErrorItem", "TaskResult", "UploadResult", "UpscaleResult"), "service.tasks"),
     **dict.fromkeys(("GetResponseTask", "UploadTask", "UpscaleTask", "new_task"), "service.tasks"),
     "ImageStore": "store",
     "Picture": "picture",
     "Price": "pricing",
+    "Progress": "engine.progress",
+    "Report": "engine.report",
     "Settings": "settings",
     "Upscaler": "upscaler",
     "list_models": "models.listing",

@@ -159,7 +159,7 @@ class PictureUpscaler:
         """Upscales an array.
 
         Args:
-            pixels: From `tilewright.codecs.samples.checked_array`.
+            pixels: From `tilewright.codecs.samples.to_integers`.
             enlargement: From `resolve`.
             on_progress: Called before the first tile and after each tile; None if nobody listens.
             report: Receives times and counts.

@@ -20,8 +20,3 @@ def left_out_line(picture: Picture | Animation, file_format: FileFormat) -> str 
     listed = f"{', '.join(first)} and {last}" if first else last
     hint = " (--keep-metadata keeps Exif, text and IPTC)" if picture.left_out.metadata else ""
     return f"leaves out {listed}{hint}"
-
-
-def stays_lossless(picture: Picture | Animation, file_format: FileFormat, quality: int | None) -> bool | None:
-    """Returns True for lossless WEBP that stays WEBP, unless a quality is asked for; else None."""
-    return True if picture.lossless and file_format == "WEBP" and quality is None else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tilewright.cli.durations import told
 from tilewright.cli.existing import compare_existing, differences_line, network_description, summary, unknown_line
-from tilewright.cli.fidelity import left_out_line, stays_lossless
+from tilewright.cli.fidelity import left_out_line
 from tilewright.cli.files import own_format, plan_jobs
 from tilewright.cli.forecast import forecast
 from tilewright.cli.network_options import chosen_networks, spec_options
@@ -24,7 +24,7 @@ from tilewright.cli.terminal import print_error, print_line
 from tilewright.cli.without_effect import of_upscale
 from tilewright.cli.wording import message_of
 from tilewright.codecs.decode import decode_any
-from tilewright.codecs.formats import DEFAULT_OPTIONS
+from tilewright.codecs.formats import DEFAULT_OPTIONS, stays_lossless
 from tilewright.engine.enlargement import frame_count
 from tilewright.errors import SourceError, TilewrightError
 from tilewright.nsfw import classifier_of
@@ -254,7 +254,7 @@ def _upscale_file(
                 quality=arguments.quality or DEFAULT_OPTIONS.quality,
                 compression=arguments.compression,
                 progressive=arguments.progressive,
-                lossless=arguments.lossless or stays_lossless(picture, file_format, arguments.quality),
+                lossless=arguments.lossless or stays_lossless(picture, file_format, arguments.quality) or None,
             ),
             on_progress=bar.tiles(enlargement.width * enlargement.height, frame_count(picture)),
             check_result=None if command.classifier is None else command.classifier.is_nsfw,

@@ -137,3 +137,14 @@ def _check_colour_space(picture: Picture | Animation, file_format: FileFormat) -
             parameter="outputFormat",
             allowed_values=["PNG"],
         )
+
+
+def stays_lossless(picture: Picture | Animation, file_format: FileFormat, quality: int | None) -> bool:
+    """Returns whether a result is lossless because its picture is: WEBP that stays WEBP.
+
+    Args:
+        picture: The source picture.
+        file_format: Format of the result.
+        quality: Quality that is asked for, which always means lossy; None for none.
+    """
+    return picture.lossless and file_format == "WEBP" and quality is None
