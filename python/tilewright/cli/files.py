@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tilewright.cli.earlier import left_out_results, not_results_of, take_results, without_own_results
+from tilewright.cli.earlier import (
+    left_out_results,
+    not_results_of,
+    take_results,
+    without_own_results,
+    without_results_beside,
+)
 from tilewright.cli.job import FileJob
 from tilewright.cli.search import Search, expand_home, is_pattern, is_url
 from tilewright.cli.targets import (
@@ -42,6 +48,7 @@ class BatchPlan:
         notes: Lines on what was left out.
         conflicts: Lines on results that would overwrite an input or each other. If there are any,
             nothing can be done.
+        out_is_file: Whether the command line names the file of the result.
     """
 
     jobs: list[FileJob]
@@ -49,10 +56,17 @@ class BatchPlan:
     existing: list[FileJob]
     notes: list[str]
     conflicts: list[str]
+    out_is_file: bool
 
 
 def plan_jobs(
-    inputs: Sequence[str], out: str, *, file_format: FileFormat | None, recursive: bool, overwrite: bool
+    inputs: Sequence[str],
+    out: str | None,
+    *,
+    suffix: str,
+    file_format: FileFormat | None,
+    recursive: bool,
+    overwrite: bool,
 ) -> BatchPlan:
     """Finds the pictures and chooses the names of their results.
 
@@ -61,31 +75,39 @@ def plan_jobs(
             existing path is taken literally. Earlier results are upscaled again only if `inputs`
             names them.
         out: Output folder if it exists as one, ends with a separator, or `inputs` can be several
-            pictures; else the output file, or ``-`` for stdout.
-        file_format: Format of all results. None means the format of the extension of `out`; in a
-            folder, or for stdout and devices, it means each picture's own format if that can be
-            written, else PNG.
+            pictures; else the output file, or ``-`` for stdout. None for a result beside each
+            picture.
+        suffix: What the name of a picture gets before the extension of its result, unless `out` is
+            a file.
+        file_format: Format of all results. None means PNG beside a picture, and the format of the
+            extension of `out`; in a folder, or for stdout and devices, it means each picture's own
+            format if that can be written, else PNG.
         recursive: Whether to search subfolders; results go to subfolders of the same names.
         overwrite: Whether results may replace existing files that are not inputs. Otherwise an
-            existing result is skipped in a folder, and is a problem if `out` is a file.
+            existing result is skipped, but is a problem if `inputs` is one picture and `out` is not
+            a folder.
 
     Raises:
         TilewrightError: The output format is unknown, or `out` is impossible.
     """
     inputs = [expand_home(name) for name in inputs]
     out = checked_out(out, inputs)
-    folder = _is_folder(out, inputs)
-    search = Search(suffixes=INPUT_SUFFIXES, recursive=recursive, out=Path(out) if folder else None)
+    folder = Path(out) if out is not None and _is_folder(out, inputs) else None
+    search = Search(suffixes=INPUT_SUFFIXES, recursive=recursive, out=folder)
     pictures: Iterable[tuple[Path | None, Path]] = [(None, Path())]
     results: list[Path] = []
     if STANDARD_STREAM not in inputs:
         search.add_all(inputs)
         results = take_results(search)
         pictures = search.pictures.values()
-    if folder:
-        planned = [_job_in_folder(source, Path(out) / subfolder, file_format) for source, subfolder in pictures]
-    else:
+    if folder is not None:
+        planned = [_job_in_folder(source, folder / place, suffix, file_format) for source, place in pictures]
+    elif out is not None:
         planned = [_single_job(source, out, file_format) for source, _ in pictures]
+    else:
+        several = _can_be_several(inputs)
+        planned = [_job_beside(source, suffix, file_format or "PNG", several=several) for source, _ in pictures]
+        planned = without_results_beside(planned, search, overwrite=overwrite)
     planned = _without_repetitions(planned)
     if not overwrite:  # with it, a picture that is named would be replaced
         planned = without_own_results(planned)
@@ -101,11 +123,12 @@ def plan_jobs(
             search.problems.append((job.source_name, problem))
         elif overwrite or not is_existing(job.target):
             jobs.append(job)
-        elif folder:
+        elif job.skip_existing:
             existing.append(job)
         else:
             search.problems.append((job.source_name, existing_problem(job.target_name)))
-    return BatchPlan(jobs, search.problems, existing, search.notes, conflicts)
+    out_is_file = out is not None and folder is None
+    return BatchPlan(jobs, search.problems, existing, search.notes, conflicts, out_is_file)
 
 
 def is_existing(target: Path | None) -> bool:
@@ -128,11 +151,17 @@ def own_format(head: bytes) -> FileFormat:
     return next((name for name in FILE_FORMATS if name == kind), "PNG")
 
 
-def _job_in_folder(source: Path | None, folder: Path, requested: FileFormat | None) -> FileJob:
+def _job_in_folder(source: Path | None, folder: Path, suffix: str, requested: FileFormat | None) -> FileJob:
     assert source is not None, "stdin has no name for its result"
     chosen = requested or _format_of_file(source) or "PNG"
-    target = folder / f"{source.stem}.{extension(chosen)}"
+    target = folder / f"{source.stem}{suffix}.{extension(chosen)}"
     return FileJob(source, target, chosen, skip_existing=True)
+
+
+def _job_beside(source: Path | None, suffix: str, file_format: FileFormat, *, several: bool) -> FileJob:
+    assert source is not None, "stdin has no name for its result"
+    target = source.with_name(f"{source.stem}{suffix}.{extension(file_format)}")
+    return FileJob(source, target, file_format, skip_existing=several)
 
 
 def _single_job(source: Path | None, out: str, requested: FileFormat | None) -> FileJob:
@@ -178,9 +207,8 @@ def _format_of_file(source: Path) -> FileFormat | None:
 
 def _is_folder(out: str, inputs: Sequence[str]) -> bool:
     """Returns whether results go into a folder; see `plan_jobs`."""
-    first = inputs[0]
     ends_with_separator = out.endswith((os.sep, os.altsep or os.sep))
-    several = len(set(inputs)) > 1 or (not is_url(first) and is_pattern(first)) or _is_directory(Path(first))
+    several = _can_be_several(inputs)
     if out == STANDARD_STREAM:
         if several:
             raise TilewrightError(
@@ -198,6 +226,11 @@ def _is_folder(out: str, inputs: Sequence[str]) -> bool:
     if status is not None or (not ends_with_separator and format_of_name(out) is not None):
         raise TilewrightError(f"{out} is a file name; several pictures need a folder, such as -o large{os.sep}")
     return True
+
+
+def _can_be_several(inputs: Sequence[str]) -> bool:
+    first = inputs[0]
+    return len(set(inputs)) > 1 or (not is_url(first) and is_pattern(first)) or _is_directory(Path(first))
 
 
 def _is_directory(path: Path) -> bool:

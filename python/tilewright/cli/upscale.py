@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
     plan = plan_jobs(
         arguments.inputs,
         arguments.out,
+        suffix=_suffix(arguments),
         file_format=arguments.format and arguments.format.upper(),
         recursive=arguments.recursive,
         overwrite=arguments.overwrite,
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
         print_error(console, differences_line(different))
     skipped = len(plan.existing) - len(different)
     if not arguments.quiet:
-        for line in of_upscale(arguments, [job.file_format for job in jobs]):
+        for line in of_upscale(arguments, [job.file_format for job in jobs], out_is_file=plan.out_is_file):
             print_error(console, line)
         for line in plan.notes:
             print_line(console, line)
@@ -118,6 +119,15 @@ class _Command:
     signals: StopSignals
     made_with: str
     classifier: NsfwClassifier | None
+
+
+def _suffix(arguments: argparse.Namespace) -> str:
+    """Returns what is appended to the stem of a picture's name for that of its result."""
+    if arguments.suffix is not None:
+        return str(arguments.suffix)
+    if arguments.out is not None:
+        return ""
+    return f"-x{arguments.factor}" if arguments.factor is not None else "-{}x{}".format(*arguments.size)
 
 
 def _run_jobs(jobs: list[FileJob], command: _Command) -> int:

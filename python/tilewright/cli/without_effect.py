@@ -24,12 +24,13 @@ _OF_PLANS = ("model", "pre", "denoise", "tile")
 _DEFAULT_FACTOR = 4
 
 
-def of_upscale(arguments: argparse.Namespace, formats: Iterable[FileFormat | None]) -> list[str]:
+def of_upscale(arguments: argparse.Namespace, formats: Iterable[FileFormat | None], *, out_is_file: bool) -> list[str]:
     """Returns a line for each option of ``upscale`` that is given and changes no result.
 
     Args:
         arguments: Parsed command line.
         formats: Formats of the results; None for one that is not known yet.
+        out_is_file: Whether ``-o`` names the file of the result.
     """
     written = set(formats)
     lines = []
@@ -41,6 +42,8 @@ def of_upscale(arguments: argparse.Namespace, formats: Iterable[FileFormat | Non
         lines.append("--quality has no effect with --lossless")
     if arguments.factor is not None and arguments.fit == "exact":
         lines.append("--fit has no effect without --size")
+    if arguments.suffix is not None and out_is_file:
+        lines.append("--suffix has no effect, because -o names the file")
     return lines
 
 
