@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         upscale_file,
         upscale_image,
     )
+    from tilewright.display.comparison import Comparison, compare
+    from tilewright.display.progress_bar import progress_bar
     from tilewright.engine.progress import Progress
     from tilewright.engine.report import Report
     from tilewright.errors import TaskError, TilewrightError
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from tilewright.upscaler import Upscaler
 
 __all__ = [
+    "Comparison",
     "Envelope",
     "ErrorItem",
     "GetResponseTask",
@@ -68,8 +71,10 @@ __all__ = [
     "arun",
     "astream",
     "aupscale",
+    "compare",
     "list_models",
     "new_task",
+    "progress_bar",
     "raise_for_errors",
     "run",
     "upload",
@@ -84,6 +89,7 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("arun", "astream", "aupscale", "run", "upload", "upscale"), "default"),
     **dict.fromkeys(("upscale_array", "upscale_file", "upscale_image"), "default"),
+    **dict.fromkeys(("Comparison", "compare"), "display.comparison"),
     **dict.fromkeys(("TaskError", "TilewrightError"), "errors"),
     **dict.fromkeys(("Envelope", "ErrorItem", "TaskResult", "UploadResult", "UpscaleResult"), "service.tasks"),
     **dict.fromkeys(("GetResponseTask", "UploadTask", "UpscaleTask", "new_task"), "service.tasks"),
@@ -95,6 +101,7 @@ _MODULES = {
     "Settings": "settings",
     "Upscaler": "upscaler",
     "list_models": "models.listing",
+    "progress_bar": "display.progress_bar",
     "raise_for_errors": "service.responses",
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast
 
 from tilewright.direct import DirectUpscaler
 from tilewright.lazy import Lazy
+from tilewright.models.catalog import resolve_name
 from tilewright.nsfw import NsfwClassifier, classifier_of
 from tilewright.options import CallOptions, NetworkOptions, refuse_unknown
 from tilewright.service.advice import takes_task
@@ -93,7 +94,8 @@ class Upscaler(DirectUpscaler):
     def _repr_html_(self) -> str:
         """Returns a table for notebooks."""
         factors = ", ".join(map(str, self.factors()))
-        facts = {"Network": self.model, "Factors": factors, "Device": self.device, "Precision": self.precision}
+        network = resolve_name(self.model) if isinstance(self.model, str) else self.model
+        facts = {"Network": network, "Factors": factors, "Device": self.device, "Precision": self.precision}
         rows = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items())
         return f"<table><caption>Upscaler</caption>{rows}</table>"
 

@@ -116,7 +116,13 @@ def plan_jobs(
             search.notes.append(left_out_results(left_out))
         else:
             search.problems.append((", ".join(inputs), f"nothing to do: {left_out_results(left_out)}"))
-    conflicts = find_conflicts(planned)
+    jobs, existing = _possible(planned, search, overwrite=overwrite)
+    out_is_file = out is not None and folder is None
+    return BatchPlan(jobs, search.problems, existing, search.notes, find_conflicts(planned), out_is_file)
+
+
+def _possible(planned: Iterable[FileJob], search: Search, *, overwrite: bool) -> tuple[list[FileJob], list[FileJob]]:
+    """Returns the jobs to run, and those whose results exist. What prevents others is added to the problems."""
     jobs, existing = [], []
     for job in planned:
         if job.target is not None and (problem := target_problem(job.target)) is not None:
@@ -127,8 +133,7 @@ def plan_jobs(
             existing.append(job)
         else:
             search.problems.append((job.source_name, existing_problem(job.target_name)))
-    out_is_file = out is not None and folder is None
-    return BatchPlan(jobs, search.problems, existing, search.notes, conflicts, out_is_file)
+    return jobs, existing
 
 
 def is_existing(target: Path | None) -> bool:
