@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # of 43 to 44 dB.
 # JPG: optimised Huffman tables save 2 to 3 % of the size at 2.5 times the time, trellis
 # quantisation 12 to 17 % at 13 times the time. Neither is worth it, so both stay off.
+# TIFF (one photograph of 8.7 megapixels, one run, on an Intel Xeon with AMX): LZW makes a file that
+# is 10 % larger than Deflate's at 0.4 times the time, in 16 bits 20 % larger at 0.9 times the time.
 _WEBP_EFFORT = 2
 
 # Bytes of samples up to which offsets have 32 bits, which more programs read than BigTIFF's.
@@ -153,7 +155,7 @@ def _encode_tiff(image: Any, picture: Picture, _options: EncodeOptions) -> bytes
     data = bytes(
         image.tiffsave_buffer(
             keep=_kept_metadata(picture),
-            compression="deflate",  # LZW makes 16-bit photographs larger than they are
+            compression="deflate",
             predictor="horizontal",
             resunit="inch",
             bigtiff=picture.pixels.nbytes * (2 if picture.alpha is not None else 1) > _MAX_TIFF_SAMPLES,
