@@ -93,7 +93,7 @@ print(upscale())
 
 
 def test_child_of_a_process_whose_engine_has_no_threads_upscales(tmp_path):
-    """Even if another thread of the parent was in the network when it forked."""
+    """Even if another thread of the parent was in the network when it forked: the child opens its own."""
     program = """
 from dataclasses import replace
 settings = replace(tilewright.Settings.from_environment(), runtime="native", threads=1)
@@ -106,14 +106,16 @@ def wait(progress):
         entered.set()
         released.wait()
 
+session = upscaler.session(factor=2)
 thread = threading.Thread(target=upscaler.upscale_array, args=(make_picture(40, 40), 2), kwargs={"on_progress": wait})
 thread.start()
 entered.wait()
 print(in_child(lambda: (upscaler.upscale_array(make_picture(40, 40), 2) == expected).all()))
+print(in_child(lambda: upscaler.session(factor=2) is session))
 released.set()
 thread.join()
 """
-    assert output_of(program, tmp_path) == ["True", "0"]
+    assert output_of(program, tmp_path) == ["True", "0", "False", "0"]
 
 
 def test_child_of_a_process_whose_engine_has_threads_ends():
