@@ -8,16 +8,10 @@ import shlex
 import pytest
 from PIL import Image
 
+from support.pages import PAGES, code_blocks
 from support.paths import ROOT
 from tilewright.cli import main
 from tilewright.testing import make_picture
-
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def code_blocks(page, language):
-    return [code for kind, code in BLOCK.findall(page.read_text()) if kind == language]
 
 
 def pages_with(language, text=""):

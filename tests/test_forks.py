@@ -74,7 +74,7 @@ def test_child_of_a_process_that_has_opened_a_network_gets_an_error(tmp_path, ru
         pytest.importorskip("openvino")
     program = """
 from dataclasses import replace
-settings = replace(tilewright.Settings.from_environment(), runtime=sys.argv[2])
+settings = replace(tilewright.Settings.from_environment(), runtime=sys.argv[2], threads=2)
 upscaler = Upscaler(device="cpu", store=sys.argv[1], settings=settings)
 upscaler.upscale_array(make_picture(16, 16), 2)
 
@@ -90,6 +90,32 @@ print(upscale())
     child, status, parent = output_of(program, tmp_path, runtime)
     assert "forked after the first network" in child
     assert (status, parent) == ("0", "(32, 32, 3)")
+
+
+def test_child_of_a_process_whose_engine_has_no_threads_upscales(tmp_path):
+    """Even if another thread of the parent was in the network when it forked: the child opens its own."""
+    program = """
+from dataclasses import replace
+settings = replace(tilewright.Settings.from_environment(), runtime="native", threads=1)
+upscaler = Upscaler(device="cpu", store=sys.argv[1], settings=settings)
+expected = upscaler.upscale_array(make_picture(40, 40), 2)
+entered, released = threading.Event(), threading.Event()
+
+def wait(progress):
+    if progress.done == 1:
+        entered.set()
+        released.wait()
+
+session = upscaler.session(factor=2)
+thread = threading.Thread(target=upscaler.upscale_array, args=(make_picture(40, 40), 2), kwargs={"on_progress": wait})
+thread.start()
+entered.wait()
+print(in_child(lambda: (upscaler.upscale_array(make_picture(40, 40), 2) == expected).all()))
+print(in_child(lambda: upscaler.session(factor=2) is session))
+released.set()
+thread.join()
+"""
+    assert output_of(program, tmp_path) == ["True", "0", "False", "0"]
 
 
 def test_child_of_a_process_whose_engine_has_threads_ends():

@@ -71,17 +71,94 @@ def test_sizes_of_any_integers_are_accepted(upscaler, size):
     np.testing.assert_array_equal(upscaler.upscale_array(array, size=size), upscaler.upscale_array(array, 2))
 
 
+class Tensor:
+    """An array that is shared by DLPack only."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+class Frame:
+    """An object that becomes an array on demand."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+@pytest.mark.parametrize("wrapped", [Tensor, Frame])
+def test_objects_that_give_or_share_an_array_are_accepted(upscaler, wrapped):
+    array = make_picture(9, 8)
+    result = upscaler.upscale_array(wrapped(array), 2)
+    assert type(result) is np.ndarray
+    np.testing.assert_array_equal(result, upscaler.upscale_array(array, 2))
+
+
+def test_tensors_of_torch_are_accepted(upscaler):
+    torch = pytest.importorskip("torch")
+    array = make_picture(9, 8)
+    np.testing.assert_array_equal(upscaler.upscale_array(torch.from_numpy(array), 2), upscaler.upscale_array(array, 2))
+    with pytest.raises(TypeError, match="must be in the CPU's memory and detached from its gradient"):
+        upscaler.upscale_array(torch.zeros(4, 4, 3, requires_grad=True), 2)
+
+
+def test_objects_that_cannot_be_read_are_refused(upscaler):
+    class OnDevice(Tensor):
+        def __dlpack__(self, **_):
+            raise BufferError("it is on the device")
+
+    class Refusing(Frame):
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    for value in (OnDevice(make_picture(4, 4)), Refusing(make_picture(4, 4))):
+        with pytest.raises(TypeError, match=r"pixels \(\w+\) cannot be read .* device.*; a tensor must be in the CPU"):
+            upscaler.upscale_array(value, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
+def test_floats_from_0_to_1_are_upscaled_in_16_bits(upscaler, dtype):
+    deep = make_picture(20, 24, 4, np.uint16)
+    floats = (deep / 65535).astype(dtype)
+    result = upscaler.upscale_array(floats, 2)
+    assert (result.dtype, result.shape) == (np.dtype(dtype), (40, 48, 4))
+    same = np.rint(floats.astype(np.float64) * 65535).astype(np.uint16)
+    expected = upscaler.upscale_array(same, 2) / 65535
+    np.testing.assert_allclose(result.astype(np.float64), expected, atol=float(np.finfo(np.dtype(dtype)).eps))
+    assert upscaler.upscale_array(floats[:, :, 0], 2).shape == (40, 48)
+
+
+@pytest.mark.parametrize("values", [(0, 255), (-0.01, 1), (0, 1.01), (0, np.nan), (0, np.inf)])
+def test_floats_outside_0_to_1_are_refused(upscaler, values):
+    pixels = np.tile(np.array(values, np.float32), (4, 4))
+    with pytest.raises(TilewrightError, match=r"from 0 \(black\) to 1 \(white\), not .*divide them by their white"):
+        upscaler.upscale_array(pixels, 2)
+
+
 def test_invalid_arrays_and_factors_are_refused(upscaler):
-    with pytest.raises(TypeError, match="pixels must be a uint8 or uint16 array, not float32"):
-        upscaler.upscale_array(np.zeros((4, 4, 3), np.float32), 2)
+    for dtype in (bool, np.int64, np.uint32, complex):
+        with pytest.raises(TypeError, match=r"pixels must be uint8, uint16 or floating-point from 0 to 1, not \w+;"):
+            upscaler.upscale_array(np.zeros((4, 4, 3), dtype), 2)
     picture = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(TypeError, match=r"not Image; convert a picture with np.asarray\(image\)"):
+    with pytest.raises(TypeError, match="not Image; upscale_image takes Pillow images"):
         upscaler.upscale_array(picture, 2)
     for path in ("a.png", Path("a.png")):
-        with pytest.raises(TypeError, match=r"read the file first: np.asarray\(PIL.Image.open\(path\)\)"):
+        with pytest.raises(TypeError, match="upscale_file takes files"):
             upscaler.upscale_array(path, 2)
-    with pytest.raises(TypeError, match="not list"):
+    with pytest.raises(TypeError, match=r"not list; convert it with np.array\(pixels, np.uint8\)"):
         upscaler.upscale_array([[1]], 2)
+    with pytest.raises(TypeError, match="not dict; give a NumPy array"):
+        upscaler.upscale_array({}, 2)
+    with pytest.raises(TilewrightError, match=r"\[3, 4, 5\]; move the channels to the last axis"):
+        upscaler.upscale_array(np.zeros((3, 4, 5), np.uint8), 2)
     for shape in [(4,), (4, 4, 5), (0, 4, 3), (0, 4), (1, 4, 4, 3)]:
         with pytest.raises(TilewrightError, match="pixels must be"):
             upscaler.upscale_array(np.zeros(shape, np.uint8), 2)

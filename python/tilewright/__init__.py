@@ -1,12 +1,11 @@
 """Image super-resolution in process: tile, feed an ONNX network, blend.
 
     import tilewright
-    from pathlib import Path
 
-    uploaded = tilewright.upload(Path("photo.jpg"))["data"][0]
-    tilewright.upscale(tilewright.new_task(uploaded["imageUUID"], 2))
+    tilewright.upscale_file("photo.jpg", "large.png", 4)
 
-`upscale` and the other functions share one `Upscaler`, made at first use from the environment's
+`upscale_image` takes Pillow images, `upscale_array` arrays, and `upscale` tasks in the service's
+format. These and the other functions share one `Upscaler`, made at first use from the environment's
 settings. Make your own to choose network, device or store. Runtimes, codecs and the names below are
 loaded at first use, so importing this module alone costs almost nothing.
 """
@@ -15,7 +14,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tilewright.default import arun, astream, aupscale, run, upload, upscale
+    from tilewright.default import (
+        arun,
+        astream,
+        aupscale,
+        run,
+        upload,
+        upscale,
+        upscale_array,
+        upscale_file,
+        upscale_image,
+    )
+    from tilewright.display.comparison import Comparison, compare
+    from tilewright.display.progress_bar import progress_bar
+    from tilewright.engine.progress import Progress
+    from tilewright.engine.report import Report
     from tilewright.errors import TaskError, TilewrightError
     from tilewright.models.listing import list_models
     from tilewright.picture import Picture
@@ -37,12 +50,15 @@ if TYPE_CHECKING:
     from tilewright.upscaler import Upscaler
 
 __all__ = [
+    "Comparison",
     "Envelope",
     "ErrorItem",
     "GetResponseTask",
     "ImageStore",
     "Picture",
     "Price",
+    "Progress",
+    "Report",
     "Settings",
     "TaskError",
     "TaskResult",
@@ -55,27 +71,37 @@ __all__ = [
     "arun",
     "astream",
     "aupscale",
+    "compare",
     "list_models",
     "new_task",
+    "progress_bar",
     "raise_for_errors",
     "run",
     "upload",
     "upscale",
+    "upscale_array",
+    "upscale_file",
+    "upscale_image",
 ]
 
 
 # The module of each name.
 _MODULES = {
     **dict.fromkeys(("arun", "astream", "aupscale", "run", "upload", "upscale"), "default"),
+    **dict.fromkeys(("upscale_array", "upscale_file", "upscale_image"), "default"),
+    **dict.fromkeys(("Comparison", "compare"), "display.comparison"),
     **dict.fromkeys(("TaskError", "TilewrightError"), "errors"),
     **dict.fromkeys(("Envelope", "ErrorItem", "TaskResult", "UploadResult", "UpscaleResult"), "service.tasks"),
     **dict.fromkeys(("GetResponseTask", "UploadTask", "UpscaleTask", "new_task"), "service.tasks"),
     "ImageStore": "store",
     "Picture": "picture",
     "Price": "pricing",
+    "Progress": "engine.progress",
+    "Report": "engine.report",
     "Settings": "settings",
     "Upscaler": "upscaler",
     "list_models": "models.listing",
+    "progress_bar": "display.progress_bar",
     "raise_for_errors": "service.responses",
 }
 

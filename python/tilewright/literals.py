@@ -14,6 +14,11 @@ SendResults = Literal["off", "public"]
 
 Format = Literal["PNG", "JPG", "WEBP"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+"""Formats that tasks can ask for."""
+
+FileFormat = Literal["PNG", "JPG", "WEBP", "TIFF"]
+FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
+"""Formats that files can be written in."""
 
 Compression = Literal["fast", "balanced", "small"]
 """Compression effort of PNG files."""

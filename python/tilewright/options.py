@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tilewright.engine.progress import OnProgress, OnTaskProgress
     from tilewright.engine.report import Report
-    from tilewright.literals import Compression, Device
+    from tilewright.literals import Compression, Device, Fit
     from tilewright.picture import Picture
     from tilewright.settings import Settings
 
@@ -61,7 +61,7 @@ class NetworkOptions(TypedDict, total=False):
 
 
 class FileOptions(TypedDict, total=False):
-    """Options of `Upscaler.upscale_to_file`.
+    """Options of `Upscaler.upscale_file` and `Upscaler.upscale_to_file`.
 
     Attributes:
         quality: 1 to 100, for JPG and lossy WEBP. 95 by default.
@@ -86,6 +86,27 @@ class FileOptions(TypedDict, total=False):
     on_progress: OnProgress | None
     on_result: Callable[[Picture], object] | None
     report: Report | None
+
+
+class ArrayOptions(TypedDict, total=False):
+    """Keyword arguments of `Upscaler.upscale_array`, which describes them."""
+
+    size: tuple[int, int] | None
+    fit: Fit
+    on_progress: OnProgress | None
+
+
+class ImageOptions(ArrayOptions, total=False):
+    """Keyword arguments of `Upscaler.upscale_image`, which describes them."""
+
+    model: str | Path | None
+
+
+class TargetOptions(FileOptions, total=False):
+    """Keyword arguments of `Upscaler.upscale_file`, which describes them."""
+
+    size: tuple[int, int] | None
+    fit: Fit
 
 
 class CallOptions(TypedDict, total=False):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tilewright.engine.progress import OnProgress
     from tilewright.engine.sessions.base import Session
     from tilewright.engine.sinks import RowSink
-    from tilewright.literals import Compression, Fit, Format
+    from tilewright.literals import Compression, FileFormat, Fit
     from tilewright.models.spec import Model
     from tilewright.picture import Frame, Picture, Pixels
     from tilewright.settings import Settings
@@ -159,7 +159,7 @@ class PictureUpscaler:
         """Upscales an array.
 
         Args:
-            pixels: From `tilewright.codecs.samples.checked_array`.
+            pixels: From `tilewright.codecs.samples.to_integers`.
             enlargement: From `resolve`.
             on_progress: Called before the first tile and after each tile; None if nobody listens.
             report: Receives times and counts.
@@ -213,7 +213,7 @@ class PictureUpscaler:
         picture: Picture | Animation,
         enlargement: Enlargement,
         file: Target,
-        file_format: Format,
+        file_format: FileFormat,
         options: EncodeOptions,
         *,
         on_progress: OnProgress | None,
@@ -223,14 +223,14 @@ class PictureUpscaler:
         """Upscales a picture or an animation and writes the result to a file.
 
         PNG is written row by row while tiles still run, so only one band of the result is in
-        memory. JPG, WEBP and downscaled results are encoded when they are complete. Animations are
+        memory. Other formats and downscaled results are encoded when they are complete. Animations are
         upscaled and encoded frame by frame.
 
         Args:
             picture: The picture or animation.
             enlargement: From `resolve`.
             file: Receives the bytes. If an exception is raised, it does not hold a complete file.
-            file_format: ``"PNG"``, ``"JPG"`` or ``"WEBP"``.
+            file_format: ``"PNG"``, ``"JPG"``, ``"WEBP"`` or ``"TIFF"``.
             options: Encoder options.
             on_progress: Called before the first tile and after each tile, of each frame in turn.
             check_result: Called with the complete result, or each complete frame, before it is

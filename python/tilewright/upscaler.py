@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import uuid
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast
 
-from tilewright.codecs.samples import checked_array
-from tilewright.engine.enlargement import frame_count
+from tilewright.direct import DirectUpscaler
 from tilewright.lazy import Lazy
+from tilewright.models.catalog import resolve_name
 from tilewright.nsfw import NsfwClassifier, classifier_of
-from tilewright.options import CallOptions, FileOptions, NetworkOptions, new_picture_upscaler, refuse_unknown
+from tilewright.options import CallOptions, NetworkOptions, refuse_unknown
 from tilewright.service.advice import takes_task
 from tilewright.service.handler import RequestHandler
 from tilewright.service.runner import Runner
@@ -20,30 +21,23 @@ from tilewright.store.opening import open_store
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Sequence
-    from pathlib import Path
 
-    from tilewright.codecs.png import Target
-    from tilewright.engine.enlargement import Enlargement
-    from tilewright.engine.estimate import Estimate
-    from tilewright.engine.progress import OnProgress, OnTaskProgress
-    from tilewright.engine.report import Report
-    from tilewright.engine.sessions.base import Session
-    from tilewright.literals import Fit, Format
-    from tilewright.models.spec import Model
-    from tilewright.picture import Animation, Picture, Pixels
+    from tilewright.engine.progress import OnTaskProgress
+    from tilewright.picture import Picture
+    from tilewright.picture_upscaler import PictureUpscaler
     from tilewright.service.tasks import Envelope, Task, TaskResult, UploadResult, UpscaleResult, UpscaleTask
+    from tilewright.service.totals import Totals
     from tilewright.store import ImageStore
 
 
-class Upscaler:
+class Upscaler(DirectUpscaler):
     """Upscales pictures with networks that stay open, and keeps images in a store.
 
     It is thread-safe. Pictures are decoded and encoded in parallel, and go through the network one
     after the other, because the network's runtime uses all cores.
 
-    Attributes:
-        settings: The settings in use.
-        totals: Sums over the pictures of tasks, for monitoring.
+    It can be pickled, as its options: the copy resolves its device and opens its networks and its
+    store at first use. Where a store is in memory, the copy's is empty.
     """
 
     def __init__(
@@ -72,20 +66,38 @@ class Upscaler:
             TypeError: An option is unknown.
         """
         refuse_unknown("Upscaler", options, NetworkOptions)
-        self.settings = settings = settings or Settings.from_environment()
-        self._pictures = new_picture_upscaler(settings, options)
-        self._classifier = classifier_of(settings) or NsfwClassifier()
-        self._networks = self._pictures.networks
+        self._prepare(store, settings or Settings.from_environment(), options)
+        self._service.get()
+
+    def _prepare(
+        self, store: ImageStore | str | os.PathLike[str] | None, settings: Settings, options: NetworkOptions
+    ) -> None:
+        super().__init__(settings, options)
+        self._given_store = store
         open_it = partial(
             open_store, store or settings.store, ttl=settings.store_ttl, public_url=settings.store_public_url,
             shared=settings.store_shared,
         )  # fmt: skip
         self._store = Lazy(open_it, per_process=True)
-        handler = RequestHandler(self._pictures, self._store, settings, self._classifier)
-        self.totals = handler.totals
-        self._runner = Runner(
-            handler, self._store, max_tasks=settings.max_tasks, max_waiting=settings.max_waiting_tasks
-        )
+        self._service = Lazy(partial(_new_service, self._upscales_pictures, self._store, settings))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"store": self._given_store, "settings": self.settings, "options": self._options}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._prepare(**state)
+
+    def __repr__(self) -> str:
+        given = {name: value for name, value in self._options.items() if value is not None}
+        return f"Upscaler({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+    def _repr_html_(self) -> str:
+        """Returns a table for notebooks."""
+        factors = ", ".join(map(str, self.factors()))
+        network = resolve_name(self.model) if isinstance(self.model, str) else self.model
+        facts = {"Network": network, "Factors": factors, "Device": self.device, "Precision": self.precision}
+        rows = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items())
+        return f"<table><caption>Upscaler</caption>{rows}</table>"
 
     def __enter__(self) -> Upscaler:
         return self
@@ -105,24 +117,17 @@ class Upscaler:
         self._pictures.close()
 
     @property
-    def model(self) -> str | Path:
-        """The default network: the name of a network, ``"auto"`` or the path of a file."""
-        return self._pictures.model
+    def _runner(self) -> Runner:
+        return self._service.get().runner
 
     @property
-    def precision(self) -> str:
-        """``"auto"``, ``"fp32"`` or ``"fp16"``."""
-        return self._pictures.precision
+    def _classifier(self) -> NsfwClassifier:
+        return self._service.get().classifier
 
     @property
-    def device(self) -> str:
-        """Where networks run: ``"cpu"`` or ``"cuda"``."""
-        return self._networks.device
-
-    @property
-    def last_report(self) -> Report | None:
-        """Report of the picture that was started last; None before the first."""
-        return self._pictures.last_report
+    def totals(self) -> Totals:
+        """Sums over the pictures of tasks, for monitoring."""
+        return self._service.get().totals
 
     @property
     def unfinished(self) -> int:
@@ -216,147 +221,6 @@ class Upscaler:
         task: Task = {"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": image}
         return cast("Envelope[UploadResult]", self.run(task))
 
-    def upscale_array(
-        self,
-        pixels: Pixels,
-        factor: int | None = None,
-        *,
-        size: tuple[int, int] | None = None,
-        fit: Fit = "inside",
-        on_progress: OnProgress | None = None,
-    ) -> Pixels:
-        """Upscales an array.
-
-        Args:
-            pixels: uint8 or uint16, ``[H, W]`` (grey) or ``[H, W, C]``, C = 1 (grey), 2 (grey,
-                alpha), 3 (RGB) or 4 (RGB, alpha). RGB whose channels are equal in every visible
-                pixel is upscaled as grey, and the channels of the result are equal too.
-            factor: 2, 3 or 4, as the network offers; None if a size is given.
-            size: Width and height of the result in pixels; None if a factor is given. The network
-                runs at the smallest sufficient factor, and its result is downscaled before it is
-                rounded to the array's depth.
-            fit: ``"inside"`` for the largest result within `size` that keeps the aspect ratio,
-                ``"exact"`` for a result of exactly that size.
-            on_progress: Called before the first tile and after each tile, while no other thread can
-                use this Upscaler's networks. An exception that it raises stops the work.
-
-        Returns:
-            An array of the same dtype and number of axes, ``[H * factor, W * factor, C]`` or of the
-            requested size.
-
-        Raises:
-            TypeError: Not a uint8 or uint16 array.
-            TilewrightError: A shape that is not a picture, a factor that the network does not
-                offer, a size that it cannot reach, both or neither of factor and size, a result
-                above ``TILEWRIGHT_MAX_OUTPUT_PIXELS``, or a failure of the network.
-        """
-        source = checked_array(pixels)
-        enlargement = self._pictures.resolve(source.shape[1], source.shape[0], factor, size=size, fit=fit)
-        report = self.new_report()
-        result = self._pictures.upscale_array(source, enlargement, on_progress=on_progress, report=report)
-        return result if pixels.ndim == 3 else result[:, :, 0]
-
-    def upscale_picture(
-        self,
-        picture: Picture,
-        factor: int | None = None,
-        *,
-        size: tuple[int, int] | None = None,
-        fit: Fit = "inside",
-        model: str | Path | None = None,
-        on_progress: OnProgress | None = None,
-        report: Report | None = None,
-    ) -> Picture:
-        """Upscales a picture with its alpha. Everything else that belongs to it is carried over.
-
-        Args:
-            picture: The picture.
-            factor: As for `upscale_array`.
-            size: As for `upscale_array`. If the result has to be downscaled, the network's whole
-                result is held in 16 bits meanwhile.
-            fit: As for `upscale_array`.
-            model: Another network than the Upscaler's.
-            on_progress: As for `upscale_array`.
-            report: Receives times and counts; by default a new one, which becomes `last_report`.
-
-        Raises:
-            TilewrightError: As for `upscale_array`.
-        """
-        report = report or self.new_report()
-        with report.stage("open"):
-            enlargement = self._resolve(picture, factor, size=size, fit=fit, model=model)
-        return self._pictures.upscale_picture(picture, enlargement, on_progress=on_progress, report=report)
-
-    def upscale_to_file(
-        self,
-        picture: Picture | Animation,
-        factor: int | None,
-        file: Target,
-        file_format: Format,
-        *,
-        size: tuple[int, int] | None = None,
-        fit: Fit = "inside",
-        **options: Unpack[FileOptions],
-    ) -> None:
-        """Upscales a picture or an animation and writes the result to a file.
-
-        PNG is written row by row while tiles still run, so only one band of the result is in
-        memory. JPG, WEBP and downscaled results are encoded when they are complete. Animations are
-        upscaled and encoded frame by frame.
-
-        Args:
-            picture: The picture or animation.
-            factor: As for `upscale_array`.
-            file: Receives the bytes through its method ``write``. If an exception is raised, it
-                does not hold a complete file.
-            file_format: ``"PNG"``, ``"JPG"`` or ``"WEBP"``.
-            size: As for `upscale_picture`.
-            fit: As for `upscale_array`.
-            **options: See `FileOptions`: ``quality``, ``compression``, ``progressive``,
-                ``lossless``, ``model``, ``on_progress``, ``on_result``, ``report``.
-
-        Raises:
-            EncodeError: The format cannot hold the result. Raised before any work is done.
-            TilewrightError: As for `upscale_array`.
-            OSError: `file` cannot be written.
-            TypeError: An option is unknown.
-        """
-        refuse_unknown("upscale_to_file", options, FileOptions)
-        report = options.get("report") or self.new_report()
-        with report.stage("open"):
-            enlargement = self._resolve(picture, factor, size=size, fit=fit, model=options.get("model"))
-        self._pictures.write(
-            picture,
-            enlargement,
-            file,
-            file_format,
-            self._pictures.encode_options(
-                quality=options.get("quality", 95),
-                compression=options.get("compression"),
-                progressive=options.get("progressive"),
-                lossless=options.get("lossless"),
-            ),
-            on_progress=options.get("on_progress"),
-            check_result=options.get("on_result"),
-            report=report,
-        )
-
-    def estimate(self, width: int, height: int, factor: int, *, model: str | Path | None = None) -> Estimate:
-        """Estimates time and memory for upscaling an RGB picture of 8 bits to PNG.
-
-        Runs the network briefly to measure its speed, once for each open network.
-
-        Args:
-            width: Width of the picture in pixels.
-            height: Height of the picture in pixels.
-            factor: 2, 3 or 4, as the network offers.
-            model: Another network than the Upscaler's.
-
-        Raises:
-            TilewrightError: As for `upscale_array`.
-        """
-        return self._pictures.estimate(width, height, factor, model=model)
-
     def is_nsfw(self, picture: Picture) -> bool:
         """Returns whether a picture is likely not safe for work.
 
@@ -367,33 +231,25 @@ class Upscaler:
         """
         return self._classifier.is_nsfw(picture)
 
-    def session(self, model: str | Path | None = None, factor: int = 4) -> Session:
-        """Returns the session of a network, so that it can be measured alone.
 
-        The session runs the network without its tail, see `Session.tail`.
-        """
-        return self._pictures.session(model, factor)
+class _Service(NamedTuple):
+    """What runs tasks.
 
-    def find(self, model: str | Path, factor: int) -> Model:
-        """Finds a network, and converts it if necessary, without opening it.
+    Attributes:
+        runner: Runs tasks, several at a time.
+        classifier: Checks results.
+        totals: See `Upscaler.totals`.
+    """
 
-        Raises:
-            ModelError: An unknown network, missing weights, or a factor that it does not offer.
-            TilewrightError: The factor is not an integer.
-        """
-        return self._pictures.find(model, factor)
+    runner: Runner
+    classifier: NsfwClassifier
+    totals: Totals
 
-    def factors(self, model: str | Path | None = None) -> tuple[int, ...]:
-        """Returns the factors that a network offers: the Upscaler's, or another.
 
-        Raises:
-            ModelError: An unknown network, or an unusable file.
-        """
-        return self._networks.factors(self.model if model is None else model)
-
-    def new_report(self) -> Report:
-        """Returns the report of a picture that starts now. It becomes `last_report`."""
-        return self._pictures.new_report()
-
-    def _resolve(self, picture: Picture | Animation, factor: int | None, **target: Any) -> Enlargement:
-        return self._pictures.resolve(picture.width, picture.height, factor, frames=frame_count(picture), **target)
+def _new_service(pictures: Lazy[PictureUpscaler], store: Lazy[ImageStore], settings: Settings) -> _Service:
+    """Connects the parts that run tasks; store and networks are not opened yet."""
+    upscales_pictures = pictures.get()
+    classifier = classifier_of(settings) or NsfwClassifier()
+    handler = RequestHandler(upscales_pictures, store, settings, classifier)
+    runner = Runner(handler, store, max_tasks=settings.max_tasks, max_waiting=settings.max_waiting_tasks)
+    return _Service(runner, classifier, handler.totals)

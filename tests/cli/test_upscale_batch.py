@@ -73,8 +73,9 @@ def test_folder_yields_every_ending_of_the_formats_that_are_read(capsys):
     for ending, file_format in formats.items():
         write_picture(f"in/{ending}.{ending}", file_format=file_format)
     assert main(["upscale", "in", "-o", "out", "-x", "2"]) == 0, capsys.readouterr().err
+    written = {"JPEG": "jpg", "TIFF": "tif"}
     assert files_in("out") == sorted(
-        f"{ending}.{'jpg' if file_format == 'JPEG' else 'png'}" for ending, file_format in formats.items()
+        f"{ending}.{written.get(file_format, 'png')}" for ending, file_format in formats.items()
     )
 
 

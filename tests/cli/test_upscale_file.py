@@ -11,10 +11,15 @@ import pytest
 from PIL import Image
 
 from support.cli import files_in, format_and_size, load, write_picture
-from tilewright.cli import files, main
+from support.picture_files import SRGB_PROFILE
+from tilewright.cli import main
+from tilewright.codecs.decode import decode
+from tilewright.codecs.encode import encode
 from tilewright.engine.networks import Networks
 from tilewright.engine.report import STAGES
 from tilewright.options import new_picture_upscaler
+from tilewright.picture import Picture
+from tilewright.testing import make_picture
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
@@ -195,8 +200,21 @@ def test_overwrite_replaces_an_existing_result():
     assert format_and_size("large.png") == ("PNG", (48, 32))
 
 
-def test_every_output_format_has_an_extension():
-    assert set(files._FORMAT_OF_SUFFIX.values()) == set(files.FORMATS)
+@pytest.mark.usefixtures("nearest_neighbour")
+@pytest.mark.parametrize(
+    ("out", "options"), [("large.tif", []), ("large.TIFF", []), ("large.scan", ["--format", "tiff"])]
+)
+def test_tiff_keeps_16_bits_transparency_and_profile(out, options):
+    picture = Picture(
+        make_picture(24, 32, 3, np.uint16), make_picture(24, 32, 2, np.uint16)[:, :, 1].copy(), SRGB_PROFILE
+    )
+    Path("small.png").write_bytes(encode(picture, "PNG"))
+    assert main(["upscale", "small.png", "-o", out, *options, "-x", "2"]) == 0
+    result = decode(Path(out).read_bytes())
+    assert (result.source_format, result.icc) == ("TIFF", SRGB_PROFILE)
+    visible = picture.alpha > 0
+    np.testing.assert_array_equal(result.pixels[::2, ::2][visible], picture.pixels[visible])
+    np.testing.assert_array_equal(result.alpha[::2, ::2], picture.alpha)
 
 
 @pytest.mark.parametrize(("verdict", "note"), [(True, ", NSFW content"), (False, "")])

@@ -17,7 +17,7 @@ from tilewright.codecs.encode import encode
 from tilewright.codecs.in_memory import picture_from_pillow
 from tilewright.codecs.iptc import filter_iptc
 from tilewright.codecs.png_text import read_text
-from tilewright.literals import FORMATS
+from tilewright.literals import FILE_FORMATS
 
 
 def larger(picture):
@@ -63,7 +63,7 @@ def test_text_too_long_for_jpg_is_named():
     assert left_out(picture, "WEBP") == ("2 text entries that WEBP has no place for (workflow, Comment)",)
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", FILE_FORMATS)
 def test_without_metadata_the_entries_are_counted_and_gone(file_format):
     picture = decode(generated(Software="tool"))
     assert picture.left_out.metadata == ("3 text entries",)

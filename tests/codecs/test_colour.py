@@ -15,7 +15,7 @@ from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
 from tilewright.codecs.formats import EncodeOptions, check_encodable
 from tilewright.errors import EncodeError
-from tilewright.literals import FORMATS
+from tilewright.literals import FILE_FORMATS
 from tilewright.picture import Picture
 
 D65 = (31270, 32900)
@@ -38,7 +38,7 @@ def p3_to_srgb(linear):
     return linear @ np.transpose(to_xyz) @ np.transpose(from_xyz)
 
 
-@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("target", FILE_FORMATS)
 @pytest.mark.parametrize("value", [100_000, 65_000, 35_000])
 @pytest.mark.parametrize("grey", [False, True])
 def test_gamma_keeps_its_meaning_in_every_format(target, value, grey):
@@ -51,7 +51,7 @@ def test_gamma_keeps_its_meaning_in_every_format(target, value, grey):
     assert np.abs(result - srgb_encoded(light)).mean() < (4 if target == "JPG" else 0.8)
 
 
-@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("target", FILE_FORMATS)
 def test_chromaticities_keep_their_meaning_in_every_format(target):
     image = photo_image(48, 64)
     picture = decode(with_chunks(saved(image, "PNG"), gamma(45_455), (b"cHRM", P3_CHROMATICITIES)))
@@ -90,7 +90,7 @@ def test_absurd_chromaticities_give_a_picture_in_every_format(start):
     picture = decode(with_chunks(saved(photo_image(), "PNG"), (b"cHRM", chunk)))
     if len(start) == 2:
         assert picture.icc is None
-    for target in FORMATS:
+    for target in FILE_FORMATS:
         assert opened(encode(picture, target)).size == (40, 24)
 
 
@@ -112,7 +112,7 @@ def test_precedence_of_colour_chunks():
     assert decode(with_chunks(plain, (b"cICP", bytes([1, 13, 0, 1])))).icc is None
 
 
-@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("target", FILE_FORMATS)
 def test_cicp_becomes_a_profile(target):
     image = photo_image(48, 64)
     picture = decode(with_chunks(saved(image, "PNG"), (b"cICP", bytes([12, 13, 0, 1]))))
@@ -140,8 +140,8 @@ def soft_photo():
     return photo_image().resize((160, 96), Image.Resampling.BICUBIC)
 
 
-@pytest.mark.parametrize("target", FORMATS)
-@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize("target", FILE_FORMATS)
+@pytest.mark.parametrize("source", FILE_FORMATS)
 def test_profile_that_swaps_red_and_green_is_applied(source, target):
     """Red and green are swapped in the pixels, and swapped back by the profile."""
     profile = bytearray(SRGB_PROFILE)

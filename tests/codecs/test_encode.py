@@ -1,4 +1,4 @@
-"""Encoding to PNG, JPG and WEBP, decoded again by Pillow."""
+"""Encoding to PNG, JPG, WEBP and TIFF, decoded again by Pillow."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from support.picture_files import SRGB_PROFILE, noise, opened, smooth
+from support.tiff_files import STORAGE_TAGS
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
 from tilewright.codecs.formats import EncodeOptions
-from tilewright.literals import FORMATS
+from tilewright.literals import FILE_FORMATS
 from tilewright.picture import Picture
 from tilewright.testing import make_picture
 
@@ -21,10 +22,11 @@ from tilewright.testing import make_picture
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("with_alpha", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (300, 41)])
-def test_png_is_lossless(dtype, channels, with_alpha, size):
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_png_and_tiff_are_lossless(file_format, dtype, channels, with_alpha, size):
     icc = SRGB_PROFILE if channels == 3 else None
     picture = Picture(noise(*size, channels, dtype=dtype), noise(*size, dtype=dtype) if with_alpha else None, icc)
-    data = encode(picture, "PNG")
+    data = encode(picture, file_format)
     decoded = decode(data)
     assert np.array_equal(decoded.pixels, picture.pixels)
     assert decoded.pixels.dtype == dtype
@@ -61,15 +63,38 @@ def test_jpeg_keeps_full_colour_resolution_from_quality_90(quality, sampling):
     assert image.layer[0][1:3] == sampling
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", FILE_FORMATS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_format_stores_the_profile_and_nothing_else(file_format, dtype):
     image = opened(encode(Picture(smooth(16, 16).astype(dtype), None, SRGB_PROFILE), file_format))
     assert image.info["icc_profile"] == SRGB_PROFILE
-    assert not image.getexif()
+    assert not image.getexif().keys() - STORAGE_TAGS
     jfif = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
     webp = {"background", "timestamp", "duration", "loop"}
-    assert set(image.info) <= {"icc_profile"} | jfif | webp
+    tiff = {"compression", "dpi", "resolution"}  # Pillow's own, where there are no such tags
+    assert set(image.info) <= {"icc_profile"} | jfif | webp | tiff
+
+
+@pytest.mark.parametrize("offset_bits", [32, 64])
+@pytest.mark.parametrize("dpi", [None, (300, 150)])
+def test_tiff_of_any_size_keeps_exif_and_claims_no_other_resolution(offset_bits, dpi, monkeypatch):
+    if offset_bits == 64:
+        monkeypatch.setattr("tilewright.codecs.encode._MAX_TIFF_SAMPLES", 0)
+    exif = Image.Exif()
+    exif[0x010F], exif.get_ifd(0x8769)[0x9003], exif.get_ifd(0x8825)[1] = "Maker", "2026:01:02 03:04:05", "N"
+    pixels = noise(33, 21, 3, dtype=np.uint16)
+    data = encode(Picture(pixels, dpi=dpi, exif=exif.tobytes().removeprefix(b"Exif\0\0")), "TIFF")
+    assert data[2] == {32: 42, 64: 43}[offset_bits]
+    image = opened(data)
+    tags = image.getexif()
+    assert (tags[0x010F], tags.get_ifd(0x8769), tags.get_ifd(0x8825)) == (
+        "Maker",
+        {0x9003: "2026:01:02 03:04:05"},
+        {1: "N"},
+    )
+    assert (0x011A in tags) == (dpi is not None)
+    assert decode(data).dpi == dpi
+    np.testing.assert_array_equal(decode(data).pixels, pixels)
 
 
 def test_webp_keeps_alpha():

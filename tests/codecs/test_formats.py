@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from support.picture_files import smooth
-from tilewright.codecs.formats import check_encodable, extension, media_type
+from tilewright.codecs.formats import check_encodable, extension, format_of_name, media_type
 from tilewright.errors import EncodeError
-from tilewright.literals import FORMATS
+from tilewright.literals import FILE_FORMATS, FORMATS
 from tilewright.picture import Animation, Picture
 
 
 def test_extensions_and_media_types():
-    assert [(extension(each), media_type(each)) for each in FORMATS] == [
+    assert [(extension(each), media_type(each)) for each in FILE_FORMATS] == [
         ("png", "image/png"),
         ("jpg", "image/jpeg"),
         ("webp", "image/webp"),
+        ("tif", "image/tiff"),
     ]
+    assert [format_of_name(f"a.{extension(each)}") for each in FILE_FORMATS] == list(FILE_FORMATS)
+    assert [format_of_name(each) for each in ("A.JPEG", Path("b.TIFF"), "c.gif", "png")] == ["JPG", "TIFF", None, None]
+
+
+def test_tasks_cannot_ask_for_tiff():
+    assert FORMATS == ("PNG", "JPG", "WEBP")
 
 
 @pytest.mark.parametrize(
     ("file_format", "longest", "allowed"),
-    [("WEBP", 16_383, ["PNG", "JPG"]), ("JPG", 65_500, ["PNG"]), ("PNG", 2**31 - 1, [])],
+    [("TIFF", 10**8, ["PNG"]), ("WEBP", 16_383, ["PNG", "JPG"]), ("JPG", 65_500, ["PNG"]), ("PNG", 2**31 - 1, [])],
 )
 def test_picture_too_large_for_the_format_is_refused(file_format, longest, allowed):
     picture = Picture(smooth(1, 1))
@@ -42,6 +50,10 @@ def test_checks_run_in_order_of_size_colour_space_and_animation():
         check_encodable(animation, 65_501, 8, "JPG")
     with pytest.raises(EncodeError, match="cICP 9-16-0-1"):
         check_encodable(animation, 8, 8, "JPG")
+    with pytest.raises(EncodeError, match="cICP 9-16-0-1"):
+        check_encodable(animation, 8, 8, "TIFF")
     with pytest.raises(EncodeError, match="animation of 2 frames"):
         check_encodable(replace(animation, cicp=None), 8, 8, "JPG")
+    with pytest.raises(EncodeError, match="animation of 2 frames"):
+        check_encodable(replace(animation, cicp=None), 8, 8, "TIFF")
     check_encodable(animation, 8, 8, "PNG")

@@ -17,7 +17,7 @@ from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
 from tilewright.codecs.metadata import FileMetadata, filter_exif, filter_metadata
 from tilewright.codecs.xmp import DC, PHOTOSHOP, add_to_xmp, filter_xmp, promises, scale_xmp
-from tilewright.literals import FORMATS
+from tilewright.literals import FILE_FORMATS
 
 
 def packet(attributes="", content=""):
@@ -123,7 +123,7 @@ def test_sizes_that_are_no_numbers_are_left_alone(value):
     assert f'"{value}"'.encode() in scale_xmp(packet(attributes), (4, 4))
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", FILE_FORMATS)
 def test_a_panorama_keeps_its_proportions_in_the_result(file_format):
     picture = decode(saved(photo_image(), "JPG", xmp=packet(PANORAMA)), keep_metadata=True)
     larger = picture.enlarged(np.repeat(np.repeat(picture.pixels, 2, 0), 2, 1), None)

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+# Tags that every written file has, besides those of its picture: storage of the pixels, and the profile.
+STORAGE_TAGS = {256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 284, 317, 338, 339, 34675}
+
 
 def tiff_file(
     samples: np.ndarray, photometric: int, tags: Mapping[int, Any] | None = None, *, order: str = "<", big: bool = False

@@ -3,8 +3,20 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from tilewright import Upscaler, UpscaleTask, new_task, raise_for_errors, run, upload, upscale
+from tilewright import (
+    Upscaler,
+    UpscaleTask,
+    compare,
+    new_task,
+    raise_for_errors,
+    run,
+    upload,
+    upscale,
+    upscale_array,
+    upscale_file,
+)
 
 task: UpscaleTask = {
     "taskType": "imageUpscale",
@@ -35,6 +47,12 @@ print(result["imageUrl"])  # error
 with Upscaler(device="cpu", precision="fp32", tile=128) as upscaler:
     larger = upscaler.upscale_array(np.zeros((8, 8, 3), np.uint8), 2)
     print(larger.shape)
+    print(upscaler.upscale_image(Image.new("L", (8, 8)), 2).size, upscaler.upscale_image("a.png", 2))  # error
+    upscaler.upscale_array(Image.new("L", (8, 8)), 2)  # error
+    upscaler.upscale_file("photo.jpg", Path("large.png"), size=(20, 20), quality=90)
+    upscaler.upscale_file("photo.jpg", "large.png", 2, qualty=90)  # error
     upscaler.upscale_array(np.zeros((8, 8, 3), np.uint8), size=(20, 20), fit="within")  # error
 with Upscaler(device="gpu") as upscaler:  # error
     print(upscaler.device)
+print(upscale_array(np.zeros((8, 8), np.float32), 2, fit="exact").dtype, compare("photo.jpg", Path("large.png")))
+upscale_file("photo.jpg", "large.png", 2, compression="best")  # error

@@ -8,6 +8,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING
 
+from tilewright.cli.completion import answer_shell
 from tilewright.cli.parser import parser
 from tilewright.cli.signals import StopSignals, stop_status
 from tilewright.cli.streams import with_checked_streams
@@ -32,8 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 on success; 1 if something failed; 2 if the command line is invalid or
         impossible, with nothing written; 130 if stopped with Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
     """
+    program = parser()
+    answer_shell(program)
     try:
-        arguments = parser().parse_args(argv)
+        arguments = program.parse_args(argv)
     except SystemExit as stop:  # raised for --help, --version and invalid arguments
         return _OK if stop.code is None else int(stop.code)
     console = error_console()

@@ -1,7 +1,7 @@
 """Earlier results among the input pictures of `tilewright upscale`, which are not upscaled again.
 
-Results are known by the extended attribute that `record_network` gives them. Where the file system
-has none, nothing is left out.
+Results are known by the extended attribute that `record_network` gives them, and results beside
+their pictures by their names too.
 """
 
 from __future__ import annotations
@@ -44,6 +44,25 @@ def without_own_results(jobs: Sequence[FileJob]) -> list[FileJob]:
     earlier = {job.source for job in jobs if job.source is not None and recorded_network(job.source) is not None}
     results = {identity_of(job.target) for job in jobs if job.source not in earlier} - {None}
     return [job for job in jobs if job.source not in earlier or identity_of(job.source) not in results]
+
+
+def without_results_beside(jobs: Sequence[FileJob], search: Search, *, overwrite: bool) -> list[FileJob]:
+    """Leaves out each job whose picture has the name of the result of another picture, beside it.
+
+    Attributes are not needed for that: the second time, a folder with ``photo.jpg`` also has
+    ``photo-x4.png``.
+
+    Args:
+        jobs: Jobs whose results lie beside their pictures.
+        search: Where the pictures were found.
+        overwrite: Whether results are replaced. Then a picture that an argument names stays.
+    """
+    results = {identity_of(job.target) for job in jobs if identity_of(job.target) != identity_of(job.source)} - {None}
+    return [
+        job
+        for job in jobs
+        if identity_of(job.source) not in results or (overwrite and job.source is not None and search.names(job.source))
+    ]
 
 
 def not_results_of(jobs: Iterable[FileJob], results: Iterable[Path]) -> list[Path]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tilewright.codecs.carried import left_out
 
 if TYPE_CHECKING:
-    from tilewright.literals import Format
+    from tilewright.literals import FileFormat
     from tilewright.picture import Animation, Picture
 
 
-def left_out_line(picture: Picture | Animation, file_format: Format) -> str | None:
+def left_out_line(picture: Picture | Animation, file_format: FileFormat) -> str | None:
     """Returns one line about what the picture's file contains and the result does not; None if nothing."""
     phrases = left_out(picture, file_format)
     if not phrases:
@@ -20,8 +20,3 @@ def left_out_line(picture: Picture | Animation, file_format: Format) -> str | No
     listed = f"{', '.join(first)} and {last}" if first else last
     hint = " (--keep-metadata keeps Exif, text and IPTC)" if picture.left_out.metadata else ""
     return f"leaves out {listed}{hint}"
-
-
-def stays_lossless(picture: Picture | Animation, file_format: Format, quality: int | None) -> bool | None:
-    """Returns True for lossless WEBP that stays WEBP, unless a quality is asked for; else None."""
-    return True if picture.lossless and file_format == "WEBP" and quality is None else None

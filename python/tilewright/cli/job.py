@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tilewright.literals import Format
+    from tilewright.literals import FileFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class FileJob:
 
     source: Path | None
     target: Path | None
-    file_format: Format | None
+    file_format: FileFormat | None
     skip_existing: bool
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _OTHER_NAMES = {
     "scale": "factor", "upscale": "factor", "ratio": "factor", "s": "factor",
     "output": "out", "network": "model", "n": "model", "m": "model", "gpu": "device", "force": "overwrite",
-    "width": "size", "height": "size", "resize": "size", "recurse": "recursive", "f": "format",
+    "width": "size", "height": "size", "resize": "size", "recurse": "recursive", "f": "format", "postfix": "suffix",
 }  # fmt: skip
 
 # Like argparse, which takes negative numbers and texts with spaces for values.
@@ -55,7 +55,7 @@ class ProgramParser(OneLineParser):
         if similar:
             hint = f"did you mean `tilewright {similar[0]}`?"
         elif re.search(r"[./\\*]", word) or Path(word).exists():
-            hint = f"to upscale a picture: `tilewright upscale {word} -o OUT -x 2`"
+            hint = f"to upscale a picture: `tilewright upscale {word} -x 2`"
         else:
             hint = f"choose from {', '.join(self.commands)}"
         self.error(f"argument COMMAND: invalid choice: {word!r}; {hint}")

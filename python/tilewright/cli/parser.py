@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import textwrap
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 examples:
-  tilewright upscale photo.jpg -o large.png -x 4
+  tilewright upscale photo.jpg -x 4
   tilewright upscale --help
   tilewright models
   tilewright info
@@ -27,7 +28,8 @@ line, nothing was written; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
 
 _UPSCALE_EPILOG = """\
 examples:
-  tilewright upscale photo.jpg -o large.png -x 4
+  tilewright upscale photo.jpg -x 4
+  tilewright upscale photo.jpg -o large.tif -x 4
   tilewright upscale *.jpg -o large/ -x 2 --format webp --quality 90
   tilewright upscale -r holidays -o holidays-large/ -x 2
   tilewright upscale scan.png -o scan4.png -x 4 --model realesrgan-x4plus
@@ -120,9 +122,15 @@ def _add_files_and_size(command: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         metavar="OUT",
-        required=True,
         help="output file; or output folder, if it exists, ends with a slash, or IN can be several pictures; "
-        "- for stdout",
+        "- for stdout (default: beside each picture, as in photo-x4.png)",
+    )
+    command.add_argument(
+        "--suffix",
+        metavar="TEXT",
+        type=_suffix,
+        help="end of the names of results before the extension (default: none in a folder OUT; beside a picture "
+        "-x4, or -1920x1080 for --size)",
     )
     scale = command.add_mutually_exclusive_group(required=True)
     scale.add_argument(
@@ -182,8 +190,9 @@ def _add_format(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--format",
         type=_format,
-        choices=("png", "jpg", "webp"),
-        help="output format (default: from the extension of OUT; in a folder or to stdout, each input's own, else PNG)",
+        choices=("png", "jpg", "webp", "tiff"),
+        help="output format (default: from the extension of OUT; in a folder OUT or to stdout, each input's own, "
+        "else PNG; without OUT, PNG)",
     )
     command.add_argument(
         "--quality",
@@ -342,8 +351,14 @@ def _size(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1920x1080") from error
 
 
+def _suffix(text: str) -> str:
+    if any(character in text for character in (os.sep, os.altsep or os.sep, "\0")):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be part of a file name")
+    return text
+
+
 def _format(text: str) -> str:
-    return {"jpeg": "jpg"}.get(text.lower(), text.lower())
+    return {"jpeg": "jpg", "tif": "tiff"}.get(text.lower(), text.lower())
 
 
 def _quality(text: str) -> int:

@@ -86,6 +86,10 @@ class Search:
         if left_out:
             self.notes.append(f"{self._out_name}: left out {counted(left_out, 'argument')} in this output folder")
 
+    def names(self, path: Path) -> bool:
+        """Returns whether an argument names a picture, see `named`."""
+        return _key(path) in self.named
+
     def _contains_out(self, folder: Path) -> bool:
         """Returns whether the output folder lies below a folder."""
         return self._out is not None and resolved(folder) in self._out.parents

@@ -29,13 +29,19 @@ _SYSTEM_FOLDERS = ("/dev/fd/", "/dev/stderr", "/proc/")
 _NAMED = 50
 
 
-def checked_out(out: str, inputs: Sequence[str]) -> str:
-    """Returns OUT with the home folder expanded, and ``-`` for stdout.
+def checked_out(out: str | None, inputs: Sequence[str]) -> str | None:
+    """Returns OUT with the home folder expanded, and ``-`` for stdout; None if it is not given.
 
     Raises:
-        TilewrightError: OUT is empty, a URL, or in the home folder of an unknown user; or stdin or
-            stdout is a terminal or is to carry several pictures.
+        TilewrightError: OUT is empty, a URL, or in the home folder of an unknown user; stdin or
+            stdout is a terminal or is to carry several pictures; or OUT is needed, because a
+            picture does not lie in a folder.
     """
+    if out is None:
+        if unnamed := next((name for name in inputs if name == STANDARD_STREAM or is_stream(Path(name))), None):
+            name = "stdin (-)" if unnamed == STANDARD_STREAM else unnamed
+            raise TilewrightError(f"{name} has no name for its result; give -o a file name, or - for stdout")
+        return None
     if not out:
         raise TilewrightError("-o is empty; give a file or a folder")
     if is_url(out):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tilewright.cli.durations import told
 from tilewright.cli.existing import compare_existing, differences_line, network_description, summary, unknown_line
-from tilewright.cli.fidelity import left_out_line, stays_lossless
+from tilewright.cli.fidelity import left_out_line
 from tilewright.cli.files import own_format, plan_jobs
 from tilewright.cli.forecast import forecast
 from tilewright.cli.network_options import chosen_networks, spec_options
@@ -24,7 +24,7 @@ from tilewright.cli.terminal import print_error, print_line
 from tilewright.cli.without_effect import of_upscale
 from tilewright.cli.wording import message_of
 from tilewright.codecs.decode import decode_any
-from tilewright.codecs.formats import DEFAULT_OPTIONS
+from tilewright.codecs.formats import DEFAULT_OPTIONS, stays_lossless
 from tilewright.engine.enlargement import frame_count
 from tilewright.errors import SourceError, TilewrightError
 from tilewright.nsfw import classifier_of
@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
     plan = plan_jobs(
         arguments.inputs,
         arguments.out,
+        suffix=_suffix(arguments),
         file_format=arguments.format and arguments.format.upper(),
         recursive=arguments.recursive,
         overwrite=arguments.overwrite,
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
         print_error(console, differences_line(different))
     skipped = len(plan.existing) - len(different)
     if not arguments.quiet:
-        for line in of_upscale(arguments, [job.file_format for job in jobs]):
+        for line in of_upscale(arguments, [job.file_format for job in jobs], out_is_file=plan.out_is_file):
             print_error(console, line)
         for line in plan.notes:
             print_line(console, line)
@@ -118,6 +119,15 @@ class _Command:
     signals: StopSignals
     made_with: str
     classifier: NsfwClassifier | None
+
+
+def _suffix(arguments: argparse.Namespace) -> str:
+    """Returns what is appended to the stem of a picture's name for that of its result."""
+    if arguments.suffix is not None:
+        return str(arguments.suffix)
+    if arguments.out is not None:
+        return ""
+    return f"-x{arguments.factor}" if arguments.factor is not None else "-{}x{}".format(*arguments.size)
 
 
 def _run_jobs(jobs: list[FileJob], command: _Command) -> int:
@@ -254,7 +264,7 @@ def _upscale_file(
                 quality=arguments.quality or DEFAULT_OPTIONS.quality,
                 compression=arguments.compression,
                 progressive=arguments.progressive,
-                lossless=arguments.lossless or stays_lossless(picture, file_format, arguments.quality),
+                lossless=arguments.lossless or stays_lossless(picture, file_format, arguments.quality) or None,
             ),
             on_progress=bar.tiles(enlargement.width * enlargement.height, frame_count(picture)),
             check_result=None if command.classifier is None else command.classifier.is_nsfw,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tilewright.literals import FORMATS, Format
+from tilewright.literals import FILE_FORMATS, FileFormat
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
 # Formats that each encoder option applies to.
-_APPLIES_TO: dict[str, tuple[Format, ...]] = {
+_APPLIES_TO: dict[str, tuple[FileFormat, ...]] = {
     "quality": ("JPG", "WEBP"),
     "compression": ("PNG",),
     "progressive": ("JPG",),
@@ -24,23 +24,26 @@ _OF_PLANS = ("model", "pre", "denoise", "tile")
 _DEFAULT_FACTOR = 4
 
 
-def of_upscale(arguments: argparse.Namespace, formats: Iterable[Format | None]) -> list[str]:
+def of_upscale(arguments: argparse.Namespace, formats: Iterable[FileFormat | None], *, out_is_file: bool) -> list[str]:
     """Returns a line for each option of ``upscale`` that is given and changes no result.
 
     Args:
         arguments: Parsed command line.
         formats: Formats of the results; None for one that is not known yet.
+        out_is_file: Whether ``-o`` names the file of the result.
     """
     written = set(formats)
     lines = []
     for option, applies_to in _APPLIES_TO.items():
         if getattr(arguments, option) is not None and written and written.isdisjoint({None, *applies_to}):
-            names = " and ".join(name for name in FORMATS if name in written)
+            names = " and ".join(name for name in FILE_FORMATS if name in written)
             lines.append(f"--{option} has no effect on {names}")
     if arguments.quality is not None and arguments.lossless and written == {"WEBP"}:
         lines.append("--quality has no effect with --lossless")
     if arguments.factor is not None and arguments.fit == "exact":
         lines.append("--fit has no effect without --size")
+    if arguments.suffix is not None and out_is_file:
+        lines.append("--suffix has no effect, because -o names the file")
     return lines
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright.codecs.png import Target
-    from tilewright.literals import Format
+    from tilewright.literals import FileFormat
     from tilewright.picture import Animation, Frame, Picture
 
 # Frame positions are multiples of this many pixels; WEBP stores half the offset.
@@ -47,7 +47,7 @@ def write_animation(
     target: Target,
     animation: Animation,
     frames: Iterator[Frame],
-    file_format: Format,
+    file_format: FileFormat,
     options: EncodeOptions = DEFAULT_OPTIONS,
 ) -> None:
     """Writes an animation frame by frame, as animated PNG or WEBP.

@@ -12,7 +12,7 @@ from tilewright.codecs.xmp import DC, add_to_xmp, scale_xmp
 from tilewright.picture import Picture
 
 if TYPE_CHECKING:
-    from tilewright.literals import Format
+    from tilewright.literals import FileFormat
     from tilewright.picture import Animation, TextEntry
 
 # A segment of a JPEG file, less its length and the prefix of Exif; XMP's prefix is longer.
@@ -22,11 +22,11 @@ _MAX_JPG_XMP = 65_502
 _TITLE = "Title"  # Exif has no tag for it, XMP has
 
 
-def with_carried_metadata(picture: Picture, file_format: Format, width: int, height: int) -> Picture:
+def with_carried_metadata(picture: Picture, file_format: FileFormat, width: int, height: int) -> Picture:
     """Returns a picture with the metadata that a file of it gets.
 
-    Positions and sizes in pixels are scaled to the size of the file. IPTC becomes XMP in PNG and
-    WEBP, and PNG's text becomes Exif and XMP in JPG and WEBP, as far as they have fields for it.
+    Positions and sizes in pixels are scaled to the size of the file. IPTC becomes XMP in formats other
+    than JPG, and PNG's text becomes Exif and XMP in other formats, as far as they have fields for it.
 
     Args:
         picture: Picture that the file shows, possibly at another size.
@@ -52,7 +52,7 @@ def with_carried_metadata(picture: Picture, file_format: Format, width: int, hei
     return replace(picture, exif=exif, xmp=xmp, iptc=iptc, text=text)
 
 
-def left_out(picture: Picture | Animation, file_format: Format) -> tuple[str, ...]:
+def left_out(picture: Picture | Animation, file_format: FileFormat) -> tuple[str, ...]:
     """Returns what the file of a picture contains and a result of it does not.
 
     XMP that is not wanted is not listed, nor is Exif that nobody would miss.
@@ -78,7 +78,7 @@ def left_out(picture: Picture | Animation, file_format: Format) -> tuple[str, ..
 
 
 def _text_in_exif(
-    exif: bytes | None, text: tuple[TextEntry, ...], file_format: Format
+    exif: bytes | None, text: tuple[TextEntry, ...], file_format: FileFormat
 ) -> tuple[bytes | None, tuple[TextEntry, ...]]:
     """Returns Exif data with text, and the entries that have no place; see `text_to_exif`."""
     longest = _MAX_JPG_EXIF if file_format == "JPG" else sys.maxsize

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tilewright.errors import EncodeError
-from tilewright.literals import FORMATS, Compression, Format
+from tilewright.literals import FORMATS, Compression, FileFormat
 from tilewright.picture import Animation, Picture
+
+if TYPE_CHECKING:
+    import os
 
 INPUT_SUFFIXES = frozenset(
     (
@@ -16,14 +21,20 @@ INPUT_SUFFIXES = frozenset(
 )  # fmt: skip
 """Endings of the names of picture files, in lower case."""
 
-_EXTENSIONS: dict[Format, str] = {"PNG": "png", "JPG": "jpg", "WEBP": "webp"}
-_MEDIA_TYPES: dict[Format, str] = {"PNG": "image/png", "JPG": "image/jpeg", "WEBP": "image/webp"}
+_EXTENSIONS: dict[FileFormat, str] = {"PNG": "png", "JPG": "jpg", "WEBP": "webp", "TIFF": "tif"}
+_MEDIA_TYPES: dict[FileFormat, str] = {
+    "PNG": "image/png", "JPG": "image/jpeg", "WEBP": "image/webp", "TIFF": "image/tiff",
+}  # fmt: skip
+_FORMAT_OF_SUFFIX: dict[str, FileFormat] = {
+    ".png": "PNG", ".jpg": "JPG", ".jpeg": "JPG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF",
+}  # fmt: skip
 
 # Longest side in pixels that the encoders write. PNG: 2³¹ - 1 by specification; libvips reads at
-# most 10⁸. JPG: libjpeg stops at 65500, although the header could hold 65535. WEBP: 2¹⁴ - 1.
-_LONGEST_SIDE: dict[Format, int] = {"PNG": 2**31 - 1, "JPG": 65_500, "WEBP": 16_383}
+# most 10⁸. JPG: libjpeg stops at 65500, although the header could hold 65535. WEBP: 2¹⁴ - 1. TIFF:
+# what libvips holds.
+_LONGEST_SIDE: dict[FileFormat, int] = {"PNG": 2**31 - 1, "JPG": 65_500, "WEBP": 16_383, "TIFF": 10**8}
 
-_ANIMATED: tuple[Format, ...] = ("PNG", "WEBP")
+_ANIMATED: tuple[FileFormat, ...] = ("PNG", "WEBP")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +61,22 @@ class EncodeOptions:
 DEFAULT_OPTIONS = EncodeOptions()
 
 
-def extension(file_format: Format) -> str:
-    """Returns the file name extension without a dot: ``"png"``, ``"jpg"`` or ``"webp"``."""
+def extension(file_format: FileFormat) -> str:
+    """Returns the file name extension without a dot: ``"png"``, ``"jpg"``, ``"webp"`` or ``"tif"``."""
     return _EXTENSIONS[file_format]
 
 
-def media_type(file_format: Format) -> str:
+def format_of_name(path: str | os.PathLike[str]) -> FileFormat | None:
+    """Returns the format that the extension of a file name stands for; None if it is none of the above."""
+    return _FORMAT_OF_SUFFIX.get(Path(path).suffix.lower())
+
+
+def media_type(file_format: FileFormat) -> str:
     """Returns the media type, such as ``"image/jpeg"``."""
     return _MEDIA_TYPES[file_format]
 
 
-def check_encodable(picture: Picture | Animation, width: int, height: int, file_format: Format) -> None:
+def check_encodable(picture: Picture | Animation, width: int, height: int, file_format: FileFormat) -> None:
     """Checks that a format can hold a result, so that this is known before any work is done.
 
     Args:
@@ -80,7 +96,7 @@ def check_encodable(picture: Picture | Animation, width: int, height: int, file_
         check_animation(picture, file_format)
 
 
-def check_animation(animation: Animation, file_format: Format) -> None:
+def check_animation(animation: Animation, file_format: FileFormat) -> None:
     """Checks that a format can hold an animation.
 
     Raises:
@@ -95,7 +111,7 @@ def check_animation(animation: Animation, file_format: Format) -> None:
         )
 
 
-def check_size(width: int, height: int, file_format: Format) -> None:
+def check_size(width: int, height: int, file_format: FileFormat) -> None:
     """Checks that a format can hold a picture of a size in pixels.
 
     Raises:
@@ -113,7 +129,7 @@ def check_size(width: int, height: int, file_format: Format) -> None:
         )
 
 
-def _check_colour_space(picture: Picture | Animation, file_format: Format) -> None:
+def _check_colour_space(picture: Picture | Animation, file_format: FileFormat) -> None:
     if picture.cicp is not None and file_format != "PNG":
         raise EncodeError(
             f"the colour space of the picture, cICP {'-'.join(map(str, picture.cicp))}, has no ICC profile, "
@@ -121,3 +137,14 @@ def _check_colour_space(picture: Picture | Animation, file_format: Format) -> No
             parameter="outputFormat",
             allowed_values=["PNG"],
         )
+
+
+def stays_lossless(picture: Picture | Animation, file_format: FileFormat, quality: int | None) -> bool:
+    """Returns whether a result is lossless because its picture is: WEBP that stays WEBP.
+
+    Args:
+        picture: The source picture.
+        file_format: Format of the result.
+        quality: Quality that is asked for, which always means lossy; None for none.
+    """
+    return picture.lossless and file_format == "WEBP" and quality is None

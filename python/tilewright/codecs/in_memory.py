@@ -1,4 +1,4 @@
-"""Pictures from objects in memory: NumPy arrays and Pillow images."""
+"""Pictures from NumPy arrays, and from and to Pillow images."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.codecs.carried import with_carried_metadata
 from tilewright.codecs.libvips import vips
 from tilewright.codecs.messages import error_text
 from tilewright.codecs.metadata import ORIENTATION, FileMetadata, filter_metadata, resolution
 from tilewright.codecs.png_text import PROFILE_KEYWORD, PngText, is_carried
 from tilewright.codecs.samples import SourceInfo, cmyk_to_srgb, picture_from_samples
-from tilewright.errors import DecodeError
+from tilewright.errors import DecodeError, EncodeError
 from tilewright.limits import UNLIMITED, InputLimits
 from tilewright.picture import TextEntry
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from tilewright.codecs.metadata import Resolution
     from tilewright.picture import Picture, Pixels
 
@@ -92,6 +95,41 @@ def picture_from_pillow(image: Any, *, limits: InputLimits = UNLIMITED, keep_met
         source_format="Pillow",
     )
     return picture_from_samples(samples, info)
+
+
+def pillow_mode(picture: Picture) -> str:
+    """Returns the mode of the Pillow image that holds a picture.
+
+    Raises:
+        EncodeError: Pillow has no mode for it: 16 bits are for grey without transparency only.
+    """
+    mode = ("L" if picture.pixels.shape[2] == 1 else "RGB") + ("" if picture.alpha is None else "A")
+    if picture.pixels.dtype == np.uint8:
+        return mode
+    if mode != "L":
+        raise EncodeError(
+            f"Pillow has no mode for {mode} with 16 bits; use upscale_array or upscale_file, or convert the image to "
+            "8 bits"
+        )
+    return "I;16"
+
+
+def pillow_image(picture: Picture) -> Image:
+    """Returns a Pillow image with the ICC profile, the resolution, Exif and XMP in its ``info``.
+
+    Raises:
+        EncodeError: As for `pillow_mode`.
+    """
+    from PIL import Image
+
+    pillow_mode(picture)
+    carried = with_carried_metadata(picture, "PNG", picture.width, picture.height)
+    samples = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+    image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
+    exif = None if carried.exif is None else b"Exif\0\0" + carried.exif
+    info = {"icc_profile": picture.icc, "dpi": picture.dpi, "exif": exif, "xmp": carried.xmp}
+    image.info.update((name, value) for name, value in info.items() if value is not None)
+    return image
 
 
 def _resolution(dpi: Any) -> Resolution | None:

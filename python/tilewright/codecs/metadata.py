@@ -160,7 +160,7 @@ def filter_exif(exif: bytes, *, rotated: bool = False) -> bytes | None:
         Exif data as TIFF without the prefix; None if it cannot be parsed or no tags remain.
     """
     try:
-        tags = _parse_exif(exif)
+        tags = parse_exif(exif)
         for tag in _STALE & tags.keys():
             del tags[tag]
         if _EXIF_IFD in tags:
@@ -184,7 +184,7 @@ def scale_exif(exif: bytes, scale: tuple[float, float]) -> bytes | None:
         Exif data as TIFF without prefix; None if it cannot be parsed.
     """
     try:
-        tags = _parse_exif(exif)
+        tags = parse_exif(exif)
         exif_ifd = tags.get_ifd(_EXIF_IFD) if _EXIF_IFD in tags else {}
         changed = exif_ifd.keys() & {*_POSITIONS, *_FOCAL_PLANE}
         if scale == (1, 1) or not changed:
@@ -215,7 +215,7 @@ def text_to_exif(
         Exif data as TIFF without prefix, and the entries that are left out.
     """
     by_keyword = {entry.keyword: entry for entry in reversed(text)}
-    tags = _parse_exif(exif) if exif is not None else _new_exif()
+    tags = parse_exif(exif) if exif is not None else _new_exif()
     exif_ifd = tags.get_ifd(_EXIF_IFD)
     comment = next((by_keyword[keyword] for keyword in _COMMENT_KEYWORDS if keyword in by_keyword), None)
     candidates = [(exif_ifd, _USER_COMMENT, comment)]
@@ -240,7 +240,7 @@ def add_resolution(exif: bytes | None, dpi: Resolution) -> bytes:
         exif: Exif data from `filter_exif`, which has none; None for no other tags.
         dpi: Horizontal and vertical pixels per inch.
     """
-    tags = _parse_exif(exif) if exif is not None else _new_exif()
+    tags = parse_exif(exif) if exif is not None else _new_exif()
     tags[_X_RESOLUTION], tags[_Y_RESOLUTION] = (
         Fraction(min(each, _MOST_IN_EXIF)).limit_denominator(_FINEST_IN_EXIF) for each in dpi
     )
@@ -248,10 +248,19 @@ def add_resolution(exif: bytes | None, dpi: Resolution) -> bytes:
     return _exif_bytes(tags)
 
 
+def parse_exif(exif: bytes) -> Any:
+    """Returns the tags as a `PIL.Image.Exif`. Raises exceptions of many types for malformed data."""
+    for _ in _tiff_entries(exif.removeprefix(b"Exif\0\0")):
+        pass  # raises for more tags than files have; Pillow would warn of each that it cannot use
+    tags = _new_exif()
+    tags.load(exif)
+    return tags
+
+
 def exif_resolution(exif: bytes) -> Resolution | None:
     """Returns the resolution in pixels per inch; None if it is absent, invalid or has no unit."""
     try:
-        tags = _parse_exif(exif)
+        tags = parse_exif(exif)
         x, y = float(tags[_X_RESOLUTION]), float(tags[_Y_RESOLUTION])
         return resolution(x, y, {2: 1.0, 3: 2.54}.get(tags.get(_RESOLUTION_UNIT, 2)))
     except Exception:  # Pillow raises many types of exception for malformed data
@@ -261,7 +270,7 @@ def exif_resolution(exif: bytes) -> Resolution | None:
 def exif_orientation(exif: bytes) -> int:
     """Returns the orientation, 1 to 8; 1 if it is absent or invalid."""
     try:
-        orientation = int(_parse_exif(exif).get(ORIENTATION, 1))
+        orientation = int(parse_exif(exif).get(ORIENTATION, 1))
     except Exception:  # Pillow raises many types of exception for malformed data
         return 1
     return orientation if 1 <= orientation <= 8 else 1
@@ -330,14 +339,6 @@ def _new_exif() -> Any:
     from PIL import Image
 
     return Image.Exif()
-
-
-def _parse_exif(exif: bytes) -> Any:
-    for _ in _tiff_entries(exif.removeprefix(b"Exif\0\0")):
-        pass  # raises for more tags than files have; Pillow would warn of each that it cannot use
-    tags = _new_exif()
-    tags.load(exif)
-    return tags
 
 
 def _tiff_entries(tiff: bytes) -> Iterator[tuple[int, int, bytes]]:

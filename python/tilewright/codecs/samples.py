@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tilewright.codecs.metadata import NO_METADATA, Metadata
-from tilewright.errors import TilewrightError
+from tilewright.errors import TilewrightError, first_line
 from tilewright.picture import Picture
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _TRANSPOSED = (5, 6, 7, 8)
 
 _BAND_ROWS = 256
+
+_WHITE_16 = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,34 +49,100 @@ class SourceInfo:
     lossless: bool = False
 
 
-def checked_array(pixels: Pixels) -> Pixels:
-    """Returns an array ``[H, W, C]`` in native byte order, C-contiguous and aligned.
+class SupportsArray(Protocol):
+    """An object that gives its samples as a NumPy array, such as a tensor or a data frame's values."""
+
+    def __array__(self, *args: Any, **options: Any) -> NDArray[Any]: ...
+
+
+class SupportsDlpack(Protocol):
+    """An object that shares its samples by DLPack, such as a tensor."""
+
+    def __dlpack__(self, **options: Any) -> Any: ...
+
+    def __dlpack_device__(self) -> tuple[Any, Any]: ...
+
+
+ArraySource = SupportsArray | SupportsDlpack
+"""What is taken as an array; NumPy arrays are such objects."""
+
+
+def array_from(value: ArraySource) -> NDArray[Any]:
+    """Returns a NumPy array, which shares the memory of the object where that is possible.
 
     Raises:
-        TypeError: Not a uint8 or uint16 array.
-        TilewrightError: A shape that is not a picture.
+        TypeError: Not an array, or one that is not in the CPU's memory.
     """
-    if not isinstance(pixels, np.ndarray) or pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
-        kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise TypeError(f"pixels must be a uint8 or uint16 array, not {kind}; {_array_advice(pixels)}")
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        if hasattr(value, "__array__"):
+            return np.asarray(value)
+        if hasattr(value, "__dlpack__"):
+            return np.from_dlpack(value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise TypeError(
+            f"pixels ({type(value).__name__}) cannot be read as a NumPy array: {first_line(error)}; "
+            "a tensor must be in the CPU's memory and detached from its gradient"
+        ) from error
+    if isinstance(value, (str, os.PathLike)):
+        advice = "upscale_file takes files"
+    elif isinstance(value, Sequence):
+        advice = "convert it with np.array(pixels, np.uint8)"
+    elif type(value).__module__.startswith("PIL."):
+        advice = "upscale_image takes Pillow images"
+    else:
+        advice = "give a NumPy array, or an object with __array__ or __dlpack__"
+    raise TypeError(f"pixels must be an array, not {type(value).__name__}; {advice}")
+
+
+def to_integers(pixels: NDArray[Any]) -> Pixels:
+    """Returns an array ``[H, W, C]``, uint8 or uint16 in native byte order, C-contiguous and aligned.
+
+    Floating-point samples from 0 to 1 become 16 bits.
+
+    Raises:
+        TypeError: Another dtype.
+        TilewrightError: A shape that is not a picture, or floating-point samples outside 0 to 1.
+    """
     shape = pixels.shape if pixels.ndim != 2 else (*pixels.shape, 1)
     if len(shape) != 3 or shape[2] not in (1, 2, 3, 4) or 0 in shape:
+        planes = "; move the channels to the last axis" if len(shape) == 3 and shape[0] in (1, 2, 3, 4) else ""
         raise TilewrightError(
             f"pixels must be [height, width] or [height, width, 1 to 4 channels] and not empty, "
-            f"not {list(pixels.shape)}",
+            f"not {list(pixels.shape)}{planes}",
             parameter="pixels",
+        )
+    if pixels.dtype.kind == "f":
+        pixels = _scaled_to_16_bits(pixels)
+    elif pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        raise TypeError(
+            f"pixels must be uint8, uint16 or floating-point from 0 to 1, not {pixels.dtype}; convert them, "
+            "as in pixels.astype(np.uint8) if white is 255"
         )
     native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     return np.require(native, requirements=["C", "A"]).reshape(shape)
 
 
-def _array_advice(value: object) -> str:
-    """Returns how to get an array of 8 or 16 bits from another value."""
-    if isinstance(value, np.ndarray):
-        return "scale and convert it first"
-    if isinstance(value, (str, os.PathLike)):
-        return "read the file first: np.asarray(PIL.Image.open(path))"
-    return "convert a picture with np.asarray(image)"
+def from_integers(pixels: Pixels, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Returns a result in the dtype of the array from which `to_integers` made its source."""
+    if dtype.kind != "f":
+        return pixels
+    result: NDArray[Any] = np.multiply(pixels, 1 / _WHITE_16, dtype=np.promote_types(dtype, np.float32))
+    return result.astype(dtype, copy=False)
+
+
+def _scaled_to_16_bits(pixels: NDArray[Any]) -> Pixels:
+    lowest, highest = pixels.min(), pixels.max()
+    if not (lowest >= 0 and highest <= 1):  # also if there is a NaN
+        raise TilewrightError(
+            f"floating-point pixels must be from 0 (black) to 1 (white), not from {lowest:g} to {highest:g}; "
+            "divide them by their white, or use np.clip(pixels, 0, 1) if they only overshoot",
+            parameter="pixels",
+        )
+    wide = np.multiply(pixels, _WHITE_16, dtype=np.promote_types(pixels.dtype, np.float32))
+    result: Pixels = np.rint(wide).astype(np.uint16)
+    return result
 
 
 def picture_from_samples(samples: Pixels, info: SourceInfo | None = None) -> Picture:

@@ -14,7 +14,7 @@ from tilewright.engine.sessions.select import open_session, resolve_device
 from tilewright.engine.sessions.true_colour import TrueColourSession
 from tilewright.engine.sessions.tta import SelfEnsembleSession
 from tilewright.errors import DeviceError, ModelError
-from tilewright.forks import reset_in_children
+from tilewright.forks import abandon, reset_in_children
 from tilewright.models.catalog import CATALOG, resolve_name
 from tilewright.models.loader import check_denoise, check_exists, load_model, offered_factors
 from tilewright.runtimes import check_process
@@ -230,8 +230,10 @@ class Networks:
             self._sessions.clear()
 
     def reset_after_fork(self) -> None:
-        """See `tilewright.forks`. Open sessions are kept, because closing them could wait forever."""
+        """See `tilewright.forks`. The parent's sessions may be in use, and closing them could wait forever."""
         self._reset_locks()
+        abandon(self._sessions)
+        self._sessions = {}
 
     def _reset_locks(self) -> None:
         # Held by the owner of a lease, and while a network is opened.

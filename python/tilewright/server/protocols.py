@@ -74,7 +74,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             self._limit(MAX_UNKNOWN_BYTES)
-            self.scope["extensions"][LARGE_FRAMES] = lambda: self._limit(self.state.options.max_body_bytes)  # type: ignore[index,typeddict-unknown-key]
+            self.scope["extensions"][LARGE_FRAMES] = lambda: self._limit(self.state.options.max_body_bytes)  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""

@@ -8,7 +8,8 @@ import os
 import sys
 import time
 import uuid
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import SourceError, StoreError, TilewrightError
 from tilewright.lazy import Lazy
@@ -90,6 +91,7 @@ class ImageStore:
         self.public_location = without_credentials(self.location)
         self.ttl = ttl
         self.public_url = public_url.rstrip("/") if public_url else None
+        self._shared = shared
         self._signature_seconds = min(ttl or _MAX_SIGNATURE_SECONDS, _MAX_SIGNATURE_SECONDS)
         with self._mapped_errors("opened"):
             # Connections do not survive a fork.
@@ -100,6 +102,10 @@ class ImageStore:
         self._next_cleanup = time.monotonic()
         # The difference of two clocks. See `_now`.
         self._started = time.time() - time.monotonic()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = partial(ImageStore, ttl=self.ttl, public_url=self.public_url, shared=self._shared)
+        return make, (self.location,)
 
     def put(self, data: bytes, extension: str) -> str:
         """Stores an encoded image.

@@ -73,7 +73,8 @@ class NativeSession:
         halo = model.spec.halo if model.spec.feather else max(model.spec.halo, halo)
         # The engine takes pictures of any size, whatever the file says.
         self.spec = replace(model.spec, halo=halo, grid=_GRID, fixed_size=None, multiple_of=1, minimum=1)
-        use_process()  # the engine's threads do not survive a fork
+        if threads > 1:
+            use_process()  # threads do not survive a fork
         try:
             network = _build(convolutions, threads, isa)
             if rescale is not None:

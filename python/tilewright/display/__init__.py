@@ -1,0 +1,1 @@
+"""What a notebook or a terminal shows of pictures and their progress."""
