@@ -27,8 +27,9 @@ class NetworkOptions(TypedDict, total=False):
     """Options of an `Upscaler` for its networks. None means the value of the settings.
 
     Attributes:
-        model: Name of a network, see `tilewright.list_models`; ``"auto"`` (``"tilewright-photo"``);
-            or the path of an ONNX, PyTorch or ncnn file. Tasks may name other networks.
+        model: Name or alias of a network, see `tilewright.list_models`, such as ``"best"``;
+            ``"auto"`` (``"tilewright-photo"``); or the path of an ONNX, PyTorch or ncnn file. Tasks
+            may name other networks.
         pre: A network of factor 1, given like `model`, that runs before the enlarging network, such
             as one that removes noise or JPEG artefacts. None for none.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.

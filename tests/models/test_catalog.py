@@ -52,7 +52,8 @@ def test_listing_is_json_and_imports_no_runtime() -> None:
     listed = json.loads(result.stdout)
     assert listed == list_models()
     assert [entry["name"] for entry in listed] == list(CATALOG)
-    assert set(listed[0]) == {"name", "summary", "scales", "denoise", "licence", "source", "package", "installed"}
+    keys = ("name", "aliases", "summary", "scales", "denoise", "licence", "source", "package", "extra", "installed")
+    assert tuple(listed[0]) == keys
     assert {tuple(entry["scales"]) for entry in listed} == {(2, 3, 4), (2, 3), (2,)}
     assert {tuple(entry["denoise"]) for entry in listed} == {
         (),
@@ -67,7 +68,8 @@ def test_unknown_name_lists_similar_and_installed_names(tmp_path: Path) -> None:
         load_model("realesr-animevideo3", 4, cache_dir=tmp_path)
     assert caught.value.parameter == "model"
     installed = [entry.name for entry in CATALOG.values() if entry.installed]
-    assert caught.value.allowed_values == ["auto", *installed, "runware:504@1"]
+    aliases = [alias for alias, name in catalog.ALIASES.items() if name in installed]
+    assert caught.value.allowed_values == ["auto", *installed, *aliases]
     with pytest.raises(ModelError, match="installed: tilewright-photo") as caught:
         load_model("another", 4, cache_dir=tmp_path)
     assert all(name in caught.value.message for name in installed)

@@ -264,7 +264,7 @@ def test_the_page_knows_keys_limits_and_the_networks_that_can_be_used(server, lo
     networks = {network["name"]: network for network in facts["networks"]}
     assert next(iter(networks)) == "tilewright-photo"
     assert networks["tilewright-photo"]["scales"] == [2, 3, 4]
-    assert set(networks["tilewright-photo"]) == {"name", "summary", "scales", "licence"}
+    assert set(networks["tilewright-photo"]) == {"name", "aliases", "summary", "scales", "licence"}
 
 
 def test_large_requests_share_a_limit(tmp_path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tilewright.cli.durations import roughly
 from tilewright.codecs.header import pixel_count
 from tilewright.errors import TilewrightError
-from tilewright.models.catalog import DEFAULT
+from tilewright.models.catalog import DEFAULT, resolve_name
 
 if TYPE_CHECKING:
     import argparse
@@ -102,7 +102,7 @@ def _faster(
         if found <= _MUCH_FASTER * seconds:
             return "without --tile", found
     offered = (None, *pictures.networks.factors(DEFAULT))
-    if str(pictures.model) not in ("auto", DEFAULT) and arguments.factor in offered:
+    if resolve_name(str(pictures.model)) != DEFAULT and arguments.factor in offered:
         found = _seconds(pictures, side, arguments, model=DEFAULT)
         if found <= _MUCH_FASTER * seconds:
             return f"with --model {DEFAULT}", found

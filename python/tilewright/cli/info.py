@@ -81,7 +81,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         JSON values by name: sizes in bytes, None for what is missing.
     """
     from tilewright.engine.sessions.select import openvino_has_bf16
-    from tilewright.models.catalog import DEFAULT
+    from tilewright.models.catalog import ALIASES, DEFAULT
 
     gpu_problem = _gpu_problem()
     kernels_problem = _kernels_problem() if gpu_problem is None else gpu_problem
@@ -110,6 +110,7 @@ def gather_facts(settings: Settings) -> dict[str, Any]:
         "availableISAs": available_isas(),
         "model": settings.model,
         "autoModel": DEFAULT,
+        "aliases": ALIASES,
         **_budgets(settings, on_device=device == "cuda" and not kernels_problem),
         "maxInputPixels": settings.max_input_pixels,
         "cacheDir": str(settings.cache_dir),
@@ -136,6 +137,7 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Threads", str(facts["threads"])),
         ("Kernels", f"{facts['isa']} (available: {', '.join(facts['availableISAs'])})"),
         ("Model", _model_line(facts)),
+        ("Aliases", ", ".join(f"{alias}: {name}" for alias, name in facts["aliases"].items())),
         ("Memory budget", _budget_line(facts)),
         ("Largest picture", f"{facts['maxInputPixels'] / 1e6:g} megapixels"),
         ("Cache", _cache_line(Path(facts["cacheDir"]))),
@@ -197,7 +199,9 @@ def _store_line(store: str) -> str:
 
 
 def _model_line(facts: Mapping[str, Any]) -> str:
-    return f"auto: {facts['autoModel']}" if facts["model"] == "auto" else facts["model"]
+    names = {"auto": facts["autoModel"], **facts["aliases"]}
+    given = facts["model"]
+    return f"{given}: {names[given]}" if given in names else given
 
 
 def _version(module: str) -> str | None:

@@ -62,6 +62,8 @@ def _description(network: Mapping[str, Any]) -> list[str]:
     if network["package"] is None:
         return [f"{network['summary']}; imported; licence {network['licence'] or 'unknown'}"]
     lines = [network["summary"]]
+    if network["aliases"]:
+        lines.append(f"--model {' or '.join(network['aliases'])}")
     if network["denoise"]:
         lines.append(f"--denoise {' '.join(network['denoise'])}")
     lines.append(f"licence {network['licence']}")

@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 from typing import TYPE_CHECKING
 
+from tilewright.models.catalog import ALIASES
 from tilewright.models.spec import CHOICES, ModelSpec
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ def chosen_networks(arguments: argparse.Namespace, settings: Settings) -> tuple[
     if arguments.factor == 1 and arguments.model is None and settings.model == "auto":
         return arguments.pre, None
     return arguments.model, arguments.pre
+
+
+def alias_line(model: str | None, settings: Settings) -> str | None:
+    """Returns one line that names the network which an alias stands for; None without an alias.
+
+    Args:
+        model: The network that the command line names, if any.
+        settings: The settings in use.
+    """
+    given = settings.model if model is None else model
+    return f"the network {given!r} is {ALIASES[given]}" if given in ALIASES else None
 
 
 def spec_options(given: Iterable[tuple[str, object]] | None) -> Mapping[str, object] | None:

@@ -32,7 +32,7 @@ examples:
   tilewright upscale photo.jpg -o large.tif -x 4
   tilewright upscale *.jpg -o large/ -x 2 --format webp --quality 90
   tilewright upscale -r holidays -o holidays-large/ -x 2
-  tilewright upscale scan.png -o scan4.png -x 4 --model realesrgan-x4plus
+  tilewright upscale scan.png -o scan4.png -x 4 --model best
   tilewright upscale scan.png -o scan4.png -x 4 --model 4x-UltraSharp.pth
   tilewright upscale scan.png -o clean.png -x 1 --model 1x-DeJPG.pth
   tilewright upscale art.jpg -o art2.png -x 2 --model realcugan-pro --denoise 3
@@ -158,8 +158,8 @@ def _add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="network listed by `tilewright models`; or a file: .onnx, .pth, .safetensors, .param "
-        "(default: tilewright-photo)",
+        help="network listed by `tilewright models`; a purpose: fast, best, drawing, text, faithful; or a file: "
+        ".onnx, .pth, .safetensors, .param (default: tilewright-photo)",
     )
     command.add_argument(
         "--pre",

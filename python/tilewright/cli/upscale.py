@@ -14,7 +14,7 @@ from tilewright.cli.existing import compare_existing, differences_line, network_
 from tilewright.cli.fidelity import left_out_line
 from tilewright.cli.files import own_format, plan_jobs
 from tilewright.cli.forecast import forecast
-from tilewright.cli.network_options import chosen_networks, spec_options
+from tilewright.cli.network_options import alias_line, chosen_networks, spec_options
 from tilewright.cli.output import DiskFullError, check_absent, open_output, read_input, remove_leftovers
 from tilewright.cli.progress import ProgressBar
 from tilewright.cli.sharing import Elsewhere
@@ -82,6 +82,8 @@ def run(arguments: argparse.Namespace, console: Console, signals: StopSignals) -
     if not arguments.quiet:
         for line in of_upscale(arguments, [job.file_format for job in jobs], out_is_file=plan.out_is_file):
             print_error(console, line)
+        if jobs and (alias := alias_line(arguments.model, settings)):
+            print_line(console, f"tilewright: {alias}")
         for line in plan.notes:
             print_line(console, line)
         if skipped:

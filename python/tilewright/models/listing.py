@@ -20,11 +20,13 @@ def list_models(models_dir: Path | None = None) -> list[dict[str, Any]]:
         models_dir: Folder of imported networks; None for that of the settings.
 
     Returns:
-        One dict per network: ``name``, ``summary``, ``scales`` (factors offered), ``denoise``
-        (denoising levels, some of them for certain factors only; the first is the default),
+        One dict per network: ``name``, ``aliases`` (other names that select it), ``summary``,
+        ``scales`` (factors offered), ``denoise`` (denoising levels, some of them for certain
+        factors only; the first is the default),
         ``licence`` (SPDX, or empty if unknown), ``source`` (a URL, ``"tilewright"``, or the path of
         the file that was imported), ``package`` (distribution to install; None for an imported
-        network) and ``installed``.
+        network), ``extra`` (extra of tilewright that installs the package; None if tilewright
+        always does, or for an imported network) and ``installed``.
 
     Raises:
         SettingsError: The folder of imported networks is not given, and an environment variable has
@@ -33,12 +35,14 @@ def list_models(models_dir: Path | None = None) -> list[dict[str, Any]]:
     catalog = [
         {
             "name": entry.name,
+            "aliases": list(entry.aliases),
             "summary": entry.summary,
             "scales": list(entry.factors),
             "denoise": list(entry.denoise),
             "licence": entry.licence,
             "source": entry.source,
             "package": entry.package,
+            "extra": entry.extra,
             "installed": entry.installed,
         }
         for entry in CATALOG.values()
@@ -48,12 +52,14 @@ def list_models(models_dir: Path | None = None) -> list[dict[str, Any]]:
     own = [
         {
             "name": name,
+            "aliases": [],
             "summary": network.details.get("summary") or network.details.get("architecture", "ONNX"),
             "scales": list(own_factors(network.spec)),
             "denoise": [],
             "licence": network.spec.licence,
             "source": network.spec.source,
             "package": None,
+            "extra": None,
             "installed": True,
         }
         for name, network in own_networks(models_dir).items()

@@ -53,7 +53,7 @@ def load_model(
     """Loads a network; converts it first if the cache does not contain it.
 
     Args:
-        name_or_path: Name in the catalog or of an imported network; or a file, see
+        name_or_path: Name in the catalog (no alias) or of an imported network; or a file, see
             `tilewright.models.file_kinds`.
         factor: Output pixels per input pixel along each axis.
         cache_dir: Folder for converted networks; it is created if it does not exist.
@@ -251,13 +251,13 @@ def _unknown(name: str, models_dir: Path | None) -> ModelError:
         from tilewright.models.stored import stems
 
         installed += stems(models_dir)
-    similar = difflib.get_close_matches(name[:_MAX_NAME_LENGTH], {*CATALOG, *installed}, n=3)
+    similar = difflib.get_close_matches(name[:_MAX_NAME_LENGTH], {*CATALOG, *ALIASES, *installed}, n=3)
     if similar:
         hint = f"did you mean {' or '.join(map(repr, similar))}? `tilewright models` lists all networks"
     else:
         hint = f"installed: {', '.join(installed) or 'none'}"
     return ModelError(
-        f"there is no network named {short_repr(name)}; {hint}",
+        f"there is no network named {short_repr(name)}; {hint}; aliases: {', '.join(ALIASES)}",
         parameter="model",
         allowed_values=["auto", *installed, *(alias for alias, target in ALIASES.items() if target in installed)],
     )

@@ -41,8 +41,9 @@ async def serve_page(request: Request) -> Response:
 async def serve_facts(request: Request) -> Response:
     """Returns what the page has to know about the server.
 
-    ``networks`` are those that can be used: name, summary, factors of tasks, licence. ``needsKey``
-    is whether clients need a key, and ``largestFrame`` the most bytes of a WebSocket frame.
+    ``networks`` are those that can be used: name, aliases, summary, factors of tasks, licence.
+    ``needsKey`` is whether clients need a key, and ``largestFrame`` the most bytes of a WebSocket
+    frame.
     """
     state: ServerState = request.app.state.server
     models = await asyncio.to_thread(list_models, state.calls.upscaler.settings.models_dir)
@@ -50,7 +51,8 @@ async def serve_facts(request: Request) -> Response:
     for model in models:
         scales = [scale for scale in model["scales"] if scale in TASK_FACTORS]
         if model["installed"] and scales:
-            networks.append({"scales": scales, **{key: model[key] for key in ("name", "summary", "licence")}})
+            shown = {key: model[key] for key in ("name", "aliases", "summary", "licence")}
+            networks.append({"scales": scales, **shown})
     facts = {
         "networks": networks,
         "needsKey": state.keys.are_needed,

@@ -26,7 +26,7 @@ export class Options {
 
   set networks(networks) {
     this.#networks = networks;
-    element("network").replaceChildren(...networks.map(({ name }) => new Option(name)));
+    element("network").replaceChildren(...networks.map(({ name, aliases }) => new Option(label(name, aliases), name)));
     this.#showNetwork();
   }
 
@@ -94,6 +94,12 @@ export class Options {
   #showSide() {
     element("side-field").hidden = checked("size") !== BY_SIDE;
   }
+}
+
+// Names a network with its purposes. Aliases with a colon are identifiers of other services.
+function label(name, aliases) {
+  const purposes = aliases.filter((alias) => !alias.includes(":"));
+  return purposes.length ? `${name} (${purposes.join(", ")})` : name;
 }
 
 function checked(name) {

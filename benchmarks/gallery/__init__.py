@@ -1,0 +1,1 @@
+"""Pictures and seconds of all networks of the catalog, for docs/gallery.md."""
