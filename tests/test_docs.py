@@ -1,13 +1,15 @@
-"""Runs the Python code and command lines of the documentation, and checks its links."""
+"""Runs the Python code and command lines of the documentation, and compares its pages with the code."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 
 import pytest
 from PIL import Image
 
+import tilewright.errors
 from support.paths import ROOT
 from tilewright.cli import main
 from tilewright.testing import make_picture
@@ -56,18 +58,18 @@ def test_command_lines_run(page, capsys):
             assert main([*shlex.split(line), *overwrite]) == expected, (line, capsys.readouterr().err)
 
 
-def test_links_have_targets():
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "training").glob("*.md"))]:
-        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^):]*))?\)", page.read_text()):
-            linked = page.parent / target if target else page
-            assert linked.exists(), f"{page.name} links to {target}"
-            assert not anchor or anchor in heading_anchors(linked), f"{page.name} links to {target}#{anchor}"
+def test_navigation_of_the_site_has_every_page():
+    navigation = tomllib.loads((ROOT / "docs" / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    sections = [page for entry in navigation for page in entry.values()]
+    entries = [page for section in sections for page in (section if isinstance(section, list) else [{"": section}])]
+    expected = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *PAGES, *(ROOT / "training").glob("*.md")]
+    assert sorted(ROOT / path for entry in entries for path in entry.values()) == sorted(expected)
 
 
-def heading_anchors(page):
-    """Returns the anchors that GitHub derives from the headings."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+def test_api_reference_has_every_public_name():
+    names = re.findall(r"^::: tilewright\.(\w+)$", (ROOT / "docs" / "reference.md").read_text("utf-8"), re.MULTILINE)
+    errors = {name for name in tilewright.__all__ if name in vars(tilewright.errors)}
+    assert sorted(names) == sorted({*tilewright.__all__, "errors"} - errors)
 
 
 def test_tests_that_pages_name_exist():
