@@ -6,7 +6,7 @@ import re
 import tomllib
 
 import tilewright.errors
-from support.doc_pages import PAGES
+from support.pages import PAGES
 from support.paths import DOCS, ROOT
 
 # A figure with a unit, and what makes figures: a benchmark, a script, or a test.
