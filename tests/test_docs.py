@@ -1,67 +1,40 @@
-"""Runs the Python code and command lines of the documentation, and checks its links."""
+"""Compares the pages of the documentation with each other and with the code."""
 
 from __future__ import annotations
 
 import re
-import shlex
+import tomllib
 
-import pytest
-from PIL import Image
+import tilewright.errors
+from support.pages import PAGES
+from support.paths import DOCS, ROOT
 
-from support.pages import PAGES, code_blocks
-from support.paths import ROOT
-from tilewright.cli import main
-from tilewright.testing import make_picture
+# A figure with a unit, and what makes figures: a benchmark, a script, or a test.
+FIGURE = re.compile(r"\d ?(?:ms|s|µs|dB|MP/s|MB|MiB|MFLOP|%|× (?:faster|its))(?!\w)")
+SOURCE = re.compile(r"(?:pytest|python(?: -m)?) (?:benchmarks|training|tests)|benchmarks/gpu\.sh|tests/[\w/]+\.py")
 
-
-def pages_with(language, text=""):
-    found = [page for page in PAGES if any(text in code for code in code_blocks(page, language))]
-    assert found, f"no page has {language} blocks"
-    return [pytest.param(page, id=page.name) for page in found]
-
-
-@pytest.fixture
-def example_files(tmp_path, monkeypatch):
-    """Makes the working directory a folder with the files that the pages mention."""
-    photo = Image.fromarray(make_picture(24, 32))
-    for name in ("photo.jpg", "holiday/one.png", "holiday/two.jpg", "photos/a.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        photo.save(tmp_path / name)
-    (tmp_path / "notes.png").write_text("hello\n")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+# Tables whose figures no command makes.
+NOT_MEASURED = {
+    ("architecture.md", "Sessions"): "thresholds",
+    ("configuration.md", "Precision"): "thresholds",
+    ("engine.md", "What was tried"): "experiments whose code was not kept",
+    ("fidelity.md", "Limits"): "defaults of settings",
+    ("models.md", "The catalog"): "sizes of files and of graphs",
+}
 
 
-@pytest.mark.usefixtures("example_files")
-@pytest.mark.parametrize("page", pages_with("python"))
-def test_python_code_runs(page):
-    names = {}
-    for code in code_blocks(page, "python"):
-        exec(compile(code, page.name, "exec"), names)
+def test_navigation_of_the_site_has_every_page():
+    navigation = tomllib.loads((DOCS / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    sections = [page for entry in navigation for page in entry.values()]
+    entries = [page for section in sections for page in (section if isinstance(section, list) else [{"": section}])]
+    expected = [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "training").glob("*.md")]
+    assert sorted(ROOT / path for entry in entries for path in entry.values()) == sorted(expected)
 
 
-@pytest.mark.usefixtures("example_files")
-@pytest.mark.parametrize("page", pages_with("console", "$ tilewright "))
-def test_command_lines_run(page, capsys):
-    for code in code_blocks(page, "console"):
-        for line in re.findall(r"^\$ tilewright (.*)$", code, re.MULTILINE):
-            expected = 1 if " failed" in code else 0
-            overwrite = ["--overwrite"] if line.startswith("upscale") else []
-            assert main([*shlex.split(line), *overwrite]) == expected, (line, capsys.readouterr().err)
-
-
-def test_links_have_targets():
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "training").glob("*.md"))]:
-        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^):]*))?\)", page.read_text()):
-            linked = page.parent / target if target else page
-            assert linked.exists(), f"{page.name} links to {target}"
-            assert not anchor or anchor in heading_anchors(linked), f"{page.name} links to {target}#{anchor}"
-
-
-def heading_anchors(page):
-    """Returns the anchors that GitHub derives from the headings."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+def test_api_reference_has_every_public_name():
+    names = re.findall(r"^::: tilewright\.(\w+)$", (DOCS / "reference.md").read_text("utf-8"), re.MULTILINE)
+    errors = {name for name in tilewright.__all__ if name in vars(tilewright.errors)}
+    assert sorted(names) == sorted({*tilewright.__all__, "errors"} - errors)
 
 
 def test_tests_that_pages_name_exist():
@@ -69,3 +42,20 @@ def test_tests_that_pages_name_exist():
         for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text("utf-8")):
             source = (ROOT / file).read_text("utf-8")
             assert f"def {name}(" in source, f"{page.name} names {file}::{name}"
+
+
+def tables_with_figures():
+    """Yields the page, its text before the first section, the heading, and the text of sections with such tables."""
+    for page in PAGES:
+        introduction, *sections = re.split(r"^## ", page.read_text("utf-8"), flags=re.MULTILINE)
+        for section in sections:
+            heading, _, text = section.partition("\n")
+            if re.search(rf"^\|.*{FIGURE.pattern}", text, re.MULTILINE):
+                yield page.name, introduction, heading, text
+
+
+def test_tables_of_figures_name_what_makes_them():
+    found = list(tables_with_figures())
+    assert len(found) > 10, "tables were not found"
+    missing = {(name, heading) for name, introduction, heading, text in found if not SOURCE.search(introduction + text)}
+    assert missing == set(NOT_MEASURED)
