@@ -1,8 +1,9 @@
 # The module for CUDA devices, built if there is a CUDA compiler, and the same sources against an
 # emulated device.
 
-set(TILEWRIGHT_CUDA "AUTO" CACHE STRING "Build the module for CUDA devices: AUTO (if nvcc is found), ON or OFF")
-set_property(CACHE TILEWRIGHT_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(TILEWRIGHT_CUDA "AUTO" CACHE STRING
+  "Build the module for CUDA devices: AUTO (if nvcc is found), ON, ALL (for all supported devices) or OFF")
+set_property(CACHE TILEWRIGHT_CUDA PROPERTY STRINGS AUTO ON ALL OFF)
 option(TILEWRIGHT_CUDA_EMULATED "Build the module for an emulated CUDA device, for tests" OFF)
 
 set(TILEWRIGHT_CUDA_SOURCES
@@ -26,20 +27,21 @@ function(tilewright_add_cuda_module name)
   target_link_libraries(${name} PRIVATE tilewright_core)
   target_compile_definitions(${name} PRIVATE TILEWRIGHT_CUDA_MODULE=${name})
   tilewright_configure(${name})
-  tilewright_unite_bindings(${name})
+  tilewright_configure_bindings(${name})
   install(TARGETS ${name} DESTINATION tilewright)
 endfunction()
 
 if(TILEWRIGHT_CUDA)
-  # Set before the compiler is detected, which would choose its own default. 120 includes PTX for
-  # later devices.
+  # Set before the compiler is detected, which would choose its own default.
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90-real 120)
+    include(TilewrightCudaArchitectures)
+    tilewright_cuda_architectures(${TILEWRIGHT_CUDA} CMAKE_CUDA_ARCHITECTURES)
   endif()
   include(CheckLanguage)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
+    message(STATUS "CUDA architectures: ${CMAKE_CUDA_ARCHITECTURES}")
     # The static runtime loads the driver at run time, so the module can be imported without a driver.
     tilewright_add_cuda_module(_cuda csrc/cuda/blend.cu csrc/cuda/gather.cu)
     set_target_properties(_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static)

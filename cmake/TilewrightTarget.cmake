@@ -20,7 +20,6 @@ function(tilewright_configure target)
     # -fno-trapping-math changes no value. It lets the compiler vectorise selects.
     tilewright_cxx_options(${target}
       -Wall -Wextra -Wpedantic -Wconversion -Wshadow -ffp-contract=off -fno-trapping-math
-      $<$<CONFIG:Release>:-O3>
       $<$<BOOL:${TILEWRIGHT_WERROR}>:-Werror>
     )
   endif()

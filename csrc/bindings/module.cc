@@ -13,10 +13,9 @@ void bind_convolution(pybind11::module_& module);
 
 }  // namespace tilewright::bindings
 
-// The module does not need the GIL on free-threaded Python. Kernels keep no state between calls. A
-// TilePlan is immutable. A Canvas and the arrays of a call must not be used by two threads at once;
-// this also holds on other builds of Python, because the kernels release the GIL.
-PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+// Kernels release the GIL and keep no state between calls. A TilePlan is immutable. A Canvas and the arrays of a call
+// must not be used by two threads at once.
+PYBIND11_MODULE(_core, module) {
   module.doc() =
       "Kernels for tiles and for rows of PNG files. Arrays are never copied or converted; an unsuitable array is an "
       "error.";

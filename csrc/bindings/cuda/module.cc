@@ -15,10 +15,9 @@ void bind_cuda_emulation(pybind11::module_& module);
 
 // The emulated module is built from the same sources under its own name.
 //
-// The module does not need the GIL on free-threaded Python: every call selects its device for the
-// calling thread, and kernels keep no state between calls. A Canvas must not be used by two threads
-// at once; this also holds on other builds of Python, because the calls release the GIL.
-PYBIND11_MODULE(TILEWRIGHT_CUDA_MODULE, module, pybind11::mod_gil_not_used()) {
+// Calls release the GIL and select their device for the calling thread, and kernels keep no state between calls. A
+// Canvas must not be used by two threads at once.
+PYBIND11_MODULE(TILEWRIGHT_CUDA_MODULE, module) {
   module.doc() =
       "Kernels for tiles on a CUDA device. They give the same bytes as the kernels of _core. Calls enqueue work on a "
       "stream and return before it is done; errors of kernels are raised by a later call. The arguments of a call must "
