@@ -13,7 +13,7 @@ from support.paths import ROOT
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60  # including the docstring
-FOLDERS = ("python", "csrc", "tests", "benchmarks", "training")
+FOLDERS = ("python", "csrc", "tests", "benchmarks", "examples", "training")
 SUFFIXES = {".py", ".pyi", ".h", ".cc", ".cu", ".sh"}
 PACKAGE = ROOT / "python" / "tilewright"
 
