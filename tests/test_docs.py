@@ -11,7 +11,10 @@ from support.paths import DOCS, ROOT
 
 # A figure with a unit, and what makes figures: a benchmark, a script, or a test.
 FIGURE = re.compile(r"\d ?(?:ms|s|µs|dB|MP/s|MB|MiB|MFLOP|%|× (?:faster|its))(?!\w)")
-SOURCE = re.compile(r"(?:pytest|python(?: -m)?) (?:benchmarks|training|tests)|benchmarks/gpu\.sh|tests/[\w/]+\.py")
+SOURCE = re.compile(
+    r"(?:pytest|python(?: -m)?) (?:benchmarks|examples|training|tests)|benchmarks/gpu\.sh|tests/[\w/]+\.py"
+    r"|\.ci/run wheel|pip install --no-index"
+)
 
 # Tables whose figures no command makes.
 NOT_MEASURED = {
