@@ -18,7 +18,9 @@ from tilewright.testing import make_picture
 
 # Pictures that the pages mention, with height and width. Those of which sizes are asked must be large enough.
 PICTURES = {
-    **dict.fromkeys(("photo.jpg", "a.jpg", "huge.png", "scan.tif", "holiday/one.png", "holiday/two.jpg", "photos/a.png"), (24, 32)),
+    **dict.fromkeys(
+        ("photo.jpg", "a.jpg", "huge.png", "scan.tif", "holiday/one.png", "holiday/two.jpg", "photos/a.png"), (24, 32)
+    ),
     "a.png": (128, 128),
     "screenshots/one.png": (540, 24),
 }

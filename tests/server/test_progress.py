@@ -128,7 +128,7 @@ def test_a_slow_reader_gets_only_the_newest_progress_of_each_task():
         async def send(frame):
             sent.append(frame)
 
-        sending = asyncio.create_task(session.send_frames(send))
+        sending = session.start_sending(send)
         while len(sent) < 3:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)  # for frames that must not come

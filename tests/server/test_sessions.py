@@ -22,7 +22,7 @@ async def lost_session(all_sessions, frames):
 
     session.deliver("x")
     with contextlib.suppress(ConnectionError):
-        await session.send_frames(send)
+        await session.start_sending(send)
     session.drop_frames()
     for frame in frames:
         session.deliver(frame)
@@ -36,7 +36,7 @@ async def frames_of(session):
     async def send(frame):
         received.append(frame)
 
-    sending = asyncio.create_task(session.send_frames(send))
+    sending = session.start_sending(send)
     await asyncio.sleep(0.01)
     sending.cancel()
     return received

@@ -20,11 +20,12 @@ class RunningServer:
 
     Attributes:
         upscaler: The Upscaler that runs the tasks.
+        state: The state of the application.
         port: Its port.
     """
 
-    def __init__(self, upscaler, server, port):
-        self.upscaler, self._server, self.port = upscaler, server, port
+    def __init__(self, upscaler, state, port):
+        self.upscaler, self.state, self.port = upscaler, state, port
 
     @property
     def http(self):
@@ -71,7 +72,7 @@ def running_server(folder, *, options=None, settings=None):
             while not server.started:
                 assert thread.is_alive(), "the server could not be started"
                 time.sleep(0.01)
-            yield RunningServer(upscaler, server, port)
+            yield RunningServer(upscaler, app.state.server, port)
         finally:
             server.should_exit = True
             thread.join()
