@@ -63,14 +63,17 @@ def test_too_many_waiting_calls_are_refused():
         tasks = [asyncio.create_task(take(turns, "a", order, hold=hold)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(TilewrightError, match="2 calls wait already") as caught:
-            async with turns.turn("b"):
+            async with turns.turn("a"):
                 pass
         assert caught.value.code == "rateLimitExceeded"
+        late = [asyncio.create_task(take(turns, "b", order)) for _ in range(2)]
+        await asyncio.sleep(0)
         hold.set()
-        await asyncio.gather(*tasks)
-        return order
+        return await asyncio.gather(*tasks, *late, return_exceptions=True), order
 
-    assert asyncio.run(scenario()) == ["a", "a", "a"]
+    results, order = asyncio.run(scenario())
+    assert [isinstance(result, TilewrightError) for result in results] == [False] * 4 + [True], "b has its share only"
+    assert sorted(order) == ["a", "a", "a", "b"]
 
 
 def test_cancelled_calls_give_their_turn_away():
