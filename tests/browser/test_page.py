@@ -110,8 +110,9 @@ def test_the_zoom_shows_the_pixels_of_the_result(page, server, large_picture):
 
 
 def test_progress_is_shown_by_part(page, tmp_path):
-    Image.fromarray(make_picture(600, 800)).save(tmp_path / "large.png")
-    settings = replace(Settings.from_environment(), threads=1)  # slow enough for several reports on any machine
+    Image.fromarray(make_picture(900, 1200)).save(tmp_path / "large.png")
+    # Slow enough for several reports on any machine.
+    settings = replace(Settings.from_environment(), threads=1, runtime="onnxruntime")
     with running_server(tmp_path / "store", settings=settings) as server:
         page.open(server)
         page.choose(tmp_path / "large.png")

@@ -128,7 +128,7 @@ def test_a_server_that_is_being_stopped_is_not_ready(tmp_path):
     with running_server(tmp_path) as server:
         while server.request("/readyz")[0] != 200:
             time.sleep(0.01)
-        server._server._state.calls.stop_accepting()
+        server.state.calls.stop_accepting()
         assert (server.request("/readyz")[0], server.request("/healthz")[0]) == (503, 200)
 
 

@@ -37,8 +37,8 @@ def broken_encoder(file_format):
     """Returns what to patch for an encoder that fails, and the error to raise there."""
     return {
         "PNG": ("tilewright.codecs.png._deflate", RuntimeError("deflate failed")),
-        "JPG": ("tilewright.codecs.encode.to_8_bit", vips().Error("unable to call jpegsave")),
-        "WEBP": ("tilewright.codecs.encode.to_8_bit", vips().Error("unable to call webpsave")),
+        "JPG": ("tilewright.codecs.encode._vips_image", vips().Error("unable to call jpegsave")),
+        "WEBP": ("tilewright.codecs.encode._vips_image", vips().Error("unable to call webpsave")),
     }[file_format]
 
 
