@@ -13,7 +13,7 @@ FACTOR = 2
 SLOW_FACTOR = 4
 
 # Width and height in pixels. Clients take turns with them.
-_SIZES = ((64, 48), (160, 120))
+_SIZES = ((8, 6), (64, 48))
 
 # A picture of noise, whose result is large: about 2 MB in base64.
 SLOW_SIZE = (256, 256)
