@@ -17,6 +17,8 @@ from tilewright.errors import DeviceError, ModelError
 from tilewright.models.probe import probe_batch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tilewright.engine.sessions.base import Session
     from tilewright.literals import Runtime
     from tilewright.models.spec import Model
@@ -25,6 +27,10 @@ _log = logging.getLogger("tilewright")
 
 # Time in bf16, relative to that in float32, below which bf16 is preferred.
 _WORTHWHILE = 0.8
+
+# Whether bf16 is preferred, by file, its time of modification, and threads. It is measured once in a process, so that
+# all sessions of a network give the same results there.
+_prefers_bf16: dict[tuple[Path, int, int], bool] = {}
 
 
 def resolve_device(device: str) -> str:
@@ -113,9 +119,16 @@ def open_session(model: Model, *, device: str, precision: str, threads: int, run
         _log.info("%s runs on the native engine: %s", model.spec.name, error)
         return native
     # bf16 rounds more, so it has to save much time.
-    if native is None or (other.precision == "bf16" and time_ratio(other, native) < _WORTHWHILE):
+    if native is None or (other.precision == "bf16" and _saves_much_time(other, native, model, threads)):
         return other
     return native
+
+
+def _saves_much_time(session: Session, other: Session, model: Model, threads: int) -> bool:
+    key = (model.path, model.path.stat().st_mtime_ns, threads)
+    if key not in _prefers_bf16:
+        _prefers_bf16.setdefault(key, time_ratio(session, other) < _WORTHWHILE)
+    return _prefers_bf16[key]
 
 
 def openvino_has_bf16() -> bool:
