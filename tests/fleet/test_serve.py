@@ -56,7 +56,7 @@ class Service:
 
     def replicas(self):
         """Returns when the metrics of the replicas that answer were made, which tells them apart."""
-        made = re.compile(rb"^tilewright_task_seconds_created (.*)$", re.MULTILINE)
+        made = re.compile(rb'^tilewright_task_seconds_created{type="imageUpscale"} (.*)$', re.MULTILINE)
         return {each for _ in range(30) for each in made.findall(self.get("/metrics") or b"")}
 
 

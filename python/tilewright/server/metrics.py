@@ -45,6 +45,8 @@ class Metrics:
             "tilewright_task_seconds", "Seconds from a call's arrival to the end of a task.", ["type"],
             buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
+        for task_type in (*_TASK_TYPES, "other"):
+            self._seconds.labels(task_type)  # exposed as 0 before the first task
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Adds a number that is asked for whenever metrics are read."""
