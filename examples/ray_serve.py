@@ -21,6 +21,7 @@ from ray import serve
 
 from tilewright import Settings, Upscaler
 from tilewright.server.application import create_app
+from tilewright.server.names import is_loopback
 from tilewright.server.state import ServerOptions
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 # Seconds for a replica that is stopped to finish what it has accepted.
 _STOPPING = 300.0
-
-# Names of a service for this machine, which needs no key. Pages of other servers could call it under other names.
-_OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 
 # Calls and WebSocket connections of a replica. Further ones wait in Ray's proxy.
 _CONNECTIONS = 1000
@@ -61,10 +59,11 @@ def listen_on_loopback() -> None:
     replica.add_port_to_grpc_server = lambda server, address: add_port(server, address.replace("[::]", "127.0.0.1"))
 
 
-def application(*, replicas: int, cpus: int, gpus: int) -> serve.Application:
+def application(host: str, *, replicas: int, cpus: int, gpus: int) -> serve.Application:
     """Makes the Serve application.
 
     Args:
+        host: The address that Ray's proxy listens on.
         replicas: Number of replicas.
         cpus: Cores of one replica, at least 1.
         gpus: GPUs of one replica: 0 or 1.
@@ -77,12 +76,7 @@ def application(*, replicas: int, cpus: int, gpus: int) -> serve.Application:
         settings = replace(Settings.from_environment(), threads=cpus)
         upscaler = Upscaler(settings=settings, device="cuda" if gpus else "cpu")
         upscaler.session(factor=max(upscaler.factors()))
-        options = ServerOptions(
-            key_hashes=settings.api_key_hashes,
-            allowed_origins=settings.allowed_origins,
-            allowed_hosts=() if settings.api_key_hashes else _OWN_NAMES,
-        )
-        return create_app(upscaler, options)
+        return create_app(upscaler, ServerOptions.from_settings(settings, host=host))
 
     deployment = serve.deployment(
         serve.ingress(build)(Replica),
@@ -105,13 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     given = parser.parse_args(arguments)
-    if given.host not in _OWN_NAMES and not Settings.from_environment().api_key_hashes:
+    if not is_loopback(given.host) and not Settings.from_environment().api_key_hashes:
         parser.error(f"--host {given.host} can be reached from other machines; set TILEWRIGHT_API_KEY_HASHES")
     connect()
     serve.start(http_options={"host": given.host, "port": given.port})
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
     try:
-        serve.run(application(replicas=given.replicas, cpus=given.cpus_per_replica, gpus=int(given.gpu)), blocking=True)
+        app = application(given.host, replicas=given.replicas, cpus=given.cpus_per_replica, gpus=int(given.gpu))
+        serve.run(app, blocking=True)
     except KeyboardInterrupt:
         if ALONE:  # on a cluster, the service goes on without this process; `serve shutdown` stops it
             serve.shutdown()

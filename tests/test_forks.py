@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support.processes import subprocess_environment
+from support.processes import run_program, subprocess_environment
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -243,10 +243,5 @@ def test_workers_upscale_after_the_parent_has_made_an_upscaler(tmp_path, method)
 
     if method == "fork" and cuda_problem() is None:
         pytest.skip("finding the device starts CUDA, which does not survive a fork")
-    program = tmp_path / "workers.py"
-    program.write_text(WORKERS)
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", program, method],
-        capture_output=True, text=True, timeout=120, check=True, env=subprocess_environment(),
-    )  # fmt: skip
+    result = run_program(tmp_path / "workers.py", WORKERS, method)
     assert result.stdout == "1 True\n", result.stderr

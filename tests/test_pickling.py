@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from support.processes import subprocess_environment
+from support.processes import run_program
 from tilewright import ImageStore, Settings, Upscaler, new_task, raise_for_errors
 from tilewright.errors import ModelError
 from tilewright.testing import make_picture
@@ -81,12 +80,7 @@ if __name__ == "__main__":
 def test_upscaler_is_sent_to_worker_processes(tmp_path, method):
     if method == "fork" and sys.platform != "linux":
         pytest.skip("needs os.fork")
-    program = tmp_path / "workers.py"
-    program.write_text(WORKERS)
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", program, method],
-        capture_output=True, text=True, timeout=120, check=True, env=subprocess_environment(),
-    )  # fmt: skip
+    result = run_program(tmp_path / "workers.py", WORKERS, method)
     lines = result.stdout.splitlines()
     assert lines[:3] == ["[(16, 16, 3), (20, 20, 3)]", "(16, 16, 3)", "(24, 24, 3)"], result.stderr
     assert method == "spawn" or "forked after the first network was opened" in lines[3]

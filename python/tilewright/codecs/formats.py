@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,11 @@ def format_of_name(path: str | os.PathLike[str]) -> FileFormat | None:
 def media_type(file_format: FileFormat) -> str:
     """Returns the media type, such as ``"image/jpeg"``."""
     return _MEDIA_TYPES[file_format]
+
+
+def data_uri(data: bytes, file_format: FileFormat) -> str:
+    """Returns a file as a data URI (RFC 2397) in base64."""
+    return f"data:{media_type(file_format)};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def check_encodable(picture: Picture | Animation, width: int, height: int, file_format: FileFormat) -> None:

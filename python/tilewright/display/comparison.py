@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import os
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 
 from tilewright.codecs.decode import decode
 from tilewright.codecs.encode import encode
-from tilewright.codecs.formats import EncodeOptions, media_type
+from tilewright.codecs.formats import EncodeOptions, data_uri
 from tilewright.codecs.in_memory import picture_from_pillow
 from tilewright.codecs.resize import downscale, to_16_bit
 from tilewright.codecs.samples import array_from, picture_from_samples, to_integers
@@ -113,5 +112,4 @@ def _data_url(picture: Picture) -> str:
         picture = downscale(to_16_bit(picture), size, np.dtype(np.uint8))
     # WEBP files cannot state the colour spaces of HDR.
     file_format: FileFormat = "WEBP" if picture.cicp is None else "PNG"
-    data = encode(picture, file_format, EncodeOptions(quality=_QUALITY))
-    return f"data:{media_type(file_format)};base64,{base64.b64encode(data).decode('ascii')}"
+    return data_uri(encode(picture, file_format, EncodeOptions(quality=_QUALITY)), file_format)

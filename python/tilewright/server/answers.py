@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -24,6 +25,9 @@ _STATUS = {
     "serverStopping": 503,
 }
 
+# Answers that take the event loop about a millisecond.
+_FEW_ANSWERS = 50
+
 _RETRY_SECONDS = {429: 1, 503: 5}
 
 
@@ -45,3 +49,12 @@ def json_response(content: bytes, *, status: int = 200, headers: Mapping[str, st
     """Returns JSON that nobody may keep or take for a page."""
     own = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return Response(content, status, {**own, **(headers or {})}, media_type="application/json")
+
+
+async def serialised_aside(response: Mapping[str, Any]) -> bytes:
+    """Returns an envelope as JSON; made in a thread if it has many answers or holds pictures."""
+    answers = response["data"]
+    is_large = len(answers) + len(response.get("errors", ())) > _FEW_ANSWERS or any(
+        key in item for item in answers for key in ("imageBase64Data", "imageDataURI")
+    )
+    return await asyncio.to_thread(serialised, response) if is_large else serialised(response)

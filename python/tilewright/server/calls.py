@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tilewright.errors import TilewrightError
 from tilewright.server.log import log_task
@@ -13,14 +13,12 @@ from tilewright.server.metrics import Metrics
 from tilewright.server.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from tilewright.engine.progress import OnTaskProgress
     from tilewright.options import CallOptions
     from tilewright.server.sessions import Session
     from tilewright.upscaler import Upscaler
-
-T = TypeVar("T")
 
 # Calls whose tasks run at the same time, and those of one client among them. An Upscaler holds three
 # pictures at a time for all of them; the others wait for fetches or getResponse, or are validated.
@@ -29,9 +27,6 @@ _MOST_OF_CLIENT = 8
 
 # Estimates that wait for another one. They are soon made, unless a network has to be measured first.
 _MOST_ESTIMATES = 100
-
-# Answers that take the event loop about a millisecond.
-_FEW_ANSWERS = 50
 
 # Seconds between two looks at what is left when the server stops.
 _GLANCE = 0.05
@@ -147,12 +142,3 @@ class Calls:
     def _check_open(self) -> None:
         if self.is_stopping:
             raise TilewrightError("the server is stopping; send this again later", code="serverStopping")
-
-
-async def in_thread_if_large(function: Callable[[Mapping[str, Any]], T], response: Mapping[str, Any]) -> T:
-    """Calls a function with an envelope, in a thread if it has many answers or holds pictures."""
-    answers = response["data"]
-    is_large = len(answers) + len(response.get("errors", ())) > _FEW_ANSWERS or any(
-        key in item for item in answers for key in ("imageBase64Data", "imageDataURI")
-    )
-    return await asyncio.to_thread(function, response) if is_large else function(response)

@@ -38,7 +38,7 @@ class LimitedHttp(HttpToolsProtocol):
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
         if len(self.connections) > self.most_connections:
-            self._log("rateLimitExceeded")
+            _log_refusal(self, "rateLimitExceeded")
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -46,7 +46,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._outside_bodies += len(data)
         super().data_received(data)
         if self._outside_bodies > _MOST_OUTSIDE_BODIES and not self.transport.is_closing():
-            self._log("requestTooLarge")
+            _log_refusal(self, "requestTooLarge")
             self.send_400_response(f"The headers have more than {_MOST_OUTSIDE_BODIES} bytes.")
 
     def on_body(self, body: bytes) -> None:
@@ -58,9 +58,6 @@ class LimitedHttp(HttpToolsProtocol):
         """See `httptools.HttpRequestParser`."""
         self._outside_bodies = 0
         super().on_message_complete()
-
-    def _log(self, code: str) -> None:
-        log_refusal_of(None if self.client is None else self.client[0], code)
 
 
 class LimitedWebSocket(WebSocketsSansIOProtocol):
@@ -83,7 +80,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         if self.state.has_memory or self.transport.is_closing():
             return
         refusal = too_much_in_memory()
-        log_refusal_of(None if self.client is None else self.client[0], refusal.code)
+        _log_refusal(self, refusal.code)
         self.conn.fail(_TRY_AGAIN_LATER, refusal.message)
         self.handle_parser_exception()
 
@@ -103,6 +100,10 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
     def _count(self, size: int) -> None:
         self.state.body_bytes += size - self._bytes
         self._bytes = size
+
+
+def _log_refusal(connection: LimitedHttp | LimitedWebSocket, code: str) -> None:
+    log_refusal_of(None if connection.client is None else connection.client[0], code)
 
 
 def protocols_of(state: ServerState, most_connections: int) -> tuple[type[Any], type[Any]]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import TilewrightError
-from tilewright.server.answers import failed_response, json_response
+from tilewright.server.answers import failed_response, json_response, serialised_aside
 from tilewright.server.body import body_of, parse_tasks
-from tilewright.server.calls import in_thread_if_large
 from tilewright.server.keys import bearer_key
 from tilewright.server.log import log_refusal
 from tilewright.server.origins import check_origin
 from tilewright.server.wire import AUTHENTICATION, invalid_key
-from tilewright.service.responses import serialised
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,7 +38,7 @@ async def serve_call(request: Request) -> Response:
     except TilewrightError as error:
         log_refusal(error, request)
         return failed_response(error)
-    return json_response(await in_thread_if_large(serialised, response))
+    return json_response(await serialised_aside(response))
 
 
 def _without_authentication(tasks: list[dict[str, Any]], key: str | None) -> tuple[str | None, list[dict[str, Any]]]:

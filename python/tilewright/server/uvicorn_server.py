@@ -90,7 +90,7 @@ def _allowed_files() -> int:
     """Lets this process open as many files as the system allows, and returns their number."""
     if resource is None:
         return 2**16
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = 2**16 if most == resource.RLIM_INFINITY else most
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 2**16 if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     return most

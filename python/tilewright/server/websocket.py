@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.websockets import WebSocketDisconnect
 
 from tilewright.errors import TilewrightError, short_repr
-from tilewright.server.answers import failed_response, failure
+from tilewright.server.answers import failed_response, failure, serialised_aside
 from tilewright.server.body import parse_tasks, too_much_in_memory
-from tilewright.server.calls import in_thread_if_large
 from tilewright.server.log import log_refusal
 from tilewright.server.origins import check_origin
 from tilewright.server.progress import ProgressRelay
@@ -174,7 +173,7 @@ async def _run(tasks: list[dict[str, Any]], session: Session, state: ServerState
     progress = ProgressRelay(session) if session.wants_progress else None
     try:
         async for response in state.calls.stream(tasks, session, progress):
-            frame = (await in_thread_if_large(serialised, response)).decode()
+            frame = (await serialised_aside(response)).decode()
             if progress is not None:
                 progress.forget(response)
             session.deliver(frame)

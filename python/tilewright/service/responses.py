@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.codecs.formats import media_type
+from tilewright.codecs.formats import data_uri
 from tilewright.codecs.messages import error_text
 from tilewright.errors import InvalidTaskError, ParameterError, StoreError, TaskError, TilewrightError, short_repr
 from tilewright.inputs.forms import for_json
@@ -64,8 +64,7 @@ def upscale_result(upscaled: Upscaled, *, image_url: str, data: bytes, status: s
     if "base64Data" in request.output_types:
         item["imageBase64Data"] = base64.b64encode(data).decode("ascii")
     if "dataURI" in request.output_types:
-        encoded = base64.b64encode(data).decode("ascii")
-        item["imageDataURI"] = f"data:{media_type(request.output_format)};base64,{encoded}"
+        item["imageDataURI"] = data_uri(data, request.output_format)
     if upscaled.nsfw is not None:
         item["NSFWContent"] = upscaled.nsfw
     if request.include_cost:
