@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from support.running_server import running_server
-from support.server_tasks import KEY, authentication, picture, receive, send, task
+from support.server_tasks import KEY, authentication, lazy_client, picture, receive, send, task
 from tilewright.server import sessions
 from tilewright.server.keys import hash_of
 from tilewright.server.sessions import Sessions
@@ -152,7 +152,7 @@ def test_authentication_has_a_deadline_and_few_attempts(tmp_path, monkeypatch):
 def test_a_client_that_takes_nothing_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr("tilewright.server.slow_connections._READING_SECONDS", 1.5)
     large = {"inputImage": picture(200, 200), "upscaleFactor": 4, "outputType": "base64Data", "outputFormat": "PNG"}
-    with running_server(tmp_path) as server, connect(server.ws, max_queue=1, max_size=None, ping_interval=None) as lazy:
+    with running_server(tmp_path) as server, lazy_client(server) as lazy:
         send(lazy, *(task(**large) for _ in range(8)))
         state = server.state
         deadline = time.monotonic() + 60
@@ -169,11 +169,17 @@ def test_frames_count_as_memory_until_their_tasks_are_finished(tmp_path):
     assert len(large) < 100_000 < 2 * len(large)
     with running_server(tmp_path, options=options) as server, connect(server.ws) as ws:
         with server.upscaler._networks.exclusive():
-            first, second = task(inputImage=large), task(inputImage=large)
-            send(ws, first)
+            send(ws, task(inputImage=large))
             while server.state.body_bytes < len(large):
                 time.sleep(0.01)
-            send(ws, second)
+
+            def unfinished():
+                yield large
+                time.sleep(1)  # it is refused by then
+                yield large
+
+            with contextlib.suppress(ConnectionClosed):
+                ws.send(unfinished())
             assert close_code_of(ws) == 1013
         while server.state.body_bytes:  # a test that hangs here has found a leak
             time.sleep(0.01)

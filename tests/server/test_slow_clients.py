@@ -15,7 +15,7 @@ pytest.importorskip("starlette", reason="needs the extra server")
 from websockets.sync.client import connect
 
 from support.running_server import running_server
-from support.server_tasks import picture, receive, send, task
+from support.server_tasks import lazy_client, picture, receive, send, task
 
 
 def test_what_was_accepted_is_finished_before_the_server_stops(tmp_path):
@@ -34,7 +34,7 @@ def test_what_was_accepted_is_finished_before_the_server_stops(tmp_path):
 
 def test_a_client_that_does_not_read_holds_up_nobody(tmp_path):
     """Its results wait in its session, and its turn is free."""
-    with running_server(tmp_path) as server, connect(server.ws, max_queue=1, ping_interval=None) as lazy:
+    with running_server(tmp_path) as server, lazy_client(server) as lazy:
         large = {"inputImage": picture(100, 80), "upscaleFactor": 4, "outputType": "base64Data", "outputFormat": "PNG"}
         for _ in range(12):  # more than run at the same time
             send(lazy, task(**large))
@@ -48,7 +48,7 @@ def test_calls_of_a_client_that_does_not_read_pause_and_lose_nothing(tmp_path, m
     monkeypatch.setattr("tilewright.server.sessions._ENOUGH_BYTES", 1_000_000)
     monkeypatch.setattr("tilewright.server.sessions._MOST_KEPT_BYTES", 2_000_000)
     large = {"inputImage": picture(120, 90), "upscaleFactor": 4, "outputType": "base64Data", "outputFormat": "PNG"}
-    with running_server(tmp_path) as server, connect(server.ws, max_queue=1, max_size=None, ping_interval=None) as lazy:
+    with running_server(tmp_path) as server, lazy_client(server) as lazy:
         tasks = [task(**large) for _ in range(40)]  # more than the buffers of the system hold
         send(lazy, *tasks)
         before = -1

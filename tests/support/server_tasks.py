@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import random
+import socket
 import uuid
 
 from PIL import Image
+from websockets.sync.client import connect
 
 KEY = "k" * 32
 
@@ -35,3 +38,16 @@ def send(ws, *tasks):
 
 def receive(ws):
     return json.loads(ws.recv(timeout=60))
+
+
+@contextlib.contextmanager
+def lazy_client(server):
+    """Connects a client that takes frames only when a test receives them.
+
+    The system keeps few bytes for it: by default it may keep tens of megabytes, so that all is sent.
+    """
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        connection.connect(("127.0.0.1", server.port))
+        with connect(server.ws, sock=connection, max_queue=1, max_size=None, ping_interval=None) as ws:
+            yield ws
