@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import tilewright
 from fuzz.mutations import mutated
 from fuzz.seeds import seeds
 from support.fake_networks import with_fake_networks
+from support.memory import resident_memory
 from tilewright import Settings, Upscaler
 from tilewright.testing import make_picture
 
@@ -98,10 +98,8 @@ class Soak:
         self.outcomes["done"] += len(envelope["data"])
 
     def _state(self) -> State:
-        gc.collect()
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
         return State(
-            pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+            resident_memory() / 2**20,
             len(list(Path("/proc/self/task").iterdir())),
             len(list(Path("/proc/self/fd").iterdir())),
             len(list(self._folder.iterdir())),
